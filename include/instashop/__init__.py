@@ -1,0 +1,1 @@
+"""InstaShop: a streaming shop platform whose books balance."""

@@ -1,0 +1,115 @@
+"""The only place where clients are built."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+from kafka import KafkaConsumer
+from redis import Redis
+
+from instashop.errors import InstaShopError, ShopUnreachable, WarehouseUnreachable
+from instashop.settings import Settings
+
+
+def address(dsn: str) -> str:
+    """Return host, port and database of a DSN, without its password."""
+    parts = urlsplit(dsn)
+    return f"{parts.hostname}:{parts.port}{parts.path}"
+
+
+def _postgres(dsn: str, unreachable: type[InstaShopError], name: str, **options: Any) -> psycopg.Connection:
+    try:
+        return psycopg.connect(
+            dsn,
+            application_name=f"instashop-{name}",
+            connect_timeout=5,
+            options="-c timezone=UTC",
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            **options,
+        )
+    except psycopg.OperationalError as error:
+        raise unreachable(address=address(dsn), cause=str(error).strip().splitlines()[-1]) from error
+
+
+def shop(settings: Settings, name: str, **options: Any) -> psycopg.Connection:
+    """Open `instashop` as its owner."""
+    return _postgres(settings.shop_dsn, ShopUnreachable, name, **options)
+
+
+def crm(settings: Settings, name: str, **options: Any) -> psycopg.Connection:
+    """Open `crm_db` as its owner."""
+    return _postgres(settings.crm_dsn, ShopUnreachable, name, **options)
+
+
+def feed(settings: Settings, database: str, name: str, **options: Any) -> psycopg.Connection:
+    """Open a shop database as the role that may only read the feed views."""
+    dsn = settings.shop_feed_dsn if database == "instashop" else settings.crm_feed_dsn
+    return _postgres(dsn, ShopUnreachable, name, **options)
+
+
+def warehouse(settings: Settings, name: str, **options: Any) -> psycopg.Connection:
+    """Open `dwh_db`."""
+    return _postgres(settings.warehouse_dsn, WarehouseUnreachable, name, **options)
+
+
+def redis(settings: Settings) -> Redis:
+    """Return a client of Redis that gives up after a second; nothing connects before the first command."""
+    return Redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=2, socket_connect_timeout=1)
+
+
+def kafka_admin(settings: Settings) -> AdminClient:
+    """Return a client that creates and describes topics."""
+    return AdminClient({"bootstrap.servers": settings.kafka_bootstrap, "socket.timeout.ms": 5000, "log_level": 0})
+
+
+def kafka_producer(settings: Settings, transactional_id: str) -> Producer:
+    """Return a transactional producer; the same id in two processes fences the older one."""
+    return Producer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap,
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": 10_000,  # An abandoned transaction blocks readers no longer than this.
+            "linger.ms": 2,
+            "compression.type": "lz4",
+            "queue.buffering.max.messages": 200_000,
+            "queue.buffering.max.kbytes": 65_536,
+            "log_level": 3,
+        }
+    )
+
+
+def kafka_consumer(settings: Settings, group: str, **options: Any) -> Consumer:
+    """Return a read-committed consumer that never commits by itself."""
+    return Consumer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap,
+            "group.id": group,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "session.timeout.ms": 10_000,
+            "fetch.wait.max.ms": 20,
+            "queued.max.messages.kbytes": 16_384,
+            "fetch.message.max.bytes": 2_097_152,
+            "log_level": 3,
+            **options,
+        }
+    )
+
+
+def independent_reader(settings: Settings) -> KafkaConsumer:
+    """Return kafka-python's read-committed reader: another client than the one that wrote."""
+    return KafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        group_id=None,
+        auto_offset_reset="earliest",
+    )

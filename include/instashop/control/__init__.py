@@ -1,0 +1,1 @@
+"""Watches: leases, beats, supervision, the books, the doctor."""

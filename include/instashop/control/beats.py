@@ -1,0 +1,90 @@
+"""Beats: each service says "alive, this far" about once a second, in a file and, for the screen, in Redis."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from redis import Redis, RedisError
+
+log = logging.getLogger(__name__)
+
+State = Literal["starting", "waiting", "running", "stopping", "stopped"]
+"""waiting: something it needs is not there; `message` says what."""
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """One beat of one service; counts are since its start, rates over the last ten seconds."""
+
+    service: str
+    pid: int
+    started_at: datetime
+    at: datetime
+    state: State
+    message: str = ""
+    events_total: int = 0
+    events_per_second: float = 0.0
+    lag_events: int | None = None  # None: not known. Exact at 0, an upper bound above.
+    lag_seconds: float | None = None  # Age of the oldest fact not yet moved on.
+    newest_recorded_at: datetime | None = None  # The newest fact that it has moved on.
+    detail: dict[str, Any] = {}
+
+
+SERVICES = ("generator", "producer", "consumer", "enricher", "live_metrics")
+
+
+def key_of(service: str) -> str:
+    """Return the Redis key of a service's beat."""
+    return f"beat:{service}"
+
+
+def path_of(run_dir: Path, service: str) -> Path:
+    """Return the file of a service's beat."""
+    return run_dir / f"{service}.beat.json"
+
+
+def read(run_dir: Path, service: str) -> Beat | None:
+    """Return the last beat of a service, or None when there was never one."""
+    try:
+        return msgspec.json.decode(path_of(run_dir, service).read_bytes(), type=Beat)
+    except FileNotFoundError:
+        return None
+
+
+def read_all(redis: Redis) -> dict[str, Beat]:
+    """Return the last beat of every service that Redis knows.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
+    """
+    found = redis.mget([key_of(service) for service in SERVICES])
+    beats = (msgspec.json.decode(text, type=Beat) for text in found if text)
+    return {beat.service: beat for beat in beats}
+
+
+class BeatWriter:
+    """Writes beats; a Redis that does not answer is said once in the log and tried again with the next beat."""
+
+    def __init__(self, run_dir: Path, redis: Redis) -> None:
+        self._run_dir, self._redis, self._redis_answers = run_dir, redis, True
+
+    def write(self, beat: Beat) -> None:
+        """Put the beat in its file, whole or not at all, and mirror it to Redis."""
+        text = msgspec.json.encode(beat)
+        path = path_of(self._run_dir, beat.service)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.write_bytes(text)
+        draft.replace(path)
+        try:
+            self._redis.set(key_of(beat.service), text)
+            self._redis_answers = True
+        except RedisError as error:
+            if self._redis_answers:
+                log.warning("Redis does not take the beat (%s); the file has it, and the next beat tries again.", error)
+            self._redis_answers = False

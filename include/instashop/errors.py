@@ -1,0 +1,54 @@
+"""Every error the platform raises on purpose; the docstring is the message and says what to do."""
+
+
+class InstaShopError(Exception):
+    """Something in InstaShop went wrong."""
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__((type(self).__doc__ or "").format(**facts))
+
+
+class ShopUnreachable(InstaShopError):
+    """The shop's Postgres at {address} does not answer ({cause}); start it with `./instashop up` or set INSTASHOP_SHOP_DSN."""
+
+
+class WarehouseUnreachable(InstaShopError):
+    """The warehouse at {address} does not answer ({cause}); start it with `./instashop up` or set INSTASHOP_WAREHOUSE_DSN."""
+
+
+class KafkaUnreachable(InstaShopError):
+    """Kafka at {address} does not answer ({cause}); start it with `./instashop up` or set INSTASHOP_KAFKA_BOOTSTRAP."""
+
+
+class RedisUnreachable(InstaShopError):
+    """Redis at {address} does not answer ({cause}); start it with `./instashop up` or set INSTASHOP_REDIS_URL."""
+
+
+class NotPrepared(InstaShopError):
+    """{what} is not there yet; run the DAG `prepare_platform` or `./instashop prepare`."""
+
+
+class LeaseTaken(InstaShopError):
+    """Another {service} already runs here (process {pid}); stop it first, or leave it to its work."""
+
+
+class WriterTaken(InstaShopError):
+    """Another {service} is already at work on {address}; one at a time keeps every event single. Stop that one first."""
+
+
+class CursorMissing(InstaShopError):
+    """Topic `cursors` knows no cursor for `{database}`, yet its topics hold events; starting from zero would publish them twice. Restore the topic, or `./instashop reset`."""
+
+
+class CursorOfAnotherShop(InstaShopError):
+    """The cursor for `{database}` was written for Postgres system {known}, but this is system {found}; connect the right server, or `./instashop reset`."""
+
+
+class SomebodyElseIsFurther(InstaShopError):
+    """Another consumer has moved {where} on; this batch is rolled back and read again from the stored offsets."""
+
+
+class WrongSetting(InstaShopError):
+    """{problems}
+    Settings are environment variables or lines of .env; .env.example explains each."""

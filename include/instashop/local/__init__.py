@@ -1,0 +1,1 @@
+"""Runs the whole platform on this machine, without containers."""

@@ -1,0 +1,66 @@
+"""The live metrics' words: windows, measures and where Redis keeps them. The definition itself is include/sql/metrics/windows.sql."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WINDOW_SECONDS = 30
+LATE_SECONDS = 10
+"""An event recorded more than this after its window's end is late."""
+
+MEASURES = (
+    "events",
+    "orders_created",
+    "orders_paid",
+    "orders_failed",
+    "orders_refunded",
+    "gross_cents",
+    "discount_cents",
+    "net_cents",
+    "tax_cents",
+    "revenue_cents",
+    "refund_cents",
+    "items_sold",
+    "sales_cents",
+    "sessions",
+    "page_views",
+    "product_views",
+    "wishlist_adds",
+    "searches",
+    "searches_without_result",
+    "cart_adds",
+    "cart_removes",
+    "checkouts",
+    "carts_abandoned",
+    "abandoned_cents",
+)
+"""Columns of windows.sql beside the window and the dimensions: absolute whole numbers of that window and group."""
+
+DIMENSIONS = ("category", "product_id", "product_name")
+
+PROGRESS_KEY = "live:progress"
+"""JSON of the Spark job's last batch: batch, at, checkpoint_ms, end_offsets {topic: {partition: offset}}, rows_per_second, batch_seconds, dropped_by_watermark."""
+
+PLATFORM_KEY = "platform"
+"""Hash of the platform's start: started_at (ISO 8601)."""
+
+
+def window_key(start: int) -> str:
+    """Return the Redis hash of the window that begins at a Unix second."""
+    return f"window:{start}"
+
+
+def window_of(unix_seconds: float) -> int:
+    """Return the start, in Unix seconds, of the window in which a moment lies."""
+    return int(unix_seconds // WINDOW_SECONDS) * WINDOW_SECONDS
+
+
+WRITTEN_FIELD = "written"
+"""Field of a window's hash: `checkpoint_ms batch written_at_ms`, which orders two values of one window."""
+
+
+def field_of(row: dict[str, Any]) -> str:
+    """Return the hash field of a row of windows.sql: `total`, `category:Books` or `product:17`."""
+    if row["product_id"] is not None:
+        return f"product:{row['product_id']}"
+    return "total" if row["category"] is None else f"category:{row['category']}"

@@ -1,0 +1,1 @@
+"""Makes facts: the simulated shop."""
