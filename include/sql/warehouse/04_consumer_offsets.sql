@@ -4,7 +4,6 @@ CREATE TABLE IF NOT EXISTS consumer_offsets (
     "partition" integer NOT NULL,
     next_offset bigint NOT NULL DEFAULT 0,
     events bigint NOT NULL DEFAULT 0,
-    repeats bigint NOT NULL DEFAULT 0,
     refused bigint NOT NULL DEFAULT 0,
     moved_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, "partition")

@@ -1,0 +1,381 @@
+"""Starts, follows and ends services: what should happen is decided from values, and a thin edge makes it happen.
+
+A service runs in a session of its own, so it outlives whoever started it; whoever comes next finds it by its lease.
+What people want of a service is its *intent*, a file beside the lease; Airflow's task reads it every second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import psutil
+
+from instashop.control import beats, lease
+from instashop.control.beats import Beat
+from instashop.control.lease import Holder
+from instashop.errors import InstaShopError
+
+log = logging.getLogger(__name__)
+
+PLATFORM = "platform"
+"""The name under which the intent of the whole platform is kept: stopped means that it is going down."""
+
+GRACE_SECONDS = 20.0
+"""How long a service may take to stop by itself before it is killed."""
+
+LOG_BYTES = 20_000_000
+"""A log longer than this is set aside, as NAME.log.1, at the next start."""
+
+Action = Literal["stop", "start", "restart", "rate"]
+ACTIONS: tuple[Action, ...] = ("stop", "start", "restart", "rate")
+
+
+class ServiceEnded(InstaShopError):
+    """{service} (process {pid}) ended although nobody asked: {how}. Its next try starts it again and it goes on at its cursor. If this repeats, the cause is in its last words, from {log}:
+    {tail}"""
+
+
+class ServiceNotStarted(InstaShopError):
+    """{service} could not be started ({cause}); check that `{command}` runs by hand, then clear this task."""
+
+
+class ServiceWillNotEnd(InstaShopError):
+    """Process {pid} of {service} is there even after SIGKILL; it hangs in the kernel (look at its disk), and a second one must not be started."""
+
+
+class AnotherTryFollows(InstaShopError):
+    """Another try of this task follows {service} now; this one lets go and leaves the process alone."""
+
+
+class TaskEnded(InstaShopError):
+    """This task was ended by hand or by Airflow while it followed {service}: {what}. Clear the task, or wait for the next run, and it is followed again."""
+
+
+class NotARate(InstaShopError):
+    """The action `rate` needs a service that has one (generator) and a number above 0 and up to 5000, not service {service} and rate {rate}."""
+
+
+class UnknownService(InstaShopError):
+    """There is no service {service}; choose one of {services}."""
+
+
+# What people want ----------------------------------------------------------------------------------------------------
+
+
+class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wanted of a service; a process that began before `since` (Unix seconds) is to be replaced by a new one."""
+
+    state: Literal["running", "stopped"] = "running"
+    rate: float | None = None
+    since: float = 0.0
+
+
+def intent_path(run_dir: Path, service: str) -> Path:
+    """Return the file that keeps the intent for a service."""
+    return run_dir / f"{service}.intent"
+
+
+def read_intent(run_dir: Path, service: str) -> Intent:
+    """Return what is wanted of a service: that it runs, unless somebody said otherwise."""
+    try:
+        return msgspec.json.decode(intent_path(run_dir, service).read_bytes(), type=Intent)
+    except FileNotFoundError:
+        return Intent()
+    except msgspec.MsgspecError as error:
+        log.warning("The intent in %s cannot be read (%s); the service is to run.", intent_path(run_dir, service), error)
+        return Intent()
+
+
+def write_intent(run_dir: Path, service: str, intent: Intent) -> None:
+    """Keep what is wanted of a service, whole or not at all."""
+    _replace(intent_path(run_dir, service), msgspec.json.encode(intent))
+
+
+def intent_after(action: Action, before: Intent, rate: float | None, now: float) -> Intent:
+    """Return the intent once a person has asked for an action at Unix second `now`."""
+    if action == "stop":
+        return Intent("stopped", before.rate, before.since)
+    if action == "start":
+        return Intent("running", before.rate, before.since)
+    return Intent("running", rate if action == "rate" else before.rate, now)
+
+
+def check_request(service: str, action: Action, rate: float | None) -> None:
+    """Return if the request makes sense.
+
+    Raises:
+        UnknownService: there is no such service.
+        NotARate: the action is `rate`, but the service has none, or the number is not one it can do.
+    """
+    if service not in beats.SERVICES:
+        raise UnknownService(service=service, services=", ".join(beats.SERVICES))
+    if action == "rate" and (service != "generator" or rate is None or not 0 < rate <= 5000):
+        raise NotARate(service=service, rate=rate)
+
+
+def carried_out(intent: Intent, process: Holder | None, beat: Beat | None) -> bool:
+    """Say whether what is wanted has come true: stopped, or running and past its start."""
+    if intent.state == "stopped":
+        return process is None
+    if process is None or process.create_time < intent.since or beat is None:
+        return False
+    return beat.started_at.timestamp() >= process.create_time - 1 and beat.state in ("running", "waiting")
+
+
+def next_step(intent: Intent, platform: Intent, process: Holder | None) -> Literal["follow", "start", "stop", "wait", "leave"]:
+    """Return what a task does with its service now.
+
+    follow: it runs as wanted. start: it is to run, and does not. stop: it runs, and is not to (or not that process).
+    wait: it is not to run, and does not. leave: the platform is going down; the task ends.
+    """
+    if platform.state == "stopped":
+        return "leave" if process is None else "stop"
+    if intent.state == "stopped":
+        return "wait" if process is None else "stop"
+    if process is None:
+        return "start"
+    return "stop" if process.create_time < intent.since else "follow"
+
+
+# How it went ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process ended; not well means that it must be started again and somebody should know."""
+
+    well: bool
+    how: str
+
+
+def ending(process: Holder, exit_code: int | None, beat: Beat | None, asked: bool, lifetime_seconds: float) -> Ending:
+    """Judge the end of a process.
+
+    An adopted process's exit code is unknown (None); then its last beat is the evidence. A stop that nobody asked
+    for is no good end unless the service had lived its lifetime: someone outside ended it.
+    """
+    last = beat if beat is not None and beat.started_at.timestamp() >= process.create_time - 1 else None
+    if asked:
+        return Ending(True, "it was asked to stop")
+    if exit_code is not None and exit_code < 0:
+        return Ending(False, f"killed by {signal.Signals(-exit_code).name}")
+    if exit_code:
+        return Ending(False, f"exit status {exit_code}")
+    if exit_code is None and (last is None or last.state != "stopped"):
+        return Ending(False, f"its last beat says {last.state!r}, not 'stopped'" if last else "it never beat")
+    if last is None:
+        return Ending(False, "exit status 0, yet it never beat")
+    lived = last.at.timestamp() - process.create_time
+    if lived >= lifetime_seconds - GRACE_SECONDS:
+        return Ending(True, f"its lifetime of {lifetime_seconds:.0f} s is over")
+    return Ending(False, f"someone outside of Airflow stopped it after {lived:.0f} s")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with a service; `hangs` means that its process must be ended."""
+
+    service: str
+    text: str
+    hangs: bool = False
+
+
+def finding(
+    service: str, intent: Intent, process: Holder | None, beat: Beat | None, now: datetime, stale_seconds: float
+) -> Finding | None:
+    """Return what is wrong with a service, or None: it works, or is not to run."""
+    if intent.state == "stopped":
+        return None
+    if process is None:
+        return Finding(service, f"does not run; look at the log of the DAG run_{service}, and unpause it if it is paused")
+    ours = beat is not None and beat.started_at.timestamp() >= process.create_time - 1
+    quiet = now.timestamp() - (beat.at.timestamp() if beat is not None and ours else process.create_time)
+    if quiet > stale_seconds:
+        return Finding(service, f"hangs: process {process.pid} has not beaten for {quiet:.0f} s; it is ended and run_{service} starts it again", True)
+    if beat is None or not ours:
+        return None
+    if beat.state == "waiting":
+        return Finding(service, f"waits: {beat.message or 'it does not say for what'}")
+    if beat.state == "running" and (beat.lag_seconds or 0) > stale_seconds and beat.lag_events and not beat.events_per_second:
+        return Finding(service, f"is stuck {beat.lag_events} events and {beat.lag_seconds:.0f} s behind and moves nothing; its log says why")
+    return None
+
+
+def describe(beat: Beat | None, now: datetime) -> str:
+    """Return a service's beat as one line of a log."""
+    if beat is None:
+        return "no beat yet"
+    parts = [beat.state, f"{beat.events_per_second:,.1f} events/s", f"{beat.events_total:,} events"]
+    if beat.lag_events is not None:
+        parts.append(f"lag {beat.lag_events:,} events")
+    if beat.lag_seconds is not None:
+        parts.append(f"{beat.lag_seconds:.1f} s behind")
+    parts.append(f"beat {max(0.0, (now - beat.at).total_seconds()):.1f} s ago")
+    return " · ".join([*parts, beat.message] if beat.message else parts)
+
+
+# Make it happen ------------------------------------------------------------------------------------------------------
+
+
+def find(run_dir: Path, service: str) -> Holder | None:
+    """Return the process of a service, however it was started: the one Airflow started, else who holds the lease."""
+    started = _read_holder(_started_path(run_dir, service))
+    if started is not None and started.process() is not None:
+        return started
+    return lease.holder(run_dir, service)
+
+
+def start(run_dir: Path, service: str, command: Sequence[str], environment: Mapping[str, str], log_file: Path) -> Holder:
+    """Start a service in a session of its own, its output appended to a file, and return its process.
+
+    Raises:
+        ServiceNotStarted: the command could not be run at all.
+    """
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    if log_file.exists() and log_file.stat().st_size > LOG_BYTES:
+        log_file.replace(log_file.with_name(f"{log_file.name}.1"))
+    try:
+        with log_file.open("ab") as output:
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=dict(environment), start_new_session=True
+            )
+        holder = Holder(child.pid, psutil.Process(child.pid).create_time())
+    except (OSError, psutil.NoSuchProcess) as error:
+        raise ServiceNotStarted(service=service, cause=error, command=" ".join(command[:6])) from error
+    _replace(_started_path(run_dir, service), msgspec.json.encode(holder))
+    return holder
+
+
+def wait_end(process: Holder, seconds: float) -> tuple[bool, int | None]:
+    """Wait until a process ends, at most so long; return whether it has, and its exit code if it was our child."""
+    try:
+        found = psutil.Process(process.pid)
+        if abs(found.create_time() - process.create_time) > 0.05:
+            return True, None
+        return True, found.wait(seconds)
+    except psutil.NoSuchProcess:
+        return True, None
+    except psutil.TimeoutExpired:
+        return False, None
+
+
+def stop(run_dir: Path, service: str, process: Holder, grace_seconds: float = GRACE_SECONDS) -> bool:
+    """End a service: SIGTERM to the holder of its lease, and SIGKILL to what is left after the grace; return whether it went by itself.
+
+    The process may be another than the holder: Spark's driver is a JVM, and the holder its Python child.
+
+    Raises:
+        ServiceWillNotEnd: something is left even so.
+    """
+    holder = lease.holder(run_dir, service) or process
+    family = {each.pid: each for each in (process, holder)}.values()
+    _signal([holder], signal.SIGTERM)
+    if _all_end(family, grace_seconds):
+        return True
+    left = [*family, *(Holder(child.pid, child.create_time()) for each in family for child in _children(each))]
+    _signal(left, signal.SIGKILL)
+    if not _all_end(left, 10):
+        raise ServiceWillNotEnd(pid=process.pid, service=service)
+    return False
+
+
+def child_environment(parent: Mapping[str, str], **more: object) -> dict[str, str]:
+    """Return the environment of a service: the parent's without Airflow's settings and secrets, and INSTASHOP_* of what is given."""
+    kept = {name: value for name, value in parent.items() if not name.startswith(("AIRFLOW__", "AIRFLOW_CTX_", "AIRFLOW_CONN_", "_AIRFLOW"))}
+    given = {f"INSTASHOP_{name.upper()}": str(value) for name, value in more.items() if value is not None}
+    return {**kept, "PYTHONUNBUFFERED": "1", **given}
+
+
+def announce_down(run_dir: Path) -> None:
+    """Tell every task that the platform goes down: each stops its service and ends, and starts none."""
+    write_intent(run_dir, PLATFORM, Intent("stopped"))
+
+
+def announce_up(run_dir: Path) -> None:
+    """Tell every task that the platform is up: services are to run again, as far as each one's own intent says so."""
+    write_intent(run_dir, PLATFORM, Intent())
+
+
+def stop_all(run_dir: Path, grace_seconds: float = GRACE_SECONDS) -> dict[str, bool]:
+    """Ask all services to stop, then wait and kill what is left; return for each that ran whether it went by itself."""
+    running = {service: process for service in beats.SERVICES if (process := find(run_dir, service))}
+    _signal([lease.holder(run_dir, service) or process for service, process in running.items()], signal.SIGTERM)
+    until = time.monotonic() + grace_seconds
+    return {service: stop(run_dir, service, process, max(0.5, until - time.monotonic())) for service, process in running.items()}
+
+
+def follow(run_dir: Path, service: str, token: str) -> None:
+    """Say who follows a service from now on; whoever did before lets go."""
+    _replace(run_dir / f"{service}.follower", token.encode())
+
+
+def follows(run_dir: Path, service: str, token: str) -> bool:
+    """Say whether a task still is the one that follows a service."""
+    try:
+        return (run_dir / f"{service}.follower").read_text() == token
+    except FileNotFoundError:
+        return False
+
+
+def last_lines(log_file: Path, lines: int = 15) -> str:
+    """Return the end of a log."""
+    try:
+        with log_file.open("rb") as file:
+            file.seek(max(0, log_file.stat().st_size - 8_000))
+            return "\n    ".join(file.read().decode(errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return "(it wrote nothing)"
+
+
+
+
+def _started_path(run_dir: Path, service: str) -> Path:
+    return run_dir / f"{service}.started.json"
+
+
+def _read_holder(path: Path) -> Holder | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Holder)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def _replace(path: Path, text: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_bytes(text)
+    draft.replace(path)
+
+
+def _signal(processes: Iterable[Holder], number: signal.Signals) -> None:
+    for each in processes:
+        if each.process() is not None:
+            with suppress(ProcessLookupError):  # It ended by itself, which is what we want.
+                os.kill(each.pid, number)
+
+
+def _all_end(processes: Iterable[Holder], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    return all(wait_end(each, max(0.01, until - time.monotonic()))[0] for each in processes)
+
+
+def _children(process: Holder) -> list[psutil.Process]:
+    found = process.process()
+    if found is None:
+        return []
+    try:
+        return found.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []

@@ -1,0 +1,49 @@
+"""What can go wrong on this machine; each message names the cause and the cure."""
+
+from instashop.errors import InstaShopError
+
+
+class NotReady(InstaShopError):
+    """This machine is not ready:
+    {problems}"""
+
+
+class UpTaken(InstaShopError):
+    """`./instashop {command}` already runs (process {pid}) on {home}; wait until it has ended, or interrupt it."""
+
+
+class StepFailed(InstaShopError):
+    """{step}: {cause}"""
+
+
+class ServerFailed(InstaShopError):
+    """{server} {what}.
+    The last lines of {log}:
+    {lines}
+    Cure: {cure}"""
+
+
+class Interrupted(InstaShopError):
+    """Interrupted while: {step}. What this start began is stopped again; run it again at any time."""
+
+
+class DownloadFailed(InstaShopError):
+    """The jars of {name} could not be fetched:
+    {lines}
+    Cure: check that this machine reaches a Maven repository (repo1.maven.org), then run it again; what is there is kept."""
+
+
+class InitFailed(InstaShopError):
+    """{what} could not be set up:
+    {lines}
+    Cure: {cure}"""
+
+
+class StillAlive(InstaShopError):
+    """These processes did not end: {names}. Look at them with `ps`, then run `./instashop down` again."""
+
+
+class SupervisorFailed(InstaShopError):
+    """supervisord does not start:
+    {lines}
+    Cure: read {log}; if another one holds {socket}, end it, then run it again."""

@@ -1,0 +1,54 @@
+"""Makes the passwords at the first start, in a file that only its owner can read."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+
+from instashop import settings as words
+from instashop.settings import Settings
+
+SUPERUSER = "INSTASHOP_POSTGRES_SUPERUSER_PASSWORD"
+"""Password of `postgres` on the three servers; only for a person at the keyboard, no service knows it."""
+
+
+def _fresh() -> dict[str, str]:
+    return {
+        "INSTASHOP_POSTGRES_PASSWORD": secrets.token_urlsafe(18),
+        "INSTASHOP_FEED_PASSWORD": secrets.token_urlsafe(18),
+        SUPERUSER: secrets.token_urlsafe(18),
+        "INSTASHOP_REDIS_PASSWORD": secrets.token_urlsafe(18),
+        "INSTASHOP_AIRFLOW_PASSWORD": secrets.token_urlsafe(12),
+        "INSTASHOP_AIRFLOW_JWT_SECRET": secrets.token_urlsafe(48),
+        "INSTASHOP_AIRFLOW_FERNET_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
+    }
+
+
+def read(settings: Settings) -> dict[str, str]:
+    """Return the passwords in the file, by their variable; empty when there is no file."""
+    if not settings.secrets_file.exists():
+        return {}
+    lines = settings.secrets_file.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def ensure(settings: Settings) -> Settings:
+    """Add the passwords that are missing to the file, and return the settings that know them."""
+    known = read(settings)
+    wanted = _fresh() | known
+    path = settings.secrets_file
+    if wanted != known:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".draft")
+        draft.unlink(missing_ok=True)
+        text = "# Made at the first start. Only its owner may read it; `./instashop reset` removes it.\n"
+        text += "".join(f"{name}={value}\n" for name, value in wanted.items())
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    path.chmod(0o600)
+    words.load.cache_clear()
+    return words.load()

@@ -1,0 +1,158 @@
+"""Kafka → warehouse: each event once, whatever is replayed; what is no event goes to the dead letters.
+
+Events, dead letters and offsets go into one database transaction, and the offsets move only from where this
+consumer believes them to be; so a second consumer, a replay or a kill can neither lose nor double anything.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from confluent_kafka import Message
+
+from instashop import connect, sql
+from instashop.errors import NotPrepared, SomebodyElseIsFurther
+from instashop.events import Event, Reason, Refusal, judge_of, uuid7
+from instashop.settings import Settings
+from instashop.streams import PARTITIONS, STREAMS
+from instashop.transport.loop import Batch, Sink, Source, Work
+from instashop.transport.topics import Offsets, TopicReader, consumer, require
+
+TOPICS = tuple(stream.name for stream in STREAMS)
+_COPY = 'COPY incoming (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload) FROM STDIN'
+_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+class WarehouseSink:
+    """The sink: `realtime_events`, `dead_letters` and the offsets in one transaction."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._db = connection
+        self._judges = {stream.name: judge_of(stream.name, stream.event_type) for stream in STREAMS}
+        self._days: set[date] = set()
+        with self._db.transaction():
+            self._db.execute(sql.statement("consumer/incoming"))  # type: ignore[arg-type]
+        self._offsets = self._stored()
+
+    def _stored(self) -> Offsets:
+        places = [(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
+        with self._db.transaction(), self._db.cursor() as cursor:
+            cursor.executemany('INSERT INTO consumer_offsets (topic, "partition") VALUES (%s, %s) ON CONFLICT DO NOTHING', places)
+            rows = cursor.execute('SELECT topic, "partition", next_offset FROM consumer_offsets').fetchall()
+        return {(topic, number): offset for topic, number, offset in rows}
+
+    def position(self) -> Offsets:
+        """Return the offsets that the warehouse keeps."""
+        return dict(self._offsets)
+
+    def write(self, batch: Batch) -> None:
+        """Judge the messages and keep events, refusals and offsets together.
+
+        Raises:
+            SomebodyElseIsFurther: another consumer moved these offsets; nothing of this batch is kept.
+        """
+        lines: list[str] = []
+        refused: list[tuple[Message, Refusal, UUID | None]] = []
+        days: set[date] = set()
+        for message in batch.records:
+            verdict = self._judges[message.topic()](message.value())
+            if isinstance(verdict, Refusal):
+                refused.append((message, verdict, None))
+            else:
+                lines.append(_line(message, verdict))
+                days.add(_day(verdict.event_id))
+        with self._db.transaction(), self._db.cursor() as cursor:
+            self._make_partitions(cursor, days - self._days)
+            others = self._keep(cursor, lines)
+            by_place = {(m.topic(), m.partition(), m.offset()): m for m in batch.records} if others else {}
+            refused += [
+                (by_place[topic, number, offset], Refusal(Reason.SAME_ID_OTHER_BODY, f"event {event_id} is known with another body"), event_id)
+                for topic, number, offset, event_id in others
+            ]
+            for message, refusal, event_id in refused:
+                cursor.execute(sql.statement("consumer/bury"), _letter(message, refusal, event_id))  # type: ignore[arg-type]
+            self._move(cursor, batch, Counter((m.topic(), m.partition()) for m, _refusal, _id in refused))
+        self._days |= days
+        self._offsets |= batch.position
+
+    def _keep(self, cursor: psycopg.Cursor, lines: list[str]) -> list[tuple[str, int, int, UUID]]:
+        if not lines:
+            return []
+        with cursor.copy(_COPY) as copy:
+            copy.write("".join(lines))
+        cursor.execute(sql.statement("consumer/keep_new"))  # type: ignore[arg-type]
+        if cursor.rowcount == len(lines):
+            return []
+        return cursor.execute(sql.statement("consumer/other_bodies")).fetchall()  # type: ignore[arg-type]
+
+    def _move(self, cursor: psycopg.Cursor, batch: Batch, refused: Counter[tuple[str, int]]) -> None:
+        places = sorted(batch.position)
+        judged = Counter((m.topic(), m.partition()) for m in batch.records)
+        parameters: dict[str, Any] = {
+            "topics": [topic for topic, _number in places],
+            "partitions": [number for _topic, number in places],
+            "was": [self._offsets[place] for place in places],
+            "next": [batch.position[place] for place in places],
+            "judged": [judged[place] for place in places],
+            "refused": [refused[place] for place in places],
+        }
+        cursor.execute(sql.statement("consumer/move_offsets"), parameters)  # type: ignore[arg-type]
+        if cursor.rowcount != len(places):
+            raise SomebodyElseIsFurther(where=", ".join(f"{topic}/{number}" for topic, number in places))
+
+    def _make_partitions(self, cursor: psycopg.Cursor, days: set[date]) -> None:
+        for day in sorted(days):
+            first, last = (uuid7(datetime(d.year, d.month, d.day, tzinfo=UTC), 0) for d in (day, day + timedelta(days=1)))
+            low, high = (UUID(int=bound.int >> 80 << 80) for bound in (first, last))
+            cursor.execute(
+                f"CREATE TABLE IF NOT EXISTS realtime_events_{day:%Y%m%d} PARTITION OF realtime_events FOR VALUES FROM ('{low}') TO ('{high}')"
+            )
+
+
+def _day(event_id: UUID) -> date:
+    return datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC).date()
+
+
+def _line(message: Message, event: Event) -> str:
+    """Return a message as a line of COPY's text format."""
+    body = message.value().decode().translate(_ESCAPES) if b"\\" in message.value() or b"\n" in message.value() else message.value().decode()
+    return (
+        f"{event.event_id}\t{event.kind}\t{event.schema_version}\t{event.occurred_at}\t{event.recorded_at}\t{event.txid}"
+        f"\t{message.topic()}\t{message.partition()}\t{message.offset()}\t{body}\n"
+    )
+
+
+def _letter(message: Message, refusal: Refusal, event_id: UUID | None) -> dict[str, Any]:
+    return {
+        "topic": message.topic(),
+        "partition": message.partition(),
+        "offset": message.offset(),
+        "reason": refusal.reason.value,
+        "detail": refusal.detail[:2000].replace("\0", "\\0"),
+        "event_id": event_id,
+        "key": message.key(),
+        "body": message.value(),
+        "published_at": datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
+    }
+
+
+def work(settings: Settings, _stop: threading.Event) -> Work:
+    """Return what opens one session of the consumer."""
+
+    @contextmanager
+    def session() -> Iterator[tuple[Source, Sink]]:
+        with connect.warehouse(settings, "consumer", autocommit=True) as connection, consumer(settings, "instashop-consumer") as client:
+            row = connection.execute("SELECT to_regclass('realtime_events'), to_regclass('consumer_offsets')").fetchone()
+            if not row or None in row:
+                raise NotPrepared(what=f"the warehouse's tables at {connect.address(settings.warehouse_dsn)}")
+            require(client, settings, TOPICS)
+            yield TopicReader(client, TOPICS, settings.batch_limit, wait_seconds=0.1), WarehouseSink(connection)
+
+    return session

@@ -1,0 +1,127 @@
+"""transactions → transaction_items: each line of a paid or refunded order once, with what the catalogue says of its product.
+
+Items and the offsets of `transactions` go into one Kafka transaction.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from instashop import connect
+from instashop.events import Product, Transaction, TransactionItem, item_id, judge_of
+from instashop.settings import Settings
+from instashop.transport.loop import Batch, Sink, Source, Work
+from instashop.transport.topics import Offsets, ToEnd, TopicReader, consumer, partitions_of, require
+
+GROUP = "instashop-enricher"
+_judge_transaction = judge_of("transactions", Transaction)
+_judge_product = judge_of("products", Product)
+
+
+class Catalogue:
+    """The newest version of each product, as topic `products` tells it."""
+
+    def __init__(self, products: ToEnd) -> None:
+        self._products = products
+        self._known: dict[int, Product] = {}
+
+    def read_to_end(self) -> None:
+        """Take in every product published until now."""
+        for message in self._products:
+            product = _judge_product(message.value())
+            if isinstance(product, Product):
+                known = self._known.get(product.product_id)
+                if known is None or known.version < product.version:
+                    self._known[product.product_id] = product
+
+    def find(self, product_id: int) -> Product | None:
+        """Return a product; one not known yet is looked for up to the topic's present end, since it was published before any order names it."""
+        if product_id not in self._known:
+            self.read_to_end()
+        return self._known.get(product_id)
+
+
+def items_of(event: Transaction, catalogue: Catalogue) -> list[TransactionItem]:
+    """Return the items of a transaction: none unless money moved.
+
+    An unknown product makes an item without a name: the judge refuses it, so it ends, counted, among the dead letters.
+    """
+    if event.status not in ("paid", "refunded"):
+        return []
+    items = []
+    for line in event.lines:
+        product = catalogue.find(line.product_id)
+        items.append(
+            TransactionItem(
+                event_id=item_id(event.event_id, line.line),
+                kind="transaction_items",
+                schema_version=1,
+                occurred_at=event.occurred_at,
+                recorded_at=event.recorded_at,
+                txid=event.txid,
+                transaction_id=event.transaction_id,
+                transaction_event_id=event.event_id,
+                status=event.status,
+                customer_id=event.customer_id,
+                line=line.line,
+                product_id=line.product_id,
+                product_name=product.name if product else None,
+                category=product.category if product else None,
+                quantity=line.quantity,
+                unit_price_cents=line.unit_price_cents,
+                gross_cents=line.gross_cents,
+                discount_cents=line.discount_cents,
+                net_cents=line.net_cents,
+                tax_cents=line.tax_cents,
+                total_cents=line.total_cents,
+            )
+        )
+    return items
+
+
+class ItemsSink:
+    """The sink: items and the offsets of what they were made of, in one Kafka transaction."""
+
+    def __init__(self, producer: Producer, client: Consumer, catalogue: Catalogue) -> None:
+        self._producer, self._client, self._catalogue = producer, client, catalogue
+
+    def position(self) -> Offsets:
+        """Return the offsets that Kafka keeps for the enricher."""
+        committed = self._client.committed(partitions_of(self._client, ["transactions"]), timeout=15)
+        return {(place.topic, place.partition): place.offset for place in committed if place.offset >= 0}
+
+    def write(self, batch: Batch) -> None:
+        """Publish the items of a batch and move its offsets, together; what the judge refuses has no items."""
+        self._producer.begin_transaction()
+        for message in batch.records:
+            event = _judge_transaction(message.value())
+            if isinstance(event, Transaction):
+                for item in items_of(event, self._catalogue):
+                    self._producer.produce("transaction_items", msgspec.json.encode(item), str(event.customer_id))
+        offsets = [TopicPartition(topic, number, offset) for (topic, number), offset in batch.position.items()]
+        self._producer.send_offsets_to_transaction(offsets, self._client.consumer_group_metadata(), 15)
+        self._producer.commit_transaction(15)
+
+
+def work(settings: Settings, _stop: threading.Event) -> Work:
+    """Return what opens one session of the enricher: fencing, then the catalogue, then the offsets."""
+
+    @contextmanager
+    def session() -> Iterator[tuple[Source, Sink]]:
+        with consumer(settings, GROUP) as client, consumer(settings, "instashop-catalogue") as products:
+            require(client, settings, ["transactions", "products", "transaction_items"])
+            producer = connect.kafka_producer(settings, "instashop-enricher")
+            try:
+                producer.init_transactions(30)
+                catalogue = Catalogue(ToEnd(products, ["products"]))
+                catalogue.read_to_end()
+                yield TopicReader(client, ["transactions"], settings.batch_limit, wait_seconds=0.05), ItemsSink(producer, client, catalogue)
+            finally:
+                producer.close()
+
+    return session

@@ -1,0 +1,73 @@
+"""Makes the tables, views and topics that everything needs; safe to repeat, also while the platform runs."""
+
+from __future__ import annotations
+
+import logging
+
+import psycopg
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import NewTopic
+
+from instashop import connect, sql
+from instashop.errors import KafkaUnreachable
+from instashop.settings import Settings
+from instashop.streams import CURSORS, PARTITIONS, RETENTION_MS, STREAMS
+
+log = logging.getLogger(__name__)
+
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('instashop prepare'))"
+
+
+def _run_folder(connection: psycopg.Connection, name: str) -> None:
+    with connection, connection.transaction():
+        connection.execute(_ONE_AT_A_TIME)
+        for statement in sql.folder(name):
+            connection.execute(sql.statement(statement))  # type: ignore[arg-type]
+
+
+def prepare_shop(settings: Settings) -> None:
+    """Make the tables and feed views of `instashop` and `crm_db` that are missing."""
+    _run_folder(connect.shop(settings, "prepare"), "shop")
+    _run_folder(connect.crm(settings, "prepare"), "crm")
+
+
+def prepare_warehouse(settings: Settings) -> None:
+    """Make the tables and views of `dwh_db` that are missing."""
+    _run_folder(connect.warehouse(settings, "prepare"), "warehouse")
+
+
+def topics(settings: Settings) -> list[NewTopic]:
+    """Return every topic of the platform, as it is to be."""
+    replication = settings.kafka_replication
+    common = {"min.insync.replicas": str(min(2, replication)), "message.timestamp.type": "LogAppendTime"}
+    kept = {**common, "retention.ms": str(RETENTION_MS)}
+    compacted = {**common, "cleanup.policy": "compact", "min.compaction.lag.ms": str(RETENTION_MS)}
+    wanted = [NewTopic(s.name, PARTITIONS, replication, config=compacted if s.compacted else kept) for s in STREAMS]
+    cursors = NewTopic(CURSORS, 1, replication, config={**common, "cleanup.policy": "compact", "segment.ms": "3600000"})
+    return [*wanted, cursors]
+
+
+def prepare_topics(settings: Settings) -> None:
+    """Create the topics that are missing.
+
+    Raises:
+        KafkaUnreachable: no broker answers, or too few for the replication.
+    """
+    admin = connect.kafka_admin(settings)
+    try:
+        there = admin.list_topics(timeout=10).topics
+        missing = [topic for topic in topics(settings) if topic.topic not in there]
+        created = admin.create_topics(missing, operation_timeout=20) if missing else {}
+        for topic, future in created.items():
+            future.result()
+            log.info("created topic %s", topic)
+    except KafkaException as error:
+        if error.args[0].name() != "TOPIC_ALREADY_EXISTS":  # Somebody else was as quick as we.
+            raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
+
+
+def prepare(settings: Settings) -> None:
+    """Make everything that is missing: tables, views, topics."""
+    prepare_shop(settings)
+    prepare_warehouse(settings)
+    prepare_topics(settings)

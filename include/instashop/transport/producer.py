@@ -1,0 +1,233 @@
+"""Shop → Kafka: each committed row exactly once to a read-committed reader.
+
+A row is read once its transaction is below the horizon, in the order (txid, id). Its message and the new
+cursor go into one Kafka transaction, so after any kill both are there or neither is.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import psycopg
+from confluent_kafka import Producer
+
+from instashop import connect
+from instashop.errors import CursorMissing, CursorOfAnotherShop, NotPrepared, WriterTaken
+from instashop.settings import Settings
+from instashop.streams import CURSORS, DATABASES, Stream, of_database
+from instashop.transport.loop import Batch, Sink, Source, Work
+from instashop.transport.topics import ToEnd, consumer, require
+
+log = logging.getLogger(__name__)
+
+Place = tuple[int, int]
+"""(txid, id) of the last row of a stream that was published."""
+
+Cursor = dict[str, dict[str, Place]]
+"""The places of each database's streams."""
+
+
+class StoredCursor(msgspec.Struct):
+    """A cursor as topic `cursors` keeps it, one message for each database."""
+
+    system_identifier: str
+    places: dict[str, Place]
+
+
+class Row(NamedTuple):
+    """A row of a feed view, with its stream's number in its database."""
+
+    stream: int
+    txid: int
+    id: int
+    key: str
+    body: str
+
+
+@dataclass
+class Feed:
+    """One database of the shop, seen through its feed views."""
+
+    database: str
+    connection: psycopg.Connection
+    limit: int
+
+    def __post_init__(self) -> None:
+        self.streams = of_database(self.database)
+        found = self.connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
+        assert found is not None
+        self.system_identifier: str = found[0]
+        # One statement is one snapshot: whatever an event names was published before it.
+        self._next = " UNION ALL ".join(
+            f"(SELECT {n} AS stream, txid::text::bigint AS txid, id, key, body FROM feed.{s.name}"
+            f" WHERE (txid, id) > (%s::text::xid8, %s) AND txid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY txid, id LIMIT {self.limit})"
+            for n, s in enumerate(self.streams)
+        )
+        self._waiting = " UNION ALL ".join(
+            f"SELECT count(*), min(recorded_at) FROM (SELECT recorded_at FROM feed.{s.name}"
+            f" WHERE (txid, id) > (%s::text::xid8, %s) ORDER BY txid, id LIMIT 10000) AS waiting"
+            for s in self.streams
+        )
+
+    def _arguments(self, places: dict[str, Place]) -> list[Any]:
+        arguments: list[Any] = []
+        for stream in self.streams:
+            txid, row_id = places.get(stream.name, (0, 0))
+            arguments += [str(txid), row_id]
+        return arguments
+
+    def rows(self, places: dict[str, Place]) -> list[Row]:
+        """Return the next rows below the horizon; only products while more of them wait than fit."""
+        rows = [Row(*row) for row in self.connection.execute(self._next, self._arguments(places), prepare=True)]
+        first = [row for row in rows if row.stream == 0]
+        return first if len(first) == self.limit else rows
+
+    def waiting(self, places: dict[str, Place]) -> tuple[int, datetime | None]:
+        """Return how many rows (at most 10,000 of each stream) are not published, and when the oldest was written; also those above the horizon."""
+        found = self.connection.execute(self._waiting, self._arguments(places), prepare=True).fetchall()
+        times = [oldest for _count, oldest in found if oldest is not None]
+        return sum(count for count, _oldest in found), min(times, default=None)
+
+
+class FeedReader:
+    """The source: rows of every feed, from the cursor on."""
+
+    def __init__(self, feeds: Sequence[Feed], pause_seconds: float, stop: threading.Event) -> None:
+        self._feeds, self._pause, self._stop = feeds, pause_seconds, stop
+        self._cursor: Cursor = {}
+        self._looked = self._counted = 0.0
+        self._lag: tuple[int | None, float | None] = (None, None)
+
+    def seek(self, position: Cursor) -> None:
+        """Go on after the rows of this cursor."""
+        self._cursor = {feed.database: dict(position.get(feed.database, {})) for feed in self._feeds}
+
+    def read(self) -> Batch:
+        """Return the next rows of all feeds; looks at most once in a pause, unless more waits than fitted."""
+        self._stop.wait(max(0.0, self._looked + self._pause - time.monotonic()))
+        self._looked = time.monotonic()
+        records: list[tuple[Stream, Row]] = []
+        moved: Cursor = {}
+        for feed in self._feeds:
+            rows = feed.rows(self._cursor[feed.database])
+            if not rows:
+                continue
+            records += [(feed.streams[row.stream], row) for row in rows]
+            if len(rows) >= feed.limit:
+                self._looked = 0.0
+            self._cursor[feed.database] |= {feed.streams[row.stream].name: (row.txid, row.id) for row in rows}
+            moved[feed.database] = dict(self._cursor[feed.database])
+        self._count()
+        newest = msgspec.json.decode(records[-1][1].body, type=_Recorded).recorded_at if records else None
+        return Batch(records, moved, newest, *self._lag)
+
+    def _count(self) -> None:
+        """Look once a second at what waits, also above the horizon: a long writing transaction shows as lag."""
+        if time.monotonic() - self._counted < 1:
+            return
+        self._counted = time.monotonic()
+        events, oldest = 0, []
+        for feed in self._feeds:
+            count, since = feed.waiting(self._cursor[feed.database])
+            events += count
+            oldest += [since] if since else []
+        age = (datetime.now(UTC) - min(oldest)).total_seconds() if oldest else 0.0
+        self._lag = (events, round(age, 3))
+
+
+class _Recorded(msgspec.Struct):
+    recorded_at: datetime
+
+
+class KafkaSink:
+    """The sink: messages and cursor in one Kafka transaction."""
+
+    def __init__(self, producer: Producer, cursor: Cursor, systems: dict[str, str]) -> None:
+        self._producer, self._cursor, self._systems = producer, cursor, systems
+
+    def position(self) -> Cursor:
+        """Return the cursor as Kafka keeps it."""
+        return self._cursor
+
+    def write(self, batch: Batch) -> None:
+        """Publish rows and cursor together.
+
+        Raises:
+            KafkaException: it is not known whether they were published; a new session reads the cursor and knows.
+        """
+        producer = self._producer
+        producer.begin_transaction()
+        for stream, row in batch.records:
+            producer.produce(stream.name, row.body, row.key)
+        for database, places in batch.position.items():
+            stored = StoredCursor(self._systems[database], places)
+            producer.produce(CURSORS, msgspec.json.encode(stored), f"producer/{database}")
+        producer.commit_transaction(15)
+        self._cursor = batch.position
+
+
+def stored_cursor(settings: Settings, systems: dict[str, str]) -> Cursor:
+    """Read the cursor of each database from Kafka.
+
+    Raises:
+        CursorMissing: there is none, yet the topics hold events.
+        CursorOfAnotherShop: it was written for another Postgres.
+    """
+    with consumer(settings, "instashop-cursor") as client:
+        names = [CURSORS, *(stream.name for database in DATABASES for stream in of_database(database))]
+        require(client, settings, names)
+        stored: dict[str, StoredCursor] = {}
+        for message in ToEnd(client, [CURSORS]):
+            database = (message.key() or b"").decode().removeprefix("producer/")
+            stored[database] = msgspec.json.decode(message.value(), type=StoredCursor)
+        for database, system in systems.items():
+            known = stored.get(database)
+            if known is None:
+                if next(iter(ToEnd(client, [s.name for s in of_database(database)])), None):
+                    raise CursorMissing(database=database)
+            elif known.system_identifier != system:
+                raise CursorOfAnotherShop(database=database, known=known.system_identifier, found=system)
+    return {database: stored[database].places for database in systems if database in stored}
+
+
+def _only_one(feed: Feed, settings: Settings) -> None:
+    row = feed.connection.execute("SELECT pg_try_advisory_lock(hashtext('instashop producer'))").fetchone()
+    if not row or not row[0]:
+        raise WriterTaken(service="producer", address=connect.address(settings.shop_feed_dsn))
+
+
+def work(settings: Settings, stop: threading.Event) -> Work:
+    """Return what opens one session of the producer: advisory lock, then fencing, then the cursor."""
+
+    @contextmanager
+    def session() -> Iterator[tuple[Source, Sink]]:
+        with ExitStack() as opened:
+            feeds = []
+            for database in DATABASES:
+                connection = opened.enter_context(connect.feed(settings, database, "producer", autocommit=True))
+                feeds.append(_feed(database, connection, settings))
+            _only_one(feeds[0], settings)
+            producer = connect.kafka_producer(settings, "instashop-producer")
+            opened.callback(producer.close)
+            producer.init_transactions(30)
+            systems = {feed.database: feed.system_identifier for feed in feeds}
+            cursor = stored_cursor(settings, systems)
+            log.info("publishing after %s", cursor or "the very first row")
+            yield FeedReader(feeds, settings.feed_pause_ms / 1000, stop), KafkaSink(producer, cursor, systems)
+
+    return session
+
+
+def _feed(database: str, connection: psycopg.Connection, settings: Settings) -> Feed:
+    missing = [s.name for s in of_database(database) if not connection.execute("SELECT to_regclass(%s)", [f"feed.{s.name}"]).fetchone()[0]]  # type: ignore[index]
+    if missing:
+        raise NotPrepared(what=f"feed view {', '.join(missing)} in {database}")
+    return Feed(database, connection, settings.feed_limit)

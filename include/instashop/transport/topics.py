@@ -1,0 +1,117 @@
+"""Reading topics: a read-committed source whose position is kept by the sink, and a topic's whole content up to now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from instashop import connect
+from instashop.errors import NotPrepared
+from instashop.settings import Settings
+from instashop.streams import PARTITIONS
+from instashop.transport.loop import Batch
+
+Offsets = dict[tuple[str, int], int]
+"""The next offset of each topic and partition."""
+
+
+@contextmanager
+def consumer(settings: Settings, group: str) -> Iterator[Consumer]:
+    """Open a read-committed consumer and leave it for good at the end."""
+    opened = connect.kafka_consumer(settings, group)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def require(client: Consumer, settings: Settings, names: Sequence[str]) -> None:
+    """Raise NotPrepared unless each topic is there."""
+    there = client.list_topics(timeout=10).topics
+    missing = [name for name in names if name not in there]
+    if missing:
+        raise NotPrepared(what=f"topic {', '.join(missing)} at {settings.kafka_bootstrap}")
+
+
+def partitions_of(client: Consumer, topics: Sequence[str]) -> list[TopicPartition]:
+    """Return every partition of the topics, to be read from the beginning."""
+    there = client.list_topics(timeout=10).topics
+    return [TopicPartition(topic, number, 0) for topic in topics for number in there[topic].partitions]
+
+
+class ToEnd:
+    """Reads what is in some topics up to their present end; each call goes on where the last one ended."""
+
+    def __init__(self, client: Consumer, topics: Sequence[str]) -> None:
+        self._client = client
+        self._next = {(p.topic, p.partition): p.offset for p in partitions_of(client, topics)}
+
+    def __iter__(self) -> Iterator[Message]:
+        waiting = set(self._next)
+        self._client.assign([TopicPartition(topic, number, offset) for (topic, number), offset in self._next.items()])
+        while waiting:
+            messages = self._client.consume(5000, timeout=0.05)
+            for message in messages:
+                place = (message.topic(), message.partition())
+                error = message.error()
+                if error is None:
+                    self._next[place] = message.offset() + 1
+                    yield message
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    waiting.discard(place)
+                else:
+                    raise KafkaException(error)
+
+
+class TopicReader:
+    """A source of messages from topics, read-committed, beginning at the offsets the sink has stored."""
+
+    def __init__(self, client: Consumer, topics: Sequence[str], limit: int, wait_seconds: float) -> None:
+        self._client, self._topics, self._limit, self._wait = client, topics, limit, wait_seconds
+        self._at_end = dict.fromkeys(((t, n) for t in topics for n in range(PARTITIONS)), False)
+        self._position: Offsets = {}
+
+    def seek(self, position: Offsets) -> None:
+        """Begin at these offsets; a partition without one begins at its first event."""
+        places = partitions_of(self._client, self._topics)
+        for place in places:
+            place.offset = position.get((place.topic, place.partition), 0)
+        self._at_end = {(p.topic, p.partition): False for p in places}
+        self._position = {(p.topic, p.partition): p.offset for p in places}
+        self._client.assign(places)
+
+    def read(self) -> Batch:
+        """Return up to `limit` messages; waits for them no longer than `wait_seconds`.
+
+        Raises:
+            KafkaException: the cluster reports an error that is not the end of a partition.
+        """
+        records, moved = [], {}
+        for message in self._client.consume(self._limit, timeout=self._wait):
+            place = (message.topic(), message.partition())
+            error = message.error()
+            if error is None:
+                records.append(message)
+                moved[place] = message.offset() + 1
+                self._at_end[place] = False
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._at_end[place] = True
+            elif not error.retriable():
+                raise KafkaException(error)
+        self._position.update(moved)
+        published = datetime.fromtimestamp(records[-1].timestamp()[1] / 1000, UTC) if records else None
+        lag_events = self._behind()
+        lag_seconds = 0.0 if lag_events == 0 else (datetime.now(UTC) - published).total_seconds() if published else None
+        return Batch(records, moved, published, lag_events, lag_seconds)
+
+    def _behind(self) -> int:
+        """Return an upper bound of the messages not read yet; exact when zero, since offsets also number the marks of transactions."""
+        behind = 0
+        for (topic, number), ended in self._at_end.items():
+            if not ended:
+                _low, high = self._client.get_watermark_offsets(TopicPartition(topic, number), cached=True)
+                behind += max(0, high - self._position.get((topic, number), 0))
+        return behind

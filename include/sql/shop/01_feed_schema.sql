@@ -1,0 +1,2 @@
+-- The feed: the only thing in the shop that the producer sees.
+CREATE SCHEMA IF NOT EXISTS feed

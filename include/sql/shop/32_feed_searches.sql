@@ -1,0 +1,17 @@
+-- What the producer may read of searches: the event as JSON; never a name, an e-mail, a phone or free text.
+CREATE OR REPLACE VIEW feed.searches AS
+SELECT e.txid, e.id, e.recorded_at, e.session_id::text AS key, row_to_json(event)::text AS body
+FROM searches AS e
+CROSS JOIN LATERAL (
+    SELECT
+        e.event_id,
+        'searches' AS kind,
+        e.schema_version,
+        e.occurred_at,
+        e.recorded_at,
+        e.txid::text::bigint AS txid,
+        e.session_id,
+        e.customer_id,
+        e.term,
+        e.results
+) AS event

@@ -1,0 +1,2 @@
+-- …and reads them, and nothing else.
+GRANT SELECT ON ALL TABLES IN SCHEMA feed TO feed
