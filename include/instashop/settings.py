@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     spark_master: str = Field("", description="Spark's master, as spark://host:port.")
 
     rate: float = Field(10.0, gt=0, le=5000, description="Events a second that the generator makes.")
+    orders_share: float = Field(0.7, ge=0, le=1, description="Share of the generator's events that are steps of orders.")
     seed: int = Field(7, description="Seed of the generator's randomness.")
     feed_pause_ms: int = Field(40, ge=1, le=2000, description="Pause between two looks of the producer.")
     feed_limit: int = Field(5000, ge=1, description="Rows of one stream in one Kafka transaction, at most.")

@@ -44,7 +44,8 @@ ACTIONS: tuple[Action, ...] = ("stop", "start", "restart", "rate")
 
 class ServiceEnded(InstaShopError):
     """{service} (process {pid}) ended although nobody asked: {how}. Its next try starts it again and it goes on at its cursor. If this repeats, the cause is in its last words, from {log}:
-    {tail}"""
+    {tail}
+    """
 
 
 class ServiceNotStarted(InstaShopError):
@@ -65,6 +66,10 @@ class TaskEnded(InstaShopError):
 
 class NotARate(InstaShopError):
     """The action `rate` needs a service that has one (generator) and a number above 0 and up to 5000, not service {service} and rate {rate}."""
+
+
+class NotCarriedOut(InstaShopError):
+    """{action} of {service} is written down, but after 90 s it is: {state}. Look whether run_{service} is unpaused and what its task's log says."""
 
 
 class UnknownService(InstaShopError):
@@ -192,9 +197,7 @@ class Finding:
     hangs: bool = False
 
 
-def finding(
-    service: str, intent: Intent, process: Holder | None, beat: Beat | None, now: datetime, stale_seconds: float
-) -> Finding | None:
+def finding(service: str, intent: Intent, process: Holder | None, beat: Beat | None, now: datetime, stale_seconds: float) -> Finding | None:
     """Return what is wrong with a service, or None: it works, or is not to run."""
     if intent.state == "stopped":
         return None
@@ -203,13 +206,17 @@ def finding(
     ours = beat is not None and beat.started_at.timestamp() >= process.create_time - 1
     quiet = now.timestamp() - (beat.at.timestamp() if beat is not None and ours else process.create_time)
     if quiet > stale_seconds:
-        return Finding(service, f"hangs: process {process.pid} has not beaten for {quiet:.0f} s; it is ended and run_{service} starts it again", True)
+        return Finding(
+            service, f"hangs: process {process.pid} has not beaten for {quiet:.0f} s; it is ended and run_{service} starts it again", True
+        )
     if beat is None or not ours:
         return None
     if beat.state == "waiting":
         return Finding(service, f"waits: {beat.message or 'it does not say for what'}")
     if beat.state == "running" and (beat.lag_seconds or 0) > stale_seconds and beat.lag_events and not beat.events_per_second:
-        return Finding(service, f"is stuck {beat.lag_events} events and {beat.lag_seconds:.0f} s behind and moves nothing; its log says why")
+        return Finding(
+            service, f"is stuck {beat.lag_events} events and {beat.lag_seconds:.0f} s behind and moves nothing; its log says why"
+        )
     return None
 
 
@@ -293,7 +300,9 @@ def stop(run_dir: Path, service: str, process: Holder, grace_seconds: float = GR
 
 def child_environment(parent: Mapping[str, str], **more: object) -> dict[str, str]:
     """Return the environment of a service: the parent's without Airflow's settings and secrets, and INSTASHOP_* of what is given."""
-    kept = {name: value for name, value in parent.items() if not name.startswith(("AIRFLOW__", "AIRFLOW_CTX_", "AIRFLOW_CONN_", "_AIRFLOW"))}
+    kept = {
+        name: value for name, value in parent.items() if not name.startswith(("AIRFLOW__", "AIRFLOW_CTX_", "AIRFLOW_CONN_", "_AIRFLOW"))
+    }
     given = {f"INSTASHOP_{name.upper()}": str(value) for name, value in more.items() if value is not None}
     return {**kept, "PYTHONUNBUFFERED": "1", **given}
 
@@ -337,8 +346,6 @@ def last_lines(log_file: Path, lines: int = 15) -> str:
             return "\n    ".join(file.read().decode(errors="replace").splitlines()[-lines:])
     except FileNotFoundError:
         return "(it wrote nothing)"
-
-
 
 
 def _started_path(run_dir: Path, service: str) -> Path:

@@ -1,0 +1,35 @@
+"""Run the generator: it makes the shop's facts in Postgres.
+
+The task starts `generator` as a process of its own, or adopts the one that runs, and says its rate and lag every few
+seconds. The process ends by itself after its lifetime; the next run starts it afresh and it goes on at its cursor.
+
+When red:
+- The task's error names the cause and shows the service's last lines; all of them are in `.local/logs/generator.log`.
+- `ShopUnreachable`: the shop's Postgres is down; `./instashop up` starts what is missing.
+- To stop it for a while use `control_service` (action: stop); pausing this DAG only keeps it from being started again.
+"""
+
+from datetime import timedelta
+
+import pendulum
+from airflow.sdk import DAG, Param
+from instashop_services import ServiceOperator
+
+with DAG(
+    dag_id="run_generator",
+    doc_md=__doc__,
+    schedule="@continuous",
+    start_date=pendulum.datetime(2025, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    default_args={"retries": 20, "retry_delay": timedelta(seconds=5)},
+    params={
+        "seed": Param(None, type=["null", "integer"], description="Seed of its randomness; empty: the setting."),
+        "lifetime_seconds": Param(None, type=["null", "integer"], minimum=60, description="Ends by itself after this; empty: the setting."),
+    },
+    tags=["service"],
+) as dag:
+    ServiceOperator(
+        task_id="generator", service="generator", lifetime_seconds="{{ params.lifetime_seconds }}", options={"seed": "{{ params.seed }}"}
+    )

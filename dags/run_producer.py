@@ -1,0 +1,33 @@
+"""Run the producer: every committed row of the shop goes to Kafka exactly once.
+
+The task starts `producer` as a process of its own, or adopts the one that runs, and says its rate and lag every few
+seconds. The process ends by itself after its lifetime; the next run starts it afresh and it goes on at its cursor.
+
+When red:
+- The task's error names the cause and shows the service's last lines; all of them are in `.local/logs/producer.log`.
+- `CursorMissing`, `CursorOfAnotherShop`: it does not guess, since that would publish twice; the message says what to do.
+- A growing lag with rate 0: a writing transaction is open in the shop and holds the horizon, or Kafka lacks in-sync copies.
+- To stop it for a while use `control_service` (action: stop); pausing this DAG only keeps it from being started again.
+"""
+
+from datetime import timedelta
+
+import pendulum
+from airflow.sdk import DAG, Param
+from instashop_services import ServiceOperator
+
+with DAG(
+    dag_id="run_producer",
+    doc_md=__doc__,
+    schedule="@continuous",
+    start_date=pendulum.datetime(2025, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    default_args={"retries": 20, "retry_delay": timedelta(seconds=5)},
+    params={
+        "lifetime_seconds": Param(None, type=["null", "integer"], minimum=60, description="Ends by itself after this; empty: the setting."),
+    },
+    tags=["service"],
+) as dag:
+    ServiceOperator(task_id="producer", service="producer", lifetime_seconds="{{ params.lifetime_seconds }}")

@@ -1,0 +1,5 @@
+"""`python -m instashop`."""
+
+from instashop.cli import main
+
+main()

@@ -1,0 +1,112 @@
+"""Kafka's brokers: three KRaft nodes that are broker and controller at once."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from instashop.local.failures import InitFailed
+from instashop.settings import ROOT, Settings
+
+TEMPLATES = ROOT / "deploy" / "local" / "templates"
+_QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+
+
+@dataclass(frozen=True)
+class Broker:
+    """One node."""
+
+    number: int
+    port: int
+    controller_port: int
+    data: Path
+    config: Path
+    jars: Path
+
+    def argv(self, java: str) -> tuple[str, ...]:
+        """Return the command of the node."""
+        logging = f"-Dlog4j2.configurationFile={TEMPLATES / 'kafka-log4j2.xml'}"
+        return (java, "-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", logging, "-cp", f"{self.jars}/*", "kafka.Kafka", str(self.config))
+
+
+def brokers(settings: Settings) -> tuple[Broker, ...]:
+    """Return the nodes of this machine."""
+    home = settings.home
+    return tuple(
+        Broker(i, settings.kafka_port + i - 1, settings.kafka_controller_port + i - 1, home / "data" / f"kafka-{i}", home / "run" / f"kafka-{i}.properties", home / "jars" / "kafka")
+        for i in range(1, settings.kafka_brokers + 1)
+    )
+
+
+def write_config(settings: Settings) -> None:
+    """Write the properties of each node."""
+    nodes = brokers(settings)
+    template = Template((TEMPLATES / "kafka.properties").read_text(encoding="utf-8"))
+    for node in nodes:
+        text = template.substitute(
+            number=node.number,
+            host=settings.host,
+            port=node.port,
+            controller_port=node.controller_port,
+            voters=",".join(f"{n.number}@{settings.host}:{n.controller_port}" for n in nodes),
+            data=node.data,
+            copies=len(nodes),
+            in_sync=min(2, len(nodes)),
+        )
+        node.config.write_text(text, encoding="utf-8")
+
+
+def _cluster_id(settings: Settings) -> str:
+    """Return the id that all nodes share: the formatted ones' when there are any."""
+    for node in brokers(settings):
+        file = node.data / "meta.properties"
+        if file.exists():
+            return next(line.split("=", 1)[1] for line in file.read_text().splitlines() if line.startswith("cluster.id="))
+    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+def format_storage(settings: Settings, java: str) -> bool:
+    """Format the folders of the nodes that have none; return whether one was made.
+
+    Only the first is formatted by Kafka's tool, which takes seconds; the others are its copy under their own number.
+
+    Raises:
+        InitFailed: Kafka's tool complained; its lines are in the message.
+    """
+    nodes = brokers(settings)
+    missing = [node for node in nodes if not (node.data / "meta.properties").exists()]
+    if not missing:
+        return False
+    cluster_id, pattern = _cluster_id(settings), settings.home / "data" / "kafka.new"
+    shutil.rmtree(pattern, ignore_errors=True)
+    config = settings.run_dir / "kafka-format.properties"
+    text = missing[0].config.read_text(encoding="utf-8")
+    config.write_text(text.replace(f"log.dirs={missing[0].data}", f"log.dirs={pattern}"), encoding="utf-8")
+    logging = f"-Dlog4j2.configurationFile={TEMPLATES / 'kafka-log4j2.xml'}"
+    argv = [java, *_QUICK, logging, "-cp", f"{missing[0].jars}/*", "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    if result.returncode:
+        lines = (result.stdout + result.stderr).strip()
+        raise InitFailed(what="Kafka's storage", lines=lines, cure="see the lines above; broken jars are fetched again after removing .local/jars.")
+    for node in missing:
+        draft = node.data.with_name(f"{node.data.name}.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(pattern, draft)
+        meta = draft / "meta.properties"
+        meta.write_text(_meta_for(node.number, meta.read_text()))
+        shutil.rmtree(node.data, ignore_errors=True)
+        draft.rename(node.data)
+    shutil.rmtree(pattern)
+    return True
+
+
+def _meta_for(number: int, text: str) -> str:
+    """Return meta.properties under another node's number, with a directory id of its own."""
+    own = {"node.id": str(number), "directory.id": urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")}
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return "".join(f"{key}={own.get(key, value)}\n" for key, value in pairs)

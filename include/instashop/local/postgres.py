@@ -1,0 +1,177 @@
+"""The three Postgres servers: their data folders, roles and databases."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from instashop.local import passwords
+from instashop.local.failures import InitFailed, NotReady
+from instashop.settings import Settings
+
+ACCOUNT = "postgres"
+_PLACES = ("/usr/lib/postgresql", "/usr/pgsql", "/opt/homebrew/opt")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One server: its name, folder, port and databases."""
+
+    name: str
+    data: Path
+    port: int
+    port_setting: str
+    databases: tuple[str, ...]
+    memory: str
+    has_feed: bool = False
+
+    def argv(self) -> tuple[str, ...]:
+        """Return the command of the server; it listens on loopback only and makes no socket file."""
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "shared_buffers": self.memory,
+            "max_wal_size": "1GB",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            "logging_collector": "off",
+            "log_checkpoints": "off",
+        }
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        return (binary("postgres"), "-D", str(self.data), *settings)
+
+
+def clusters(settings: Settings) -> tuple[Cluster, ...]:
+    """Return the three servers: the shop's, the warehouse's and Airflow's own."""
+    data = settings.home / "data"
+    return (
+        Cluster("postgres-shop", data / "pg_shop", settings.shop_port, "shop_port", ("instashop", "crm_db"), "128MB", has_feed=True),
+        Cluster("postgres-warehouse", data / "pg_warehouse", settings.warehouse_port, "warehouse_port", ("dwh_db",), "256MB"),
+        Cluster("postgres-airflow", data / "pg_airflow", settings.airflow_db_port, "airflow_db_port", ("airflow",), "64MB"),
+    )
+
+
+def account() -> str | None:
+    """Return the user who has to run the servers: Postgres refuses root."""
+    return ACCOUNT if os.geteuid() == 0 else None
+
+
+def binary(name: str) -> str:
+    """Return the path of one of Postgres' programs: the newest installed version's."""
+    found = [path for place in _PLACES for path in Path(place).glob(f"*/bin/{name}")]
+    newest = max(found, key=lambda path: int("".join(filter(str.isdigit, path.parts[-3])) or 0), default=None)
+    return str(newest) if newest else shutil.which(name) or f"/usr/bin/{name}"
+
+
+def unreachable_folder(home: Path) -> Path | None:
+    """Return the folder above the data that the server's user may not pass, or None."""
+    user = account()
+    if user is None:
+        return None
+    entry = pwd.getpwnam(user)
+    groups = set(os.getgrouplist(user, entry.pw_gid))
+    for folder in reversed([home / "data", *(home / "data").parents]):
+        if folder.exists():
+            info = folder.stat()
+            bit = 0o100 if info.st_uid == entry.pw_uid else 0o010 if info.st_gid in groups else 0o001
+            if not info.st_mode & bit:
+                return folder
+    return None
+
+
+def _as_account(argv: list[str], text: str | None = None) -> subprocess.CompletedProcess[str]:
+    user = account()
+    extra = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": os.getgrouplist(user, pwd.getpwnam(user).pw_gid)} if user else {}
+    return subprocess.run(argv, input=text, capture_output=True, text=True, cwd="/", timeout=120, check=False, env={"LC_ALL": "C.UTF-8", "TZ": "UTC"}, **extra)  # type: ignore[call-overload, no-any-return]
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _statements(cluster: Cluster, settings: Settings) -> list[str]:
+    """Return what makes roles and databases right, whatever is there; for single-user mode, one statement a line."""
+    roles = {"instashop": settings.postgres_password} | ({"feed": settings.feed_password} if cluster.has_feed else {})
+    superuser = passwords.read(settings).get(passwords.SUPERUSER, "")
+    lines = [f"ALTER ROLE postgres PASSWORD {_quote(superuser)};"] if superuser else []
+    for role, password in roles.items():
+        lines.append(f"DO $$BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN CREATE ROLE {role} LOGIN; END IF; END$$;")
+        lines.append(f"ALTER ROLE {role} LOGIN NOSUPERUSER PASSWORD {_quote(password)};")
+    if cluster.has_feed:
+        lines.append("ALTER ROLE feed SET idle_in_transaction_session_timeout = '60s';")
+        lines.append("ALTER ROLE instashop SET idle_in_transaction_session_timeout = '300s';")  # A forgotten transaction holds the horizon.
+    lines.append("GRANT pg_monitor TO instashop;")
+    return lines
+
+
+def setup_problem(result: subprocess.CompletedProcess[str]) -> str | None:
+    """Return what single-user mode complained about, or None; it goes on after an error and exits 0."""
+    bad = [line for line in (result.stdout + result.stderr).splitlines() if any(word in line for word in ("ERROR:", "FATAL:", "PANIC:"))]
+    return "\n".join(bad) or (f"it ended with {result.returncode}" if result.returncode else None)
+
+
+def _single_user(cluster: Cluster, data: Path, lines: list[str]) -> None:
+    result = _as_account([binary("postgres"), "--single", "-D", str(data), "-c", "exit_on_error=on", "postgres"], "\n".join(lines) + "\n")
+    problem = setup_problem(result)
+    if problem:
+        raise InitFailed(what=cluster.name, lines=problem, cure=f"read the lines; the folder is {data}.")
+
+
+def _stamp(cluster: Cluster, settings: Settings) -> str:
+    """Return a fingerprint of the roles, salted by what only the owner can read anyway."""
+    return hashlib.sha256("\n".join(_statements(cluster, settings)).encode()).hexdigest()
+
+
+def initialise(cluster: Cluster, settings: Settings) -> bool:
+    """Make the data folder, roles and databases of a server that is not running; return whether something was made.
+
+    A folder comes into its place only when it is complete, so an interrupted start is simply repeated. When the passwords
+    have been made anew, the roles get them.
+
+    Raises:
+        InitFailed: Postgres complained; its lines are in the message.
+    """
+    stamp_file = settings.home / "data" / f"{cluster.data.name}.roles"
+    stamp = _stamp(cluster, settings)
+    if cluster.data.exists():
+        if stamp_file.exists() and stamp_file.read_text() == stamp:
+            return False
+        _single_user(cluster, cluster.data, _statements(cluster, settings))
+        stamp_file.write_text(stamp)
+        return True
+    draft = cluster.data.with_name(f"{cluster.data.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True, mode=0o700)
+    if user := account():
+        shutil.chown(draft, user, user)
+    made = _as_account([binary("initdb"), "-D", str(draft), "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions", "--pwfile=/dev/stdin"], passwords.read(settings).get(passwords.SUPERUSER, "") + "\n")
+    if made.returncode:
+        raise InitFailed(what=cluster.name, lines=(made.stdout + made.stderr).strip(), cure="PostgreSQL 15 or later is needed; see the lines above.")
+    databases = [f"CREATE DATABASE {name} OWNER instashop;" for name in cluster.databases]
+    _single_user(cluster, draft, [*_statements(cluster, settings), *databases])
+    draft.rename(cluster.data)
+    stamp_file.write_text(stamp)
+    return True
+
+
+def check_version(settings: Settings) -> None:
+    """Refuse to start servers whose data another major version has made.
+
+    Raises:
+        NotReady: the data folder and the installed Postgres do not fit.
+    """
+    own = binary("postgres")
+    for cluster in clusters(settings):
+        file = cluster.data / "PG_VERSION"
+        if file.exists() and (version := file.read_text().strip()) not in _version(own):
+            raise NotReady(problems=f"{cluster.data} was made by PostgreSQL {version}, but {own} is {_version(own)}; install PostgreSQL {version}, or `./instashop reset`.")
+
+
+def _version(own: str) -> str:
+    return subprocess.run([own, "--version"], capture_output=True, text=True, check=True).stdout.strip()

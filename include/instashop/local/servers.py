@@ -1,0 +1,164 @@
+"""The one table of the programs that supervisord runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from instashop.local import airflow_server, brokers, postgres
+from instashop.settings import ROOT, Settings
+
+_LEFT_OUT = ("INSTASHOP_", "AIRFLOW", "SPARK_", "KAFKA_", "PG", "PYTHONPATH", "VIRTUAL_ENV", "COVERAGE")
+"""Variables of the caller's shell that must not change how a server runs."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """One program: how it starts, how it ends, where it listens."""
+
+    name: str
+    argv: tuple[str, ...]
+    ports: dict[str, int]  # By the setting that moves it.
+    environment: dict[str, str] = field(default_factory=dict)
+    user: str | None = None
+    stop_signal: str = "TERM"
+    stop_seconds: int = 10
+    page: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Return where a person finds it."""
+        return self.page or ", ".join(f"127.0.0.1:{port}" for port in self.ports.values())
+
+
+SHOP, WAREHOUSE, AIRFLOW_DB, REDIS = "postgres-shop", "postgres-warehouse", "postgres-airflow", "redis"
+SPARK_MASTER, SPARK_WORKER = "spark-master", "spark-worker"
+API, SCHEDULER, DAG_PROCESSOR, TRIGGERER = "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"
+AIRFLOW = (API, SCHEDULER, DAG_PROCESSOR, TRIGGERER)
+DASHBOARD = "dashboard"
+
+
+def broker(number: int) -> str:
+    """Return the name of a broker, counted from 1."""
+    return f"kafka-{number}"
+
+
+def java() -> str:
+    """Return the Java that runs Kafka and Spark: JAVA_HOME's, else the first on the PATH."""
+    home = os.environ.get("JAVA_HOME")
+    own = Path(home) / "bin" / "java" if home else None
+    return str(own) if own and own.exists() else shutil.which("java") or "/usr/bin/java"
+
+
+def pyspark() -> Path:
+    """Return the folder of the pyspark package, which is a whole Spark."""
+    spec = find_spec("pyspark")
+    assert spec and spec.origin, "pyspark is not installed"
+    return Path(spec.origin).parent
+
+
+def shell_environment() -> dict[str, str]:
+    """Return the caller's environment without what would change how a server runs; `.venv` comes first on the PATH."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(_LEFT_OUT) or k.startswith("PYTHONUNBUFFERED")}
+    path = f"{Path(sys.executable).parent}:{kept.get('PATH', '/usr/bin:/bin')}"
+    return kept | {"PATH": path, "TZ": "UTC", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+
+
+def our_environment(settings: Settings) -> dict[str, str]:
+    """Return what makes another process of ours read the same settings as this one."""
+    given = {k: v for k, v in os.environ.items() if k.startswith("INSTASHOP_")}
+    return given | {"INSTASHOP_HOME": str(settings.home), "PYTHONUNBUFFERED": "1"}
+
+
+def spark_environment(settings: Settings) -> dict[str, str]:
+    """Return what Spark's daemons, and whoever submits to them, have to know."""
+    return {
+        "SPARK_HOME": str(pyspark()),
+        "SPARK_LOCAL_IP": settings.host,
+        "SPARK_PUBLIC_DNS": settings.host,
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "TZ": "UTC",
+    }
+
+
+def _spark(settings: Settings) -> list[Server]:
+    spark_class, work = str(pyspark() / "bin" / "spark-class"), str(settings.home / "spark" / "work")
+    environment = spark_environment(settings) | {
+        "SPARK_DAEMON_MEMORY": "128m",
+        "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dspark.worker.cleanup.enabled=true",
+        "SPARK_LAUNCHER_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+        "JAVA_HOME": str(Path(java()).resolve().parents[1]),
+    }
+    at = f"http://{settings.host}"
+    deploy = "org.apache.spark.deploy"
+    master = (spark_class, f"{deploy}.master.Master", "--host", settings.host, "--port", str(settings.spark_master_port))
+    worker = (spark_class, f"{deploy}.worker.Worker", "--host", settings.host, "--cores", "2", "--memory", "1g", "--work-dir", work)
+    return [
+        Server(
+            SPARK_MASTER,
+            (*master, "--webui-port", str(settings.spark_ui_port)),
+            {"spark_master_port": settings.spark_master_port, "spark_ui_port": settings.spark_ui_port},
+            environment,
+            page=f"{at}:{settings.spark_ui_port}",
+        ),
+        Server(
+            SPARK_WORKER,
+            (*worker, "--webui-port", str(settings.spark_worker_ui_port), settings.spark_master),
+            {"spark_worker_ui_port": settings.spark_worker_ui_port},
+            environment,
+            page=f"{at}:{settings.spark_worker_ui_port}",
+        ),
+    ]
+
+
+def _airflow(settings: Settings) -> list[Server]:
+    environment = our_environment(settings) | spark_environment(settings) | airflow_server.environment(settings)
+    environment["JAVA_HOME"] = str(Path(java()).resolve().parents[1])
+    airflow = (sys.executable, "-m", "airflow")
+    return [
+        Server(API, (*airflow, "api-server"), {"airflow_port": settings.airflow_port}, environment, page=airflow_server.page(settings)),
+        Server(SCHEDULER, (*airflow, "scheduler"), {"airflow_log_port": settings.airflow_log_port}, environment, stop_seconds=20),
+        Server(DAG_PROCESSOR, (*airflow, "dag-processor"), {}, environment),
+        Server(TRIGGERER, (*airflow, "triggerer"), {"airflow_trigger_log_port": settings.airflow_trigger_log_port}, environment),
+    ]
+
+
+def table(settings: Settings) -> dict[str, Server]:
+    """Return every supervised program by its name, in the order in which the data meets them."""
+    dashboard = Server(
+        DASHBOARD,
+        (sys.executable, "-m", "dashboard"),
+        {"dashboard_port": settings.dashboard_port},
+        our_environment(settings),
+        page=f"http://{settings.host}:{settings.dashboard_port}",
+    )
+    redis = Server(
+        REDIS,
+        (shutil.which("redis-server") or "/usr/bin/redis-server", str(settings.run_dir / "redis.conf")),
+        {"redis_port": settings.redis_port},
+    )
+    rows = [
+        *(
+            Server(cluster.name, cluster.argv(), {cluster.port_setting: cluster.port}, user=postgres.account(), stop_signal="INT", stop_seconds=15)
+            for cluster in postgres.clusters(settings)
+        ),
+        redis,
+        *(
+            Server(broker(b.number), b.argv(java()), {"kafka_port": b.port, "kafka_controller_port": b.controller_port})
+            for b in brokers.brokers(settings)
+        ),
+        *_spark(settings),
+        *_airflow(settings),
+        dashboard,
+    ]
+    return {server.name: server for server in rows}
+
+
+def directory() -> Path:
+    """Return where every program runs."""
+    return ROOT

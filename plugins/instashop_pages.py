@@ -1,0 +1,29 @@
+"""What InstaShop adds to Airflow's pages: the dashboard in the navigation, and links from tasks."""
+
+from airflow.plugins_manager import AirflowPlugin
+from instashop.settings import load
+from instashop_services import DashboardLink
+from instashop_spark import SparkLink
+
+_settings = load()
+
+
+class InstaShopPages(AirflowPlugin):
+    """The dashboard as a page of Airflow, and links from a service's task to the dashboard and Spark's page."""
+
+    name = "instashop_pages"
+    external_views = [
+        {
+            "name": "Dashboard",
+            "href": f"http://{_settings.host}:{_settings.dashboard_port}/",
+            "url_route": "instashop-dashboard",
+            "destination": "nav",
+        },
+        {
+            "name": "Spark",
+            "href": f"http://{_settings.host}:{_settings.spark_ui_port}/",
+            "url_route": "instashop-spark",
+            "destination": "nav",
+        },
+    ]
+    operator_extra_links = [DashboardLink(), SparkLink()]

@@ -1,0 +1,178 @@
+"""What watch_platform looks at each minute; a fault is raised only if it is still there after a moment."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from confluent_kafka import KafkaException
+from instashop import connect, metrics
+from instashop.control import beats, supervision
+from instashop.errors import InstaShopError, KafkaUnreachable, RedisUnreachable
+from instashop.settings import Settings, load
+from instashop.streams import CURSORS, STREAMS
+from redis import RedisError
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 40.0
+"""A service killed a moment ago, or a broker that elects a leader, is no fault yet."""
+
+
+class PlatformFault(InstaShopError):
+    """{faults}
+    docs/running.md says for each what to do; `./instashop doctor` looks at the whole way.
+    """
+
+
+class BooksDiffer(InstaShopError):
+    """The books do not balance; `./instashop event ID` shows one event's way, docs/running.md how to mend it.
+    {verdict}
+    """
+
+
+def services() -> None:
+    """Return if every service that is to run does so; end those that hang.
+
+    Raises:
+        PlatformFault: which do not, and what to do.
+    """
+    settings = load()
+    _raise_what_stays(lambda: _service_faults(settings), lambda: _services_say(settings))
+
+
+def brokers() -> None:
+    """Return if all brokers are there, all topics, and each partition has all its copies.
+
+    Raises:
+        PlatformFault: what is missing.
+    """
+    settings = load()
+    _raise_what_stays(lambda: _broker_faults(settings), lambda: None)
+
+
+def spark_progress() -> None:
+    """Return if the live metrics are as fresh as the events are, and Spark's watermark dropped nothing.
+
+    Raises:
+        PlatformFault: what is wrong.
+    """
+    settings = load()
+    _raise_what_stays(lambda: _spark_faults(settings), lambda: None)
+
+
+def books() -> str:
+    """Return the verdict of the books in words.
+
+    Raises:
+        BooksDiffer: they do not balance.
+    """
+    from instashop.control.books import verify
+
+    verdict = verify(load())
+    if not verdict.balanced:
+        raise BooksDiffer(verdict=verdict.describe())
+    log.info("%s", verdict.describe())
+    return verdict.describe()
+
+
+def _raise_what_stays(look: Callable[[], list[str]], say: Callable[[], None]) -> None:
+    tick, until = threading.Event(), time.monotonic() + PATIENCE_SECONDS
+    faults = look()
+    while faults and time.monotonic() < until:
+        log.info("not well yet: %s", "; ".join(faults))
+        tick.wait(5)
+        faults = look()
+    say()
+    if faults:
+        raise PlatformFault(faults="; ".join(faults))
+
+
+def _service_faults(settings: Settings) -> list[str]:
+    if supervision.read_intent(settings.run_dir, supervision.PLATFORM).state == "stopped":
+        return []
+    faults = []
+    for service in beats.SERVICES:
+        intent, process = supervision.read_intent(settings.run_dir, service), supervision.find(settings.run_dir, service)
+        found = supervision.finding(
+            service, intent, process, beats.read(settings.run_dir, service), datetime.now(UTC), settings.beat_stale_seconds
+        )
+        if found is None:
+            continue
+        faults.append(f"{service} {found.text}")
+        if found.hangs and process is not None:
+            by_itself = supervision.stop(settings.run_dir, service, process, grace_seconds=5)
+            log.error("%s was ended %s.", service, "and went by itself" if by_itself else "by SIGKILL")
+            raise PlatformFault(faults="; ".join(faults))
+    return faults
+
+
+def _services_say(settings: Settings) -> None:
+    for service in beats.SERVICES:
+        intent = supervision.read_intent(settings.run_dir, service)
+        beat = beats.read(settings.run_dir, service)
+        log.info("%s: %s", service, "stopped on purpose" if intent.state == "stopped" else supervision.describe(beat, datetime.now(UTC)))
+
+
+def _broker_faults(settings: Settings) -> list[str]:
+    try:
+        found = connect.kafka_admin(settings).list_topics(timeout=5)
+    except KafkaException as error:
+        raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
+    wanted = len(settings.kafka_bootstrap.split(","))
+    faults = (
+        []
+        if len(found.brokers) >= wanted
+        else [f"only {len(found.brokers)} of {wanted} brokers answer; start the others with `./instashop up`"]
+    )
+    missing = sorted({stream.name for stream in STREAMS} - set(found.topics)) + [CURSORS] * (CURSORS not in found.topics)
+    if missing:
+        faults.append(f"topics {', '.join(missing)} are not there; run prepare_platform")
+    thin = sorted(
+        {name for name, topic in found.topics.items() for part in topic.partitions.values() if len(part.isrs) < len(part.replicas)}
+    )
+    if thin:
+        faults.append(f"topics {', '.join(thin)} have partitions without all their copies; a broker is down or behind")
+    log.info("%d of %d brokers, %d topics", len(found.brokers), wanted, len(found.topics))
+    return faults
+
+
+def _spark_faults(settings: Settings) -> list[str]:
+    stopped = [supervision.read_intent(settings.run_dir, name).state == "stopped" for name in (supervision.PLATFORM, "live_metrics")]
+    if any(stopped):
+        return []
+    client = connect.redis(settings)
+    try:
+        text = client.get(metrics.PROGRESS_KEY)
+        producer = beats.read_all(client).get("producer")
+    except RedisError as error:
+        raise RedisUnreachable(address=f"{settings.host}:{settings.redis_port}", cause=error) from error
+    progress = json.loads(text) if text else None
+    log.info("last batch: %s", progress)
+    fault = spark_fault(progress, producer.newest_recorded_at if producer else None, datetime.now(UTC), settings.beat_stale_seconds)
+    return [fault] if fault else []
+
+
+def spark_fault(progress: dict[str, Any] | None, newest: datetime | None, now: datetime, stale_seconds: float) -> str | None:
+    """Return what is wrong with the live metrics, or None; without fresh events (newest in Kafka) no fresh batch is wanted."""
+    if progress is not None and (dropped := progress.get("dropped_by_watermark")):
+        return f"Spark's watermark dropped {dropped} rows, so live numbers are too low; stop live_metrics, remove its checkpoint, start it again"
+    if newest is None or (now - newest).total_seconds() > stale_seconds:
+        return None
+    if progress is None:
+        return "Spark has not finished a batch yet; look at the log of run_live_metrics"
+    age = (now - _moment(progress["at"])).total_seconds()
+    return (
+        f"Spark's last batch is {age:.0f} s old while events arrive; look at the log of run_live_metrics" if age > stale_seconds else None
+    )
+
+
+def _moment(value: str | float) -> datetime:
+    if isinstance(value, str):
+        return datetime.fromisoformat(value)
+    return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
