@@ -14,6 +14,7 @@ from datetime import timedelta
 
 import pendulum
 from airflow.sdk import DAG
+
 from instashop_spark import LiveMetricsOperator
 
 with DAG(

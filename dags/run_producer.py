@@ -14,6 +14,7 @@ from datetime import timedelta
 
 import pendulum
 from airflow.sdk import DAG, Param
+
 from instashop_services import ServiceOperator
 
 with DAG(

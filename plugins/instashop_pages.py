@@ -1,6 +1,7 @@
 """What InstaShop adds to Airflow's pages: the dashboard in the navigation, and links from tasks."""
 
 from airflow.plugins_manager import AirflowPlugin
+
 from instashop.settings import load
 from instashop_services import DashboardLink
 from instashop_spark import SparkLink

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 from airflow.sdk import BaseOperator, BaseOperatorLink, ResumableJobMixin
+
 from instashop.control import beats, supervision
 from instashop.control.lease import Holder
 from instashop.settings import Settings, load

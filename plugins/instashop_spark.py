@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import BaseOperator, BaseOperatorLink
+
+from instashop import live
 from instashop.control import supervision
 from instashop.settings import Settings, load
 from instashop_services import DashboardLink, FollowsService
@@ -39,12 +40,8 @@ class LiveMetricsOperator(FollowsService, SparkSubmitOperator):
 
     def command(self, settings: Settings) -> list[str]:
         """Return the one line that submits the job, which the README shows, too."""
-        from instashop import live
-
         return live.submit_command(settings)
 
     def environment(self, settings: Settings, intent: supervision.Intent) -> dict[str, str]:
         """Return this process's environment without Airflow's part, with what Spark needs."""
-        from instashop import live
-
-        return {**supervision.child_environment(os.environ, home=settings.home), **live.submit_environment(settings)}
+        return supervision.child_environment(live.submit_environment(settings), home=settings.home)

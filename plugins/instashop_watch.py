@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from confluent_kafka import KafkaException
+from redis import RedisError
+
 from instashop import connect, metrics
 from instashop.control import beats, supervision
 from instashop.errors import InstaShopError, KafkaUnreachable, RedisUnreachable
 from instashop.settings import Settings, load
 from instashop.streams import CURSORS, STREAMS
-from redis import RedisError
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress

@@ -1,0 +1,73 @@
+"""Submitting the live metrics: the one place that knows the spark-submit line."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from pathlib import Path
+
+from instashop import sql
+from instashop.settings import ROOT, Settings
+
+SERVICE = "live_metrics"
+
+
+def spark_home() -> Path:
+    """Return where pyspark keeps Spark."""
+    import pyspark
+
+    return Path(pyspark.__file__).parent
+
+
+def submit_command(settings: Settings) -> list[str]:
+    """Return the command that submits the live metrics in client mode; its jars are there already."""
+    jars = ",".join(str(jar) for jar in sorted((settings.home / "jars" / "spark").glob("*.jar")))
+    java = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Duser.timezone=UTC"
+    options = {
+        "spark.executor.memory": "512m",
+        "spark.executor.cores": "2",
+        "spark.cores.max": "2",
+        "spark.driver.memory": "512m",
+        "spark.driver.host": settings.host,
+        "spark.driver.bindAddress": settings.host,
+        "spark.ui.port": str(settings.spark_app_ui_port),
+        "spark.driver.extraJavaOptions": java,
+        "spark.executor.extraJavaOptions": java,
+        "spark.executorEnv.TZ": "UTC",
+        "spark.executorEnv.PYTHONPATH": str(ROOT / "include"),
+        "spark.ui.showConsoleProgress": "false",
+        "spark.ui.retainedJobs": "50",
+        "spark.ui.retainedStages": "50",
+        "spark.sql.ui.retainedExecutions": "20",
+        "spark.sql.streaming.ui.retainedProgressUpdates": "20",
+    }
+    confs = [part for name, value in options.items() for part in ("--conf", f"{name}={value}")]
+    submit = str(spark_home() / "bin" / "spark-submit")
+    return [submit, "--master", settings.spark_master, "--name", SERVICE, "--jars", jars, *confs, str(ROOT / "spark_jobs" / "live_metrics.py")]
+
+
+def submit_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment for the command: this Python and this Spark on both sides, times in UTC."""
+    return {
+        **os.environ,
+        "SPARK_HOME": str(spark_home()),
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "PYTHONPATH": str(ROOT / "include"),
+        "SPARK_LOCAL_IP": settings.host,
+        "SPARK_LOCAL_DIRS": str(settings.home / "spark" / "local"),
+        "TZ": "UTC",
+    }
+
+
+def checkpoint(settings: Settings) -> tuple[Path, int]:
+    """Return the checkpoint of the present query's text, and when it was begun (Unix milliseconds)."""
+    text = hashlib.sha256(sql.statement("metrics/windows").encode()).hexdigest()[:12]
+    folder = settings.home / "spark" / "checkpoints" / f"{SERVICE}-{text}"
+    begun = folder.with_suffix(".begun")
+    if not begun.exists():
+        begun.parent.mkdir(parents=True, exist_ok=True)
+        begun.write_text(str(int(time.time() * 1000)), encoding="utf-8")
+    return folder, int(begun.read_text(encoding="utf-8"))

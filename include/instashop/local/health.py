@@ -1,0 +1,178 @@
+"""Asks each server whether it is well; an answer is None, or the reason why not."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from confluent_kafka import KafkaException
+from redis import RedisError
+
+from instashop import connect
+from instashop.errors import InstaShopError
+from instashop.local import airflow_server, brokers, servers, supervision
+from instashop.settings import Settings
+
+Check = Callable[[Settings], str | None]
+
+
+def get_json(url: str, seconds: float = 3) -> Any:
+    """Return the JSON of a page; no proxy is asked.
+
+    Raises:
+        OSError: nobody answers, or not with success.
+        ValueError: the answer is no JSON.
+    """
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=seconds) as answer:
+        return json.load(answer)
+
+
+def _postgres(dsn_of: Callable[[Settings], str]) -> Check:
+    def check(settings: Settings) -> str | None:
+        dsn = dsn_of(settings)
+        try:
+            with psycopg.connect(dsn, connect_timeout=2) as connection:
+                connection.execute("SELECT 1")
+        except psycopg.Error as error:
+            return f"{connect.address(dsn)}: {(str(error).strip().splitlines() or ['no answer'])[-1]}"
+        return None
+
+    return check
+
+
+def _redis(settings: Settings) -> str | None:
+    try:
+        connect.redis(settings).ping()
+    except RedisError as error:
+        return str(error)
+    return None
+
+
+def listens(host: str, port: int) -> bool:
+    """Return whether somebody accepts connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((host, port)) == 0
+
+
+def kafka(settings: Settings) -> str | None:
+    """Return None when every broker is a member of the cluster."""
+    nodes = brokers.brokers(settings)
+    closed = [str(node.port) for node in nodes if not listens(settings.host, node.port)]
+    if closed:
+        return f"no broker listens on {', '.join(closed)}"
+    try:
+        there = set(connect.kafka_admin(settings).list_topics(timeout=2).brokers)
+    except (KafkaException, InstaShopError) as error:
+        return f"the brokers do not answer: {error}"
+    missing = {node.number for node in nodes} - there
+    return f"brokers {sorted(missing)} have not joined" if missing else None
+
+
+def _broker(number: int) -> Check:
+    def check(settings: Settings) -> str | None:
+        port = settings.kafka_port + number - 1
+        return None if listens(settings.host, port) else f"nothing listens on {port}"
+
+    return check
+
+
+def _spark_master(settings: Settings) -> str | None:
+    try:
+        status = get_json(f"http://{settings.host}:{settings.spark_ui_port}/json/")["status"]
+    except (OSError, ValueError, KeyError) as error:
+        return f"its page does not answer: {error}"
+    return None if status == "ALIVE" else f"its state is {status}"
+
+
+def _spark_worker(settings: Settings) -> str | None:
+    try:
+        alive = get_json(f"http://{settings.host}:{settings.spark_ui_port}/json/")["aliveworkers"]
+    except (OSError, ValueError, KeyError) as error:
+        return f"the master's page does not answer: {error}"
+    return None if alive else "no worker has joined the master"
+
+
+def airflow_health(settings: Settings) -> dict[str, Any]:
+    """Return what Airflow says of its own parts.
+
+    Raises:
+        OSError: the API server does not answer.
+        ValueError: it answers something else.
+    """
+    health: dict[str, Any] = get_json(f"{airflow_server.page(settings)}/api/v2/monitor/health")
+    return health
+
+
+def _api(settings: Settings) -> str | None:
+    try:
+        state = airflow_health(settings)["metadatabase"]["status"]
+    except (OSError, ValueError, KeyError) as error:
+        return f"{airflow_server.page(settings)} does not answer: {error}"
+    return None if state == "healthy" else "its database does not answer"
+
+
+def _airflow_part(server: str, key: str, heartbeat: str) -> Check:
+    def check(settings: Settings) -> str | None:
+        try:
+            part = airflow_health(settings)[key]
+        except (OSError, ValueError, KeyError) as error:
+            return f"the API server does not answer: {error}"
+        if part["status"] != "healthy":
+            return f"its state is {part['status']}, its last heartbeat {part[heartbeat]}"
+        began = supervision.states(settings).get(server, {}).get("start", 0)
+        beat = datetime.fromisoformat(part[heartbeat].replace("Z", "+00:00")).timestamp()
+        return None if beat >= began else "no heartbeat since its start"
+
+    return check
+
+
+def _dashboard(settings: Settings) -> str | None:
+    url = f"http://{settings.host}:{settings.dashboard_port}/healthz"
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=3):
+            return None
+    except urllib.error.HTTPError as error:
+        return f"{url} answers {error.code}"
+    except OSError as error:
+        return f"{url} does not answer: {error}"
+
+
+def live_events(settings: Settings) -> tuple[int, str]:
+    """Return how many events of this start the Live page shows, and why there are none when so."""
+    url = f"http://{settings.host}:{settings.dashboard_port}/api/live"
+    try:
+        answer = get_json(url)
+        return int(answer["events_since_start"] or 0), f"{url} says {json.dumps(answer)[:300]}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return 0, f"{url} does not tell: {error!r}"
+
+
+CHECKS: dict[str, Check] = {
+    servers.SHOP: _postgres(lambda s: s.shop_dsn),
+    servers.WAREHOUSE: _postgres(lambda s: s.warehouse_dsn),
+    servers.AIRFLOW_DB: _postgres(lambda s: s.airflow_dsn),
+    servers.REDIS: _redis,
+    **{servers.broker(i): _broker(i) for i in (1, 2, 3)},
+    servers.SPARK_MASTER: _spark_master,
+    servers.SPARK_WORKER: _spark_worker,
+    servers.API: _api,
+    servers.SCHEDULER: _airflow_part(servers.SCHEDULER, "scheduler", "latest_scheduler_heartbeat"),
+    servers.DAG_PROCESSOR: _airflow_part(servers.DAG_PROCESSOR, "dag_processor", "latest_dag_processor_heartbeat"),
+    servers.TRIGGERER: _airflow_part(servers.TRIGGERER, "triggerer", "latest_triggerer_heartbeat"),
+    servers.DASHBOARD: _dashboard,
+}
+"""How to ask each server of servers.table; a test compares the names."""
+
+
+def age_seconds(moment: datetime) -> float:
+    """Return how long ago a moment was."""
+    return time.time() - moment.timestamp()

@@ -1,0 +1,137 @@
+"""Fetches the jars of Kafka and of Spark's Kafka connector by Ivy, which comes inside pyspark."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from instashop.local.failures import DownloadFailed
+from instashop.local.servers import java, pyspark
+from instashop.settings import Settings
+
+SHARED = Path.home() / ".cache" / "instashop"
+"""What was fetched once serves every checkout of this user."""
+
+
+@dataclass(frozen=True)
+class JarSet:
+    """Jars that belong together: Maven coordinates, and which of the files found are kept (all, when empty)."""
+
+    name: str
+    version: str
+    coordinates: tuple[tuple[str, ...], ...]
+    kept: tuple[str, ...] = ()
+
+
+SETS = (
+    JarSet(
+        "kafka",
+        "4.3.1",
+        (
+            ("org.apache.kafka", "kafka_2.13", "4.3.1"),
+            ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4", "-notransitive"),
+        ),
+    ),
+    JarSet(
+        "spark",
+        "4.2.0",
+        (("org.apache.spark", "spark-sql-kafka-0-10_2.13", "4.2.0"),),
+        kept=("spark-sql-kafka", "spark-token-provider", "kafka-clients", "commons-pool2"),  # The others are pyspark's own.
+    ),
+)
+
+
+def ensure(jar_set: JarSet, settings: Settings) -> str | None:
+    """Have the jars of a set in their place, whole; return what had to be done, or None.
+
+    Raises:
+        DownloadFailed: Ivy could not get one, or what came is no jar, twice.
+    """
+    place = settings.home / "jars" / jar_set.name
+    if _complete(place):
+        return None
+    SHARED.mkdir(parents=True, exist_ok=True)
+    shared = SHARED / f"{jar_set.name}-{jar_set.version}"
+    with (SHARED / f"{jar_set.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fetched = not _complete(shared) or bool(broken(shared))
+        if fetched:
+            _fetch(jar_set, shared)
+        _install(shared, place)
+    return f"{len(list(place.glob('*.jar')))} jars {'fetched' if fetched else 'from the cache'}"
+
+
+def broken(folder: Path) -> list[Path]:
+    """Return the jars of a folder that are not whole: each entry is read and its checksum compared."""
+    return [path for path in sorted(folder.glob("*.jar")) if not _whole(path)]
+
+
+def _whole(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as jar:
+            return jar.testzip() is None
+    except (zipfile.BadZipFile, OSError, EOFError):
+        return False
+
+
+def _listing(folder: Path) -> str:
+    return "".join(f"{path.name} {path.stat().st_size}\n" for path in sorted(folder.glob("*.jar")))
+
+
+def _complete(folder: Path) -> bool:
+    """Return whether a folder holds the very jars, by name and size, that were checked when it was made."""
+    stamp = folder / "complete.txt"
+    return stamp.exists() and bool(text := stamp.read_text()) and text == _listing(folder)
+
+
+def _fetch(jar_set: JarSet, place: Path) -> None:
+    draft, cache = place.with_suffix(".new"), SHARED / "ivy" / jar_set.name
+    for last_try in (False, True):
+        shutil.rmtree(draft, ignore_errors=True)
+        for coordinate in jar_set.coordinates:
+            _ivy(jar_set, cache, draft, coordinate)
+        for path in draft.glob("*.jar"):
+            if jar_set.kept and not path.name.startswith(jar_set.kept):
+                path.unlink()
+        bad = broken(draft)
+        if not bad and list(draft.glob("*.jar")):
+            break
+        for path in bad:
+            for copy in cache.rglob(path.name):
+                copy.unlink()  # Ivy would give us the broken one again.
+        if last_try:
+            raise DownloadFailed(name=jar_set.name, lines=f"not whole: {', '.join(path.name for path in bad) or 'no jar came'}")
+    (draft / "complete.txt").write_text(_listing(draft))
+    shutil.rmtree(place, ignore_errors=True)
+    draft.rename(place)
+
+
+def _ivy(jar_set: JarSet, cache: Path, draft: Path, coordinate: tuple[str, ...]) -> None:
+    ivy = next((pyspark() / "jars").glob("ivy-*.jar"))
+    options = ["-cache", str(cache), "-m2compatible", "-confs", "default", "-types", "jar", "bundle", "-warn"]
+    argv = [java(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", str(ivy), *options, "-dependency", *coordinate[:3], *coordinate[3:]]
+    argv += ["-retrieve", f"{draft}/[artifact]-[revision].[ext]"]
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
+    if result.returncode:
+        lines = (result.stdout + result.stderr).strip().splitlines()
+        raise DownloadFailed(name=jar_set.name, lines="\n".join(lines[-8:]))
+
+
+def _install(shared: Path, place: Path) -> None:
+    draft = place.with_suffix(".new")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(shared, draft, copy_function=_link)
+    shutil.rmtree(place, ignore_errors=True)
+    draft.rename(place)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # Another file system.
+        shutil.copy2(source, target)

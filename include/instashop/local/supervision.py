@@ -1,0 +1,270 @@
+"""Talks with supervisord, which keeps the servers running."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+import psutil
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from instashop.local import launch, servers
+from instashop.local.failures import SupervisorFailed
+from instashop.local.progress import wait
+from instashop.local.servers import Server
+from instashop.settings import Settings
+
+_LONGEST_SOCKET = 90  # A unix socket's path may have 107 bytes; supervisord adds its pid while it starts.
+
+UP = ("STARTING", "RUNNING", "BACKOFF", "STOPPING")
+
+
+def socket_path(settings: Settings) -> Path:
+    """Return supervisord's socket; with a long home it lies in the machine's temporary folder."""
+    path = settings.run_dir / "supervisor.sock"
+    if len(str(path)) <= _LONGEST_SOCKET:
+        return path
+    name = hashlib.sha256(str(settings.home).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"instashop-{os.getuid()}-{name}" / "supervisor.sock"
+
+
+def config_path(settings: Settings) -> Path:
+    """Return supervisord's configuration."""
+    return settings.run_dir / "supervisord.conf"
+
+
+def log_path(settings: Settings, server: str) -> Path:
+    """Return the rotating log of a server's output."""
+    return settings.log_dir / f"{server}.log"
+
+
+def group_path(settings: Settings, server: str) -> Path:
+    """Return where a server's process group is written down."""
+    return settings.run_dir / f"{server}.group"
+
+
+def _write_private(path: Path, text: str) -> None:
+    draft = path.with_suffix(path.suffix + ".draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _program(settings: Settings, server: Server) -> str:
+    """Write what launch.py reads, and return the server's section; its stamp changes whenever the server's command does."""
+    text = json.dumps(
+        {
+            "argv": server.argv,
+            "environment": servers.shell_environment() | server.environment,
+            "directory": str(servers.directory()),
+            "user": server.user,
+            "group_file": str(group_path(settings, server.name)),
+        },
+        indent=1,
+    )
+    file = settings.run_dir / f"{server.name}.json"
+    _write_private(file, text)
+    stamp = hashlib.sha256(json.dumps([server.argv, server.environment, server.user]).encode()).hexdigest()[:12]
+    lines = [
+        f"[program:{server.name}]",
+        f"command={_escape(sys.executable)} -I {_escape(Path(launch.__file__))} {_escape(file)}",
+        f"environment=INSTASHOP_STAMP={stamp}",
+        "autostart=false",
+        "autorestart=true",
+        "startsecs=1",
+        "startretries=3",
+        f"stopsignal={server.stop_signal}",
+        f"stopwaitsecs={server.stop_seconds}",
+        "killasgroup=true",
+        "redirect_stderr=true",
+        f"stdout_logfile={_escape(log_path(settings, server.name))}",
+        "stdout_logfile_maxbytes=5MB",
+        "stdout_logfile_backups=2",
+    ]
+    return "\n".join(lines)
+
+
+def _escape(value: object) -> str:
+    return f'"{value}"'.replace("%", "%%") if " " in str(value) else str(value).replace("%", "%%")
+
+
+def write_config(settings: Settings) -> None:
+    """Write supervisord's configuration and each program's description; only their owner can read them."""
+    path = socket_path(settings)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    head = [
+        "[unix_http_server]",
+        f"file={_escape(path).strip(chr(34))}",
+        "chmod=0700",
+        "[supervisord]",
+        f"logfile={_escape(settings.log_dir / 'supervisord.log').strip(chr(34))}",
+        f"pidfile={_escape(settings.run_dir / 'supervisord.pid').strip(chr(34))}",
+        "logfile_maxbytes=5MB",
+        "logfile_backups=1",
+        "loglevel=info",
+        *(["user=root"] if os.geteuid() == 0 else []),
+        "[rpcinterface:supervisor]",
+        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
+    ]
+    sections = [_program(settings, server) for server in servers.table(settings).values()]
+    _write_private(config_path(settings), "\n".join([*head, *sections]) + "\n")
+
+
+def rpc(settings: Settings) -> Any:
+    """Return supervisord's interface; not to be shared between threads."""
+    return ServerProxy("http://127.0.0.1", transport=SupervisorTransport(None, None, f"unix://{socket_path(settings)}")).supervisor
+
+
+def alive(settings: Settings) -> bool:
+    """Return whether supervisord answers."""
+    try:
+        return bool(rpc(settings).getState()["statename"] == "RUNNING")
+    except (OSError, HTTPException, Fault):
+        return False
+
+
+def begin(settings: Settings, stop: threading.Event) -> bool:
+    """Have supervisord running with the present configuration; return whether it had to be started.
+
+    A supervisord that was killed leaves its programs behind: they are ended first.
+
+    Raises:
+        SupervisorFailed: it does not start.
+    """
+    write_config(settings)
+    if alive(settings):
+        _reload(settings)
+        return False
+    end_orphans(settings)
+    socket_path(settings).unlink(missing_ok=True)
+    command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config_path(settings))]
+    result = subprocess.run(command, capture_output=True, text=True, cwd="/", env=servers.shell_environment(), timeout=60, check=False)
+    if result.returncode or wait(lambda: None if alive(settings) else "no answer", stop, 15, every=0.05):
+        lines = (result.stdout + result.stderr).strip() or tail(settings.log_dir / "supervisord.log")
+        raise SupervisorFailed(lines=lines, log=settings.log_dir / "supervisord.log", socket=socket_path(settings))
+    return True
+
+
+def _reload(settings: Settings) -> None:
+    """Take over a changed configuration; only the programs whose command changed are stopped."""
+    supervisor = rpc(settings)
+    added, changed, removed = supervisor.reloadConfig()[0]
+    for name in [*changed, *removed]:
+        supervisor.stopProcessGroup(name)
+        supervisor.removeProcessGroup(name)
+    for name in [*added, *changed]:
+        supervisor.addProcessGroup(name)
+
+
+def states(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return what supervisord says of each program; empty when it does not run."""
+    try:
+        return {info["name"]: info for info in rpc(settings).getAllProcessInfo()}
+    except (OSError, HTTPException):
+        return {}
+
+
+def start(settings: Settings, name: str) -> bool:
+    """Start a program without waiting; return whether it had to be started."""
+    try:
+        rpc(settings).startProcess(name, False)
+    except Fault as fault:
+        if fault.faultCode != Faults.ALREADY_STARTED:
+            raise
+        return False
+    return True
+
+
+def signal(settings: Settings, name: str, number: str) -> None:
+    """Send a signal to a program that runs."""
+    try:
+        rpc(settings).signalProcess(name, number)
+    except Fault as fault:
+        if fault.faultCode != Faults.NOT_RUNNING:
+            raise
+
+
+def ask_to_stop(settings: Settings, names: Iterable[str]) -> None:
+    """Tell programs to end, without waiting."""
+    supervisor = rpc(settings)
+    for name in names:
+        try:
+            supervisor.stopProcess(name, False)
+        except Fault as fault:
+            if fault.faultCode not in (Faults.NOT_RUNNING, Faults.BAD_NAME):
+                raise
+
+
+def wait_stopped(settings: Settings, names: Iterable[str], seconds: float) -> list[str]:
+    """Wait until programs have ended; return those that have not. supervisord kills each when its own patience is over."""
+    wanted = set(names)
+
+    def still() -> list[str]:
+        return [name for name, info in states(settings).items() if name in wanted and info["statename"] in UP]
+
+    wait(lambda: " ".join(still()) or None, threading.Event(), seconds, every=0.1)
+    return still()
+
+
+def stop(settings: Settings, names: Iterable[str], seconds: float) -> list[str]:
+    """End programs at once, all together; return those that did not."""
+    names = list(names)
+    ask_to_stop(settings, names)
+    return wait_stopped(settings, names, seconds)
+
+
+def shut_down(settings: Settings) -> None:
+    """End supervisord, and whatever it still runs."""
+    try:
+        pid = rpc(settings).getPID()
+        process = psutil.Process(pid)
+        rpc(settings).shutdown()
+        process.wait(timeout=25)
+    except (OSError, HTTPException, psutil.NoSuchProcess):
+        return
+    except psutil.TimeoutExpired:
+        process.kill()
+        end_orphans(settings)
+
+
+def orphans(settings: Settings) -> dict[str, list[int]]:
+    """Return the processes of programs that a killed supervisord left behind."""
+    found = {file.stem: [s.pid for s in launch.members(file)] for file in settings.run_dir.glob("*.group")}
+    return {name: pids for name, pids in found.items() if pids}
+
+
+def end_orphans(settings: Settings) -> None:
+    """End the programs that a killed supervisord left behind, the last of the data's way first."""
+    left, threads = orphans(settings), []
+    order = [name for name in servers.table(settings) if name in left]
+    for name in [*(n for n in left if n not in order), *reversed(order)]:
+        import signal as signals
+
+        polite = signals.SIGINT if name.startswith("postgres") else signals.SIGTERM
+        thread = threading.Thread(target=launch.end_group, args=(group_path(settings, name), polite, 8.0))
+        thread.start()
+        threads.append(thread)
+    for thread in threads:
+        thread.join()
+
+
+def tail(path: Path, lines: int = 12) -> str:
+    """Return the last lines of a log, for a message."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 16_384))
+            text = file.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return "(no log yet)"
+    return "\n".join(f"  {line[:300]}" for line in text.splitlines()[-lines:]) or "(empty)"

@@ -1,0 +1,199 @@
+"""The live metrics: topics → 30-second windows → Redis, one source and one query; the definition is include/sql/metrics/windows.sql."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from instashop import connect, live, sql
+from instashop.control import lease
+from instashop.control.beats import BeatWriter
+from instashop.errors import InstaShopError
+from instashop.events import CartEvent, Event, Refusal, Search, Transaction, TransactionItem, UserBehavior, judge_of
+from instashop.metrics import PROGRESS_KEY, WINDOW_SECONDS
+from instashop.settings import Settings, load
+from instashop.streams import BY_NAME, STREAMS
+from instashop.transport.loop import Batch, Pulse, stop_on_signals
+from instashop.transport.topics import consumer, require
+from instashop.transport.window_sink import WindowSink
+
+if TYPE_CHECKING:
+    from pyspark.sql.streaming.query import StreamingQuery
+
+log = logging.getLogger("live_metrics")
+
+TOPICS = [stream.name for stream in STREAMS if stream.live]
+EVENTS_SCHEMA = (
+    "kind string, occurred_at timestamp, recorded_at timestamp, status string, category string, product_id bigint, product_name string,"
+    " quantity bigint, results bigint, gross_cents bigint, discount_cents bigint, net_cents bigint, tax_cents bigint, total_cents bigint"
+)
+COLUMNS = [column.split()[0] for column in EVENTS_SCHEMA.split(",")]
+_TIME = pa.timestamp("us", tz="UTC")
+_TYPES = [pa.string(), _TIME, _TIME, *[pa.string()] * 2, pa.int64(), pa.string(), *[pa.int64()] * 7]
+_ARROW = pa.schema(list(zip(COLUMNS, _TYPES, strict=True)))
+
+
+def columns_of(event: Event) -> tuple[Any, ...]:
+    """Return an event in the columns of the view `events`; a column that its kind lacks is None."""
+    head = (event.kind, event.occurred_at, event.recorded_at)
+    match event:
+        case Transaction():
+            return (*head, event.status, None, None, None, None, None, *_money(event))
+        case TransactionItem():
+            return (*head, event.status, event.category, event.product_id, event.product_name, event.quantity, None, *_money(event))
+        case UserBehavior():
+            return (*head, event.action, *[None] * 10)
+        case Search():
+            return (*head, None, None, None, None, None, event.results, *[None] * 5)
+        case CartEvent():
+            return (*head, event.action, None, None, None, event.quantity, None, None, None, None, None, event.value_cents)
+    raise TypeError(event.kind)
+
+
+def _money(event: Transaction | TransactionItem) -> tuple[int, ...]:
+    return event.gross_cents, event.discount_cents, event.net_cents, event.tax_cents, event.total_cents
+
+
+def judged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Turn messages (topic, value) into events by the judge that consumer and enricher ask; what it refuses is left out."""
+    judges = {name: judge_of(name, BY_NAME[name].event_type) for name in TOPICS}
+    for batch in batches:
+        topics, values = batch.column(0).to_pylist(), batch.column(1).to_pylist()
+        verdicts = (judges[topic](value) for topic, value in zip(topics, values, strict=True))
+        rows = [columns_of(event) for event in verdicts if not isinstance(event, Refusal)]
+        columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
+        arrays = [pa.array(column, type) for column, type in zip(columns, _TYPES, strict=True)]
+        yield pa.RecordBatch.from_arrays(arrays, schema=_ARROW)
+
+
+def windows(messages: DataFrame) -> DataFrame:
+    """Turn messages (topic, value) into the rows of windows.sql, with the window's begin as Unix seconds in `start`."""
+    events = messages.select("topic", "value").mapInArrow(judged, EVENTS_SCHEMA)
+    events = events.withWatermark("occurred_at", "24 hours")  # Only frees state; late is decided by the event itself.
+    events = events.withColumn("win", F.window("occurred_at", f"{WINDOW_SECONDS} seconds")).withColumn("win_end", F.col("win.end"))
+    events.createOrReplaceTempView("events")
+    rows = events.sparkSession.sql(sql.statement("metrics/windows"))
+    return rows.withColumn("start", F.unix_timestamp("win.start")).drop("win")
+
+
+def messages(spark: SparkSession, settings: Settings) -> DataFrame:
+    """Return the stream of messages of every live topic, read-committed."""
+    options = {
+        "kafka.bootstrap.servers": settings.kafka_bootstrap,
+        "kafka.isolation.level": "read_committed",
+        "kafka.fetch.max.wait.ms": "10",
+        "subscribe": ",".join(TOPICS),
+        "startingOffsets": "earliest",
+        "failOnDataLoss": "true",
+        "maxOffsetsPerTrigger": str(settings.live_offsets_limit),
+    }
+    return spark.readStream.format("kafka").options(**options).load()
+
+
+def session(settings: Settings) -> SparkSession:
+    """Open the Spark session that spark-submit prepared."""
+    builder = SparkSession.builder.appName(live.SERVICE)
+    confs = {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.streaming.metricsEnabled": "false",
+        "spark.sql.streaming.minBatchesToRetain": "10",
+    }
+    for name, value in confs.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("WARN")
+    return spark
+
+
+def start(spark: SparkSession, settings: Settings) -> StreamingQuery:
+    """Start the query; each batch writes the absolute values of the windows it changed."""
+    folder, begun_ms = live.checkpoint(settings)
+    sink = WindowSink(connect.redis(settings), begun_ms, settings.live_expiry_seconds)
+
+    def write(frame: DataFrame, batch: int) -> None:
+        sink.write(batch, [row.asDict() for row in frame.collect()])
+
+    stream = windows(messages(spark, settings)).writeStream.outputMode("update").foreachBatch(write)
+    return stream.option("checkpointLocation", str(folder)).trigger(processingTime=f"{settings.live_trigger_ms} milliseconds").start()
+
+
+def progress_of(query: StreamingQuery, begun_ms: int) -> dict[str, Any] | None:
+    """Return what the last finished batch reached, as Redis keeps it for the screen and the books."""
+    last = query.lastProgress
+    if last is None:
+        return None
+    last = last if isinstance(last, dict) else json.loads(last.json)
+    source = last["sources"][0]
+    ends = source["endOffset"]
+    return {
+        "batch": last["batchId"],
+        "at": datetime.now(UTC).isoformat(),
+        "checkpoint_ms": begun_ms,
+        "end_offsets": json.loads(ends) if isinstance(ends, str) else ends,
+        "behind": int(float((source.get("metrics") or {}).get("maxOffsetsBehindLatest", 0))),
+        "rows": last["numInputRows"],
+        "rows_per_second": last.get("processedRowsPerSecond", 0.0),
+        "batch_seconds": last["durationMs"].get("triggerExecution", 0) / 1000,
+        "dropped_by_watermark": sum(state["numRowsDroppedByWatermark"] for state in last["stateOperators"]),
+    }
+
+
+def watch(query: StreamingQuery, stop: threading.Event, pulse: Pulse, settings: Settings) -> None:
+    """Say how far the query is until it ends or the stop is asked for."""
+    redis, begun_ms, seen = connect.redis(settings), live.checkpoint(settings)[1], -1
+    while query.isActive and not stop.is_set():
+        progress = progress_of(query, begun_ms)
+        if progress:
+            if progress["batch"] != seen:
+                seen = progress["batch"]
+                pulse.events_total += progress["rows"]
+            try:
+                redis.set(PROGRESS_KEY, json.dumps(progress))
+            except connect.RedisError as error:
+                log.warning("Redis does not take the progress: %s", error)
+            pulse.beat("running", batch=Batch([], None, None, progress["behind"], 0.0 if not progress["behind"] else None))
+        stop.wait(0.5)
+
+
+def main() -> int:
+    """Run until SIGTERM; return 0 after a stop that was asked for, 1 when the query failed."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    settings, stop = load(), stop_on_signals()
+    with lease.take(settings.run_dir, live.SERVICE):
+        pulse = Pulse(live.SERVICE, settings, BeatWriter(settings.run_dir, connect.redis(settings)))
+        pulse.beat("starting", now=True)
+        spark = session(settings)
+        with consumer(settings, "instashop-live-metrics") as client:
+            require(client, settings, TOPICS)
+        query = start(spark, settings)
+        watch(query, stop, pulse, settings)
+        failed = query.exception()
+        if failed is not None:
+            log.error("the query ended: %s", failed)
+            pulse.beat("stopping", str(failed).splitlines()[0][:300], now=True)
+            return 1
+        query.stop()
+        pulse.beat("stopped", now=True)
+        log.info("stopped cleanly after %d events", pulse.events_total)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        code = main()
+    except InstaShopError as error:
+        log.error("%s", error)
+        code = 1
+    sys.exit(code)
