@@ -31,14 +31,32 @@ class Broker:
     def argv(self, java: str) -> tuple[str, ...]:
         """Return the command of the node."""
         logging = f"-Dlog4j2.configurationFile={TEMPLATES / 'kafka-log4j2.xml'}"
-        return (java, "-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", logging, "-cp", f"{self.jars}/*", "kafka.Kafka", str(self.config))
+        return (
+            java,
+            "-Xms128m",
+            "-Xmx256m",
+            "-XX:+UseSerialGC",
+            "-XX:+ExitOnOutOfMemoryError",
+            logging,
+            "-cp",
+            f"{self.jars}/*",
+            "kafka.Kafka",
+            str(self.config),
+        )
 
 
 def brokers(settings: Settings) -> tuple[Broker, ...]:
     """Return the nodes of this machine."""
     home = settings.home
     return tuple(
-        Broker(i, settings.kafka_port + i - 1, settings.kafka_controller_port + i - 1, home / "data" / f"kafka-{i}", home / "run" / f"kafka-{i}.properties", home / "jars" / "kafka")
+        Broker(
+            i,
+            settings.kafka_port + i - 1,
+            settings.kafka_controller_port + i - 1,
+            home / "data" / f"kafka-{i}",
+            home / "run" / f"kafka-{i}.properties",
+            home / "jars" / "kafka",
+        )
         for i in range(1, settings.kafka_brokers + 1)
     )
 

@@ -5,7 +5,8 @@ from instashop.errors import InstaShopError
 
 class NotReady(InstaShopError):
     """This machine is not ready:
-    {problems}"""
+    {problems}
+    """
 
 
 class UpTaken(InstaShopError):
@@ -20,7 +21,8 @@ class ServerFailed(InstaShopError):
     """{server} {what}.
     The last lines of {log}:
     {lines}
-    Cure: {cure}"""
+    Cure: {cure}
+    """
 
 
 class Interrupted(InstaShopError):
@@ -30,13 +32,15 @@ class Interrupted(InstaShopError):
 class DownloadFailed(InstaShopError):
     """The jars of {name} could not be fetched:
     {lines}
-    Cure: check that this machine reaches a Maven repository (repo1.maven.org), then run it again; what is there is kept."""
+    Cure: check that this machine reaches a Maven repository (repo1.maven.org), then run it again; what is there is kept.
+    """
 
 
 class InitFailed(InstaShopError):
     """{what} could not be set up:
     {lines}
-    Cure: {cure}"""
+    Cure: {cure}
+    """
 
 
 class StillAlive(InstaShopError):
@@ -46,4 +50,5 @@ class StillAlive(InstaShopError):
 class SupervisorFailed(InstaShopError):
     """supervisord does not start:
     {lines}
-    Cure: read {log}; if another one holds {socket}, end it, then run it again."""
+    Cure: read {log}; if another one holds {socket}, end it, then run it again.
+    """

@@ -17,7 +17,7 @@ from redis import RedisError
 
 from instashop import connect
 from instashop.errors import InstaShopError
-from instashop.local import airflow_server, brokers, servers, supervision
+from instashop.local import airflow_server, brokers, programs, servers
 from instashop.settings import Settings
 
 Check = Callable[[Settings], str | None]
@@ -128,7 +128,7 @@ def _airflow_part(server: str, key: str, heartbeat: str) -> Check:
             return f"the API server does not answer: {error}"
         if part["status"] != "healthy":
             return f"its state is {part['status']}, its last heartbeat {part[heartbeat]}"
-        began = supervision.states(settings).get(server, {}).get("start", 0)
+        began = programs.states(settings).get(server, {}).get("start", 0)
         beat = datetime.fromisoformat(part[heartbeat].replace("Z", "+00:00")).timestamp()
         return None if beat >= began else "no heartbeat since its start"
 

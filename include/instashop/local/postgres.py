@@ -150,7 +150,24 @@ def initialise(cluster: Cluster, settings: Settings) -> bool:
     draft.mkdir(parents=True, mode=0o700)
     if user := account():
         shutil.chown(draft, user, user)
-    made = _as_account([binary("initdb"), "-D", str(draft), "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions", "--pwfile=/dev/stdin"], passwords.read(settings).get(passwords.SUPERUSER, "") + "\n")
+    made = _as_account(
+        [
+            binary("initdb"),
+            "-D",
+            str(draft),
+            "-U",
+            "postgres",
+            "-A",
+            "scram-sha-256",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+            "--no-instructions",
+            "--pwfile=/dev/stdin",
+        ],
+        passwords.read(settings).get(passwords.SUPERUSER, "") + "\n",
+    )
     if made.returncode:
         raise InitFailed(what=cluster.name, lines=(made.stdout + made.stderr).strip(), cure="PostgreSQL 15 or later is needed; see the lines above.")
     databases = [f"CREATE DATABASE {name} OWNER instashop;" for name in cluster.databases]
@@ -170,7 +187,9 @@ def check_version(settings: Settings) -> None:
     for cluster in clusters(settings):
         file = cluster.data / "PG_VERSION"
         if file.exists() and (version := file.read_text().strip()) not in _version(own):
-            raise NotReady(problems=f"{cluster.data} was made by PostgreSQL {version}, but {own} is {_version(own)}; install PostgreSQL {version}, or `./instashop reset`.")
+            raise NotReady(
+                problems=f"{cluster.data} was made by PostgreSQL {version}, but {own} is {_version(own)}; install PostgreSQL {version}, or `./instashop reset`."
+            )
 
 
 def _version(own: str) -> str:

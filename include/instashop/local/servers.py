@@ -148,10 +148,7 @@ def table(settings: Settings) -> dict[str, Server]:
             for cluster in postgres.clusters(settings)
         ),
         redis,
-        *(
-            Server(broker(b.number), b.argv(java()), {"kafka_port": b.port, "kafka_controller_port": b.controller_port})
-            for b in brokers.brokers(settings)
-        ),
+        *(Server(broker(b.number), b.argv(java()), {"kafka_port": b.port, "kafka_controller_port": b.controller_port}) for b in brokers.brokers(settings)),
         *_spark(settings),
         *_airflow(settings),
         dashboard,

@@ -53,7 +53,8 @@ def group_path(settings: Settings, server: str) -> Path:
     return settings.run_dir / f"{server}.group"
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write a file, whole or not at all, that only its owner can read."""
     draft = path.with_suffix(path.suffix + ".draft")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -74,7 +75,7 @@ def _program(settings: Settings, server: Server) -> str:
         indent=1,
     )
     file = settings.run_dir / f"{server.name}.json"
-    _write_private(file, text)
+    write_private(file, text)
     stamp = hashlib.sha256(json.dumps([server.argv, server.environment, server.user]).encode()).hexdigest()[:12]
     lines = [
         f"[program:{server.name}]",
@@ -118,7 +119,7 @@ def write_config(settings: Settings) -> None:
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
     ]
     sections = [_program(settings, server) for server in servers.table(settings).values()]
-    _write_private(config_path(settings), "\n".join([*head, *sections]) + "\n")
+    write_private(config_path(settings), "\n".join([*head, *sections]) + "\n")
 
 
 def rpc(settings: Settings) -> Any:

@@ -1,0 +1,32 @@
+"""One `up`, `down` or `reset` at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from instashop.local.failures import UpTaken
+from instashop.settings import Settings
+
+
+@contextmanager
+def only_one(settings: Settings, command: str) -> Iterator[None]:
+    """Hold the platform's lock; the kernel frees it with the process.
+
+    Raises:
+        UpTaken: another command holds it.
+    """
+    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.run_dir / "up.lock").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            pid, _, other = file.read().partition(" ")
+            raise UpTaken(command=other or "up", pid=pid or "unknown", home=settings.home) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()} {command}")
+        file.flush()
+        yield

@@ -1,0 +1,148 @@
+"""Looks whether this machine can run the platform, before anything is started."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from instashop.local import postgres, programs, servers
+from instashop.local.failures import NotReady
+from instashop.settings import Settings
+
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
+OLDEST_JAVA = 17
+MEMORY_MB = 4500
+"""All of the platform uses about this much."""
+DISK_MB = 2000
+
+
+def python_problem(version: tuple[int, ...]) -> str | None:
+    """Return what is wrong with a Python version, or None."""
+    if OLDEST_PYTHON <= version[:2] <= NEWEST_PYTHON:
+        return None
+    return f"Python {'.'.join(map(str, version[:3]))} does not fit; install Python 3.11, 3.12 or 3.13 and set INSTASHOP_PYTHON to it, then remove .venv."
+
+
+def java_version(text: str) -> int | None:
+    """Return the major version in what `java -version` prints, or None."""
+    found = re.search(r'version "(\d+)(?:\.(\d+))?', text)
+    if not found:
+        return None
+    return int(found[2]) if found[1] == "1" and found[2] else int(found[1])
+
+
+def java_problem(java: str) -> str | None:
+    """Return what is wrong with a Java, or None."""
+    cure = "install openjdk-17-jre-headless, or set JAVA_HOME to a Java 17 or later."
+    try:
+        text = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
+    except OSError as error:
+        return f"Java does not start ({error}); {cure}"
+    version = java_version(text)
+    if version is None:
+        return f"{java} does not tell its version; {cure}"
+    return None if version >= OLDEST_JAVA else f"{java} is Java {version}; {cure}"
+
+
+def memory_problem(available_mb: float, needed_mb: float = MEMORY_MB) -> str | None:
+    """Return what is wrong with the free memory, or None."""
+    if available_mb >= needed_mb:
+        return None
+    return f"only {available_mb:.0f} MB of memory are available, {needed_mb:.0f} MB are needed; end other programs, or use a larger machine."
+
+
+def disk_problem(free_mb: float, folder: Path, needed_mb: float = DISK_MB) -> str | None:
+    """Return what is wrong with the free space, or None."""
+    if free_mb >= needed_mb:
+        return None
+    return f"only {free_mb:.0f} MB are free below {folder}, {needed_mb:.0f} MB are needed; make room, or set INSTASHOP_HOME to another disk."
+
+
+def holder_of(port: int) -> str:
+    """Return who listens on a port, as far as this user may know."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port and connection.pid:
+                process = psutil.Process(connection.pid)
+                return f"`{process.name()}` (process {process.pid}, {' '.join(process.cmdline())[:80]})"
+    except (psutil.AccessDenied, psutil.NoSuchProcess):
+        return "a process that this user may not see"
+    return "a process of another user"
+
+
+def taken(host: str, port: int) -> bool:
+    """Return whether a port cannot be bound now; one that only waits for its last connections to fade can."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+    return False
+
+
+def port_problems(settings: Settings, names: set[str]) -> list[str]:
+    """Return each port that one of the named servers needs and a stranger holds, with its holder and the setting that moves it."""
+    problems = []
+    seen: dict[int, str] = {}
+    for name, server in servers.table(settings).items():
+        for setting, port in server.ports.items():
+            if port in seen:
+                problems.append(f"port {port} is wanted by {seen[port]} and by {name}; change INSTASHOP_{setting.upper()}.")
+            elif name in names and taken(settings.host, port):
+                problems.append(
+                    f"port {port} of {name} is held by {holder_of(port)}; end it, or set INSTASHOP_{setting.upper()} (or INSTASHOP_PORT_OFFSET, which moves all)."
+                )
+            seen[port] = name
+    return problems
+
+
+def folder_problem(settings: Settings) -> str | None:
+    """Return what is wrong with the folder of the data, or None."""
+    try:
+        (settings.home / "data").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"{settings.home} cannot be made ({error.strerror}); set INSTASHOP_HOME to a folder of yours."
+    closed = postgres.unreachable_folder(settings.home)
+    if closed is None:
+        return None
+    return (
+        f"Postgres refuses to run as root, so it runs as user `{postgres.ACCOUNT}`, who may not pass through {closed} to {settings.home}; "
+        f"`chmod o+x {closed}`, or set INSTASHOP_HOME to a folder such as /var/lib/instashop."
+    )
+
+
+def binary_problems() -> list[str]:
+    """Return each program that is missing."""
+    needed = {"initdb": "postgresql", "postgres": "postgresql"}
+    missing = sorted({package for name, package in needed.items() if not Path(postgres.binary(name)).exists()})
+    missing += [] if shutil.which("redis-server") else ["redis-server"]
+    return [f"{package} is not installed; `apt-get install {package}`." for package in missing]
+
+
+def check(settings: Settings, names: set[str]) -> None:
+    """Return when this machine can run the named servers; those that run already are not asked again.
+
+    Raises:
+        NotReady: it cannot; every problem found is in the message, with its cure.
+    """
+    running = {name for name, info in programs.states(settings).items() if info["statename"] in programs.UP}
+    left = {name for name, pids in programs.orphans(settings).items() if pids and not running}  # Ended before the new start.
+    starting = names - running - left
+    problems = [python_problem(sys.version_info[:3]), *binary_problems(), java_problem(servers.java())]
+    problems.append(folder_problem(settings) if not binary_problems() else None)
+    if settings.home.exists():
+        problems.append(disk_problem(shutil.disk_usage(settings.home).free / 1e6, settings.home))
+    share = len(starting) / max(1, len(servers.table(settings)))
+    problems.append(memory_problem(psutil.virtual_memory().available / 1e6, MEMORY_MB * share))
+    problems += port_problems(settings, starting)
+    found = [problem for problem in problems if problem]
+    if found:
+        raise NotReady(problems="\n    ".join(f"- {problem}" for problem in found))
+    postgres.check_version(settings)

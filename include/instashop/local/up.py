@@ -1,0 +1,273 @@
+"""`instashop up`: sets up what is missing, starts everything, waits until it is well."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from rich.console import Console
+
+from instashop import connect
+from instashop.control import supervision
+from instashop.errors import InstaShopError
+from instashop.local import airflow_server, brokers, down, health, jars, passwords, postgres, preflight, programs, servers
+from instashop.local.failures import Interrupted, ServerFailed
+from instashop.local.lock import only_one
+from instashop.local.progress import Step, run, wait
+from instashop.metrics import PLATFORM_KEY
+from instashop.settings import Settings
+
+PATIENCE_SECONDS = 90
+"""A server that is not well after this never gets well."""
+LIVE_PATIENCE_SECONDS = 180
+
+_POSTGRES = (servers.SHOP, servers.WAREHOUSE, servers.AIRFLOW_DB)
+_SPARK = (servers.SPARK_MASTER, servers.SPARK_WORKER)
+
+
+def up(settings: Settings) -> None:
+    """Start the whole platform and return once live numbers of this start are on the screen.
+
+    Idempotent. What this start began is stopped again when it fails or is interrupted.
+
+    Raises:
+        NotReady: the machine cannot run it; UpTaken: another start is at work; StepFailed, Interrupted: as they say.
+    """
+    console = Console()
+    began = time.monotonic()
+    settings = start_servers(settings, None, console)
+    console.print(f"InstaShop is up after {time.monotonic() - began:.0f} s.\n", style="bold green")
+    _print_addresses(settings, console)
+
+
+def start_servers(settings: Settings, names: Iterable[str] | None, console: Console | None = None) -> Settings:
+    """Start the named servers (None: all, and the services by Airflow) and return, once they are well, the settings that know the passwords.
+
+    With names, nothing else happens: no tables, no topics, no Airflow; `local.down.down` stops them.
+    """
+    console = console or Console(stderr=True, quiet=True)
+    everything = names is None
+    wanted = set(servers.table(settings)) if names is None else set(names)
+    with only_one(settings, "up"), _ends_on_sigterm():
+        settings = passwords.ensure(settings)
+        preflight.check(settings, wanted)
+        before = {name for name, info in programs.states(settings).items() if info["statename"] in programs.UP}
+        try:
+            run(_steps(settings, wanted, everything, before), console)
+        except (InstaShopError, KeyboardInterrupt) as error:
+            console.print("Stopping what this start began …", style="yellow")
+            down.stop_some(settings, wanted - before, whole=not before)
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted(step="starting") from None
+            raise
+    return settings
+
+
+class _ends_on_sigterm:
+    """While it lasts, SIGTERM and SIGHUP are a Ctrl-C, so that nothing stays half-started."""
+
+    def __enter__(self) -> None:
+        self._old: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            self._old = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+
+def _steps(settings: Settings, wanted: set[str], everything: bool, before: set[str]) -> list[Step]:
+    """Return what has to be done, and what has to wait for what."""
+    steps = [Step("supervisord", partial(_supervisord, settings))]
+    kafka = [broker for broker in wanted if broker.startswith("kafka-")]
+    for cluster in postgres.clusters(settings):
+        if cluster.name in wanted:
+            steps.append(Step(cluster.name, partial(_postgres, settings, cluster), ("supervisord",)))
+    if servers.REDIS in wanted:
+        steps.append(Step(servers.REDIS, partial(_redis, settings, everything and not before), ("supervisord",)))
+    if kafka:
+        steps.append(Step("jars of kafka", lambda _: jars.ensure(jars.SETS[0], settings)))
+        steps.append(Step("kafka", partial(_kafka, settings, kafka), ("supervisord", "jars of kafka")))
+    spark = [name for name in _SPARK if name in wanted]
+    if spark:
+        steps.append(Step("jars of spark", lambda _: jars.ensure(jars.SETS[1], settings)))
+        steps.append(Step("spark", partial(_start_and_wait, settings, spark), ("supervisord", "jars of spark")))
+    if everything:
+        steps += _platform_steps(settings)
+    elif servers.DASHBOARD in wanted:
+        steps.append(Step(servers.DASHBOARD, partial(_start_and_wait, settings, [servers.DASHBOARD]), ("supervisord",)))
+    return steps
+
+
+def _platform_steps(settings: Settings) -> list[Step]:
+    return [
+        Step("tables and topics", partial(_prepare, settings), (servers.SHOP, servers.WAREHOUSE, "kafka")),
+        Step("airflow's tables", partial(_migrate, settings), (servers.AIRFLOW_DB,)),
+        Step("airflow", partial(_airflow, settings), ("airflow's tables", servers.REDIS)),
+        Step(servers.DASHBOARD, partial(_start_and_wait, settings, [servers.DASHBOARD]), (servers.REDIS, servers.WAREHOUSE)),
+        Step("live numbers", partial(_live, settings), ("airflow", servers.DASHBOARD, "spark", "tables and topics")),
+    ]
+
+
+def _supervisord(settings: Settings, stop: threading.Event) -> str | None:
+    for folder in ("run", "logs", "data/redis", "airflow", "spark/work"):
+        (settings.home / folder).mkdir(parents=True, exist_ok=True)
+    template = Template((brokers.TEMPLATES / "redis.conf").read_text(encoding="utf-8"))
+    redis = template.substitute(host=settings.host, port=settings.redis_port, password=settings.redis_password, data=settings.home / "data" / "redis")
+    programs.write_private(settings.run_dir / "redis.conf", redis)
+    brokers.write_config(settings)
+    airflow_server.write_login(settings)
+    return None if programs.begin(settings, stop) else "runs already"
+
+
+def _running(settings: Settings, name: str) -> bool:
+    return bool(programs.states(settings).get(name, {}).get("statename") in ("STARTING", "RUNNING"))
+
+
+def _postgres(settings: Settings, cluster: postgres.Cluster, stop: threading.Event) -> str | None:
+    made = not _running(settings, cluster.name) and postgres.initialise(cluster, settings)
+    said = _start_and_wait(settings, [cluster.name], stop)
+    return "set up" if made else said
+
+
+def _kafka(settings: Settings, names: list[str], stop: threading.Event) -> str | None:
+    made = not any(_running(settings, name) for name in names) and brokers.format_storage(settings, servers.java())
+    said = _start_and_wait(settings, names, stop, health.kafka)
+    return "set up" if made else said
+
+
+def _redis(settings: Settings, is_new_start: bool, stop: threading.Event) -> str | None:
+    said = _start_and_wait(settings, [servers.REDIS], stop)
+    client = connect.redis(settings)
+    if is_new_start or not client.hexists(PLATFORM_KEY, "started_at"):
+        client.hset(PLATFORM_KEY, "started_at", datetime.now(UTC).isoformat())
+    return said
+
+
+def _prepare(settings: Settings, _: threading.Event) -> str | None:
+    from instashop.transport.prepare import prepare
+
+    prepare(settings)
+    return None
+
+
+def _migrate(settings: Settings, stop: threading.Event) -> str | None:
+    """Bring Airflow's database to its version; skipped when this version has done so on this data."""
+    from importlib.metadata import version
+
+    own = f"{version('apache-airflow')} {(settings.home / 'data' / 'pg_airflow.roles').read_text()}"
+    stamp = airflow_server.folder(settings) / "migrated"
+    if stamp.exists() and stamp.read_text() == own:
+        return "up to date"
+    environment = servers.shell_environment() | servers.our_environment(settings) | airflow_server.environment(settings)
+    log = programs.log_path(settings, "airflow-migration")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "airflow", "db", "migrate"], env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            ended = wait(lambda: "it takes too long" if process.poll() is None else None, stop, 180)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    if ended or process.returncode:
+        what = ended or f"ended with {process.returncode}"
+        raise ServerFailed(server="`airflow db migrate`", what=what, log=log, lines=programs.tail(log), cure="read the lines above, then run it again.")
+    stamp.write_text(own)
+    return None
+
+
+def _airflow(settings: Settings, stop: threading.Event) -> str | None:
+    supervision.announce_up(settings.run_dir)
+    return _start_and_wait(settings, list(servers.AIRFLOW), stop)
+
+
+def _start_and_wait(settings: Settings, names: list[str], stop: threading.Event, together: health.Check | None = None) -> str | None:
+    """Start servers that belong together and wait until each is well.
+
+    Raises:
+        ServerFailed: one ended, or is not well in time.
+    """
+    started = [name for name in names if programs.start(settings, name)]
+    for name in names:
+        _wait_well(settings, name, health.CHECKS[name], stop)
+    if together:
+        _wait_well(settings, names[0], together, stop)
+    return None if started else "runs already"
+
+
+def _wait_well(settings: Settings, name: str, check: health.Check, stop: threading.Event) -> None:
+    gone: dict[str, str] = {}
+
+    def ready() -> str | None:
+        info = programs.states(settings).get(name)
+        if info is None or info["statename"] in ("FATAL", "EXITED", "STOPPED"):
+            gone["state"] = (info["spawnerr"] or info["description"]) if info else "supervisord has gone"
+            return None
+        return check(settings)
+
+    reason = wait(ready, stop, PATIENCE_SECONDS)
+    if gone or reason:
+        what = f"does not stay up ({gone['state']})" if gone else f"is not well after {PATIENCE_SECONDS} s ({reason})"
+        log = programs.log_path(settings, name)
+        raise ServerFailed(
+            server=name, what=what, log=log, lines=programs.tail(log), cure="read the lines above; then `./instashop up` again, which keeps all data."
+        )
+
+
+def _live(settings: Settings, stop: threading.Event) -> str:
+    """Wait until the Live page shows events of this start."""
+    seen: dict[str, Any] = {}
+
+    def ready() -> str | None:
+        seen["events"], why = health.live_events(settings)
+        return None if seen["events"] > 0 else why
+
+    reason = wait(ready, stop, LIVE_PATIENCE_SECONDS)
+    if reason:
+        raise ServerFailed(
+            server="the Live page",
+            what=f"shows no event of this start after {LIVE_PATIENCE_SECONDS} s",
+            log=settings.log_dir / "live_metrics.log",
+            lines=f"{programs.tail(settings.log_dir / 'live_metrics.log')}\n    {reason}",
+            cure="the first service below that is not `running` is the cause:\n" + services_said(settings.run_dir),
+        )
+    return f"{seen['events']} events"
+
+
+def services_said(run_dir: Path) -> str:
+    """Return one line for each service: what its beat says."""
+    from instashop.control import beats
+
+    now = datetime.now(UTC)
+    return "\n".join(f"      {name}: {supervision.describe(beats.read(run_dir, name), now)}" for name in beats.SERVICES)
+
+
+def addresses(settings: Settings) -> list[tuple[str, str]]:
+    """Return where a person finds what."""
+    table: dict[str, Callable[[], str | None]] = {
+        "Dashboard": lambda: f"http://{settings.host}:{settings.dashboard_port}",
+        "Airflow": lambda: f"{airflow_server.page(settings)}  (user admin, password {settings.airflow_password})",
+        "Spark": lambda: f"http://{settings.host}:{settings.spark_ui_port}",
+        "Kafka": lambda: settings.kafka_bootstrap,
+        "Shop": lambda: connect.address(settings.shop_dsn),
+        "Warehouse": lambda: connect.address(settings.warehouse_dsn),
+        "Passwords": lambda: str(settings.secrets_file),
+        "Logs": lambda: str(settings.log_dir),
+    }
+    return [(name, say() or "") for name, say in table.items()]
+
+
+def _print_addresses(settings: Settings, console: Console) -> None:
+    for name, where in addresses(settings):
+        console.print(f"  {name:<10} {where}", highlight=False, soft_wrap=True)

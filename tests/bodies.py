@@ -1,0 +1,84 @@
+"""Bodies of events for tests: one good one of each kind, and a corpus of poison with the reason each must be refused for."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from instashop.events import Reason, uuid7
+from instashop.shop.generator import MONEY, line_of
+
+
+def envelope(kind: str, at: datetime | None = None) -> dict[str, Any]:
+    at = at or datetime.now(UTC)
+    event_id = uuid7(at, uuid4().int & (2**74 - 1))
+    times = {"occurred_at": at.isoformat(), "recorded_at": at.isoformat()}
+    return {"event_id": str(event_id), "kind": kind, "schema_version": 1, **times, "txid": 1}
+
+
+def transaction(at: datetime | None = None, status: str = "paid", product_id: int = 1, **changes: Any) -> dict[str, Any]:
+    lines = [line_of(1, product_id, 2, 1999, 10), line_of(2, product_id, 1, 501, 0)]
+    money = {name: sum(line[name] for line in lines) for name in MONEY}
+    own = {"transaction_id": str(uuid4()), "version": 1, "status": status, "customer_id": 7, "session_id": str(uuid4()), "payment_method": "card"}
+    return {**envelope("transactions", at), **own, "currency": "EUR", **money, "lines": lines, **changes}
+
+
+def search(at: datetime | None = None, **changes: Any) -> dict[str, Any]:
+    return {**envelope("searches", at), "session_id": str(uuid4()), "customer_id": None, "term": "kettle", "results": 3, **changes}
+
+
+def behavior(at: datetime | None = None, **changes: Any) -> dict[str, Any]:
+    own = {"session_id": str(uuid4()), "customer_id": 3, "action": "session_start", "page": "/", "product_id": None, "device": "phone"}
+    return {**envelope("user_behavior", at), **own, **changes}
+
+
+def cart(at: datetime | None = None, **changes: Any) -> dict[str, Any]:
+    own = {"cart_id": str(uuid4()), "session_id": str(uuid4()), "customer_id": 3, "action": "abandon", "product_id": None, "quantity": 2, "value_cents": 1234}
+    return {**envelope("cart_events", at), **own, **changes}
+
+
+def item(at: datetime | None = None, **changes: Any) -> dict[str, Any]:
+    line = line_of(1, 1, 2, 1999, 10)
+    own = {"transaction_id": str(uuid4()), "transaction_event_id": str(uuid4()), "status": "paid", "customer_id": 7}
+    return {**envelope("transaction_items", at), **own, **line, "product_name": "Blue Kettle", "category": "Kitchen", **changes}
+
+
+def raw(body: dict[str, Any]) -> bytes:
+    return json.dumps(body).encode()
+
+
+def poison() -> list[tuple[str, bytes | None, Reason]]:
+    """Return (topic, body, reason): each must be refused everywhere, for this reason."""
+    now = datetime.now(UTC)
+    good = transaction()
+    broken_line = {**good, "lines": [{**good["lines"][0], "net_cents": 1}, good["lines"][1]]}
+    return [
+        ("transactions", None, Reason.NOT_JSON),
+        ("transactions", b"", Reason.NOT_JSON),
+        ("transactions", b"\xff\xfe\x00", Reason.NOT_JSON),
+        ("searches", raw(search())[:-1], Reason.NOT_JSON),
+        ("searches", b"[" * 50_000, Reason.NOT_JSON),
+        ("searches", raw(search()).replace(b"kettle", b"k\xc3\x28"), Reason.NOT_JSON),
+        ("transactions", b"[]", Reason.WRONG_SCHEMA),
+        ("transactions", b"{}", Reason.WRONG_SCHEMA),
+        ("transactions", raw({**good, "total_cents": "12"}), Reason.WRONG_SCHEMA),
+        ("transactions", raw({**good, "total_cents": 10**18}), Reason.WRONG_SCHEMA),
+        ("transactions", raw({**good, "surprise": 1}), Reason.WRONG_SCHEMA),
+        ("searches", raw(search(occurred_at="2026-01-01T00:00:00")), Reason.WRONG_SCHEMA),
+        ("transactions", raw({**good, "schema_version": 2}), Reason.UNKNOWN_VERSION),
+        ("searches", raw(search(kind="transactions")), Reason.UNKNOWN_KIND),
+        ("searches", raw(search(term="a\0b")), Reason.NULL_CHARACTER),
+        ("searches", raw(search(event_id=str(uuid4()))), Reason.NOT_UUID7),
+        ("searches", raw(search(occurred_at="1999-01-01T00:00:00Z")), Reason.IMPOSSIBLE_TIME),
+        ("searches", raw(search(occurred_at=(now + timedelta(minutes=5)).isoformat())), Reason.CLOCK_AHEAD),
+        ("transactions", raw({**good, "total_cents": good["total_cents"] + 1}), Reason.MONEY_IDENTITY),
+        ("transactions", raw(broken_line), Reason.MONEY_IDENTITY),
+        ("transaction_items", raw(item(category=None)), Reason.UNKNOWN_PRODUCT),
+        ("searches", raw(search(term="x" * 2_000)), Reason.WRONG_SCHEMA),
+    ]
+
+
+def event_id_of(body: dict[str, Any]) -> UUID:
+    return UUID(body["event_id"])

@@ -1,0 +1,63 @@
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from instashop.events import Event, Refusal, item_id, judge_of, uuid7
+from instashop.streams import BY_NAME, STREAMS
+from tests import bodies
+
+JUDGES = {stream.name: judge_of(stream.name, stream.event_type) for stream in STREAMS}
+
+
+@pytest.mark.parametrize(
+    ("topic", "body"),
+    [
+        ("transactions", bodies.transaction()),
+        ("searches", bodies.search()),
+        ("user_behavior", bodies.behavior()),
+        ("cart_events", bodies.cart()),
+        ("transaction_items", bodies.item()),
+    ],
+)
+def test_a_good_event_passes_the_judge(topic, body):
+    event = JUDGES[topic](bodies.raw(body))
+    assert isinstance(event, BY_NAME[topic].event_type)
+    assert event.event_id == bodies.event_id_of(body)
+
+
+@pytest.mark.parametrize(("topic", "body", "reason"), bodies.poison())
+def test_poison_is_refused_with_its_reason(topic, body, reason):
+    verdict = JUDGES[topic](body)
+    assert isinstance(verdict, Refusal)
+    assert verdict.reason == reason, verdict.detail
+
+
+def test_an_escaped_backslash_before_u0000_is_no_null_character():
+    verdict = JUDGES["searches"](bodies.raw(bodies.search(term="a\\u0000b")))
+    assert isinstance(verdict, Event)
+
+
+@given(st.binary(max_size=300) | st.none())
+def test_any_bytes_get_a_verdict(body):
+    for judge in JUDGES.values():
+        assert isinstance(judge(body), Refusal)
+
+
+@given(st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2099, 1, 1)), st.integers(0, 2**74 - 1))
+def test_a_uuid7_keeps_its_time_and_its_version(at, bits):
+    at = at.replace(tzinfo=UTC)
+    made = uuid7(at, bits)
+    assert made.version == 7
+    assert made.variant == "specified in RFC 4122"
+    assert made.int >> 80 == int(at.timestamp() * 1000)
+
+
+def test_an_items_id_depends_on_event_and_line_alone():
+    event = uuid7(datetime.now(UTC), uuid4().int & (2**74 - 1))
+    ids = {item_id(event, line) for line in range(1, 100)}
+    assert len(ids) == 99
+    assert item_id(event, 5) == item_id(event, 5)
+    assert all(made.version == 7 and made.int >> 80 == event.int >> 80 for made in ids)
