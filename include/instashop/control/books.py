@@ -121,7 +121,7 @@ def verify(settings: Settings, wait_seconds: float = 60) -> Verdict:
         lag = _wait_for_readers(settings, dwh, deadline)
         for stage, behind in lag.items():
             verdict.lines.append(Line(stage, "all", False, 0, 0, detail=f"has not passed the horizon in {wait_seconds:.0f} s: {behind}"))
-        _compare_events(verdict, expected, reads, dwh)
+        _compare_events(verdict, expected, reads, {"instashop": shop, "crm_db": crm}, dwh)
         if "windows" not in lag:
             verdict.lines.append(_compare_windows(settings, dwh, settled))
         verdict.seconds = round(time.monotonic() - began, 2)
@@ -129,9 +129,12 @@ def verify(settings: Settings, wait_seconds: float = 60) -> Verdict:
     return verdict
 
 
+def _table(stream: Stream) -> str:
+    return "product_versions" if stream.name == "products" else stream.name
+
+
 def _shop_sum(connection: psycopg.Connection, stream: Stream, horizon: int) -> Sum:
-    table = "product_versions" if stream.name == "products" else stream.name
-    text = sql.statement("books/shop").format(cents=stream.cents or "0", table=table)
+    text = sql.statement("books/shop").format(cents=stream.cents or "0", table=_table(stream))
     row = connection.execute(text, {"horizon": horizon}).fetchone()  # type: ignore[arg-type]
     assert row is not None
     return Sum.of(*row)
@@ -233,7 +236,7 @@ def _behind(last: dict[tuple[str, int], int], at: dict[tuple[str, int], int], ou
     return ", ".join(places[:SHOWN])
 
 
-def _compare_events(verdict: Verdict, expected: dict[str, Sum], reads: dict[str, Read], dwh: psycopg.Connection) -> None:
+def _compare_events(verdict: Verdict, expected: dict[str, Sum], reads: dict[str, Read], shops: dict[str, psycopg.Connection], dwh: psycopg.Connection) -> None:
     kept: dict[str, Sum] = defaultdict(Sum)
     for kind, *values in dwh.execute(sql.statement("books/warehouse"), {"horizon": verdict.horizon}):  # type: ignore[arg-type]
         kept[kind] = Sum.of(*values)
@@ -243,13 +246,14 @@ def _compare_events(verdict: Verdict, expected: dict[str, Sum], reads: dict[str,
         cents = stream.cents is not None
         if stream.database:
             verdict.lines.append(_line("shop", stream.name, should, should, cents, ""))
-            verdict.lines.append(_line("kafka", stream.name, read.sum, should, cents, _repeats(read)))
+            differing = "" if read.sum == should else _differing(shops[stream.database], _table(stream), verdict.horizon, read.ids, "shop")
+            verdict.lines.append(_line("kafka", stream.name, read.sum, should, cents, "; ".join(filter(None, (_repeats(read), differing)))))
         else:
             lines = reads["transactions"].item_lines
             same = read.sum.events + read.refused == lines.events and (read.sum.cents == lines.cents or read.refused > 0) and not read.repeats
             detail = _repeats(read) or (f"{read.refused} refused" if read.refused else "")
             verdict.lines.append(Line("items", stream.name, same, read.sum.events, lines.events, read.sum.cents, lines.cents, detail))
-        detail = "" if kept[stream.name] == read.sum else _differing(dwh, stream.name, verdict.horizon, read.ids)
+        detail = "" if kept[stream.name] == read.sum else _differing(dwh, "realtime_events", verdict.horizon, read.ids, "warehouse", stream.name)
         verdict.lines.append(_line("warehouse", stream.name, kept[stream.name], read.sum, cents, detail))
 
 
@@ -270,10 +274,12 @@ def _named(ids: Iterable[object]) -> str:
     return ", ".join(named[:SHOWN]) + (f" and {len(named) - SHOWN} more" if len(named) > SHOWN else "")
 
 
-def _differing(dwh: psycopg.Connection, kind: str, horizon: int, in_kafka: dict[UUID, int]) -> str:
-    there = {row[0] for row in dwh.execute("SELECT event_id FROM realtime_events WHERE kind = %s AND txid < %s", [kind, horizon])}
-    missing, more = in_kafka.keys() - there, there - in_kafka.keys()
-    return "; ".join(f"{word} {_named(sorted(ids))}" for word, ids in (("missing", missing), ("not in Kafka", more)) if ids)
+def _differing(connection: psycopg.Connection, table: str, horizon: int, in_kafka: dict[UUID, int], place: str, kind: str | None = None) -> str:
+    """Name the ids below the horizon that only Kafka or only the place has."""
+    text = f"SELECT event_id FROM {table} WHERE txid::text::bigint < %s" + (" AND kind = %s" if kind else "")
+    there = {row[0] for row in connection.execute(text, [horizon, *([kind] if kind else [])])}  # type: ignore[arg-type]
+    only = ((f"not in {place}", in_kafka.keys() - there), ("not in Kafka", there - in_kafka.keys()))
+    return "; ".join(f"{word}: {_named(sorted(ids))}" for word, ids in only if ids)
 
 
 def _compare_windows(settings: Settings, dwh: psycopg.Connection, settled: datetime) -> Line:

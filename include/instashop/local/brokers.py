@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
+import threading
 import uuid
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from instashop.local import commands
 from instashop.local.failures import InitFailed
 from instashop.settings import ROOT, Settings
 
@@ -88,7 +89,7 @@ def _cluster_id(settings: Settings) -> str:
     return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
-def format_storage(settings: Settings, java: str) -> bool:
+def format_storage(settings: Settings, java: str, stop: threading.Event) -> bool:
     """Format the folders of the nodes that have none; return whether one was made.
 
     Only the first is formatted by Kafka's tool, which takes seconds; the others are its copy under their own number.
@@ -107,9 +108,8 @@ def format_storage(settings: Settings, java: str) -> bool:
     config.write_text(text.replace(f"log.dirs={missing[0].data}", f"log.dirs={pattern}"), encoding="utf-8")
     logging = f"-Dlog4j2.configurationFile={TEMPLATES / 'kafka-log4j2.xml'}"
     argv = [java, *_QUICK, logging, "-cp", f"{missing[0].jars}/*", "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
-    result = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
-    if result.returncode:
-        lines = (result.stdout + result.stderr).strip()
+    status, lines = commands.run(argv, stop, 120)
+    if status != 0:
         raise InitFailed(what="Kafka's storage", lines=lines, cure="see the lines above; broken jars are fetched again after removing .local/jars.")
     for node in missing:
         draft = node.data.with_name(f"{node.data.name}.new")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import subprocess
+import threading
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from instashop.local import commands
 from instashop.local.failures import DownloadFailed
 from instashop.local.servers import java, pyspark
-from instashop.settings import Settings
+from instashop.settings import Settings, load
 
 SHARED = Path.home() / ".cache" / "instashop"
 """What was fetched once serves every checkout of this user."""
@@ -46,7 +47,7 @@ SETS = (
 )
 
 
-def ensure(jar_set: JarSet, settings: Settings) -> str | None:
+def ensure(jar_set: JarSet, settings: Settings, stop: threading.Event) -> str | None:
     """Have the jars of a set in their place, whole; return what had to be done, or None.
 
     Raises:
@@ -61,7 +62,7 @@ def ensure(jar_set: JarSet, settings: Settings) -> str | None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         fetched = not _complete(shared) or bool(broken(shared))
         if fetched:
-            _fetch(jar_set, shared)
+            _fetch(jar_set, shared, stop)
         _install(shared, place)
     return f"{len(list(place.glob('*.jar')))} jars {'fetched' if fetched else 'from the cache'}"
 
@@ -89,12 +90,12 @@ def _complete(folder: Path) -> bool:
     return stamp.exists() and bool(text := stamp.read_text()) and text == _listing(folder)
 
 
-def _fetch(jar_set: JarSet, place: Path) -> None:
+def _fetch(jar_set: JarSet, place: Path, stop: threading.Event) -> None:
     draft, cache = place.with_suffix(".new"), SHARED / "ivy" / jar_set.name
     for last_try in (False, True):
         shutil.rmtree(draft, ignore_errors=True)
         for coordinate in jar_set.coordinates:
-            _ivy(jar_set, cache, draft, coordinate)
+            _ivy(jar_set, cache, draft, coordinate, stop)
         for path in draft.glob("*.jar"):
             if jar_set.kept and not path.name.startswith(jar_set.kept):
                 path.unlink()
@@ -111,15 +112,14 @@ def _fetch(jar_set: JarSet, place: Path) -> None:
     draft.rename(place)
 
 
-def _ivy(jar_set: JarSet, cache: Path, draft: Path, coordinate: tuple[str, ...]) -> None:
+def _ivy(jar_set: JarSet, cache: Path, draft: Path, coordinate: tuple[str, ...], stop: threading.Event) -> None:
     ivy = next((pyspark() / "jars").glob("ivy-*.jar"))
     options = ["-cache", str(cache), "-m2compatible", "-confs", "default", "-types", "jar", "bundle", "-warn"]
     argv = [java(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", str(ivy), *options, "-dependency", *coordinate[:3], *coordinate[3:]]
     argv += ["-retrieve", f"{draft}/[artifact]-[revision].[ext]"]
-    result = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
-    if result.returncode:
-        lines = (result.stdout + result.stderr).strip().splitlines()
-        raise DownloadFailed(name=jar_set.name, lines="\n".join(lines[-8:]))
+    status, output = commands.run(argv, stop, 600)
+    if status != 0:
+        raise DownloadFailed(name=jar_set.name, lines="\n".join(output.splitlines()[-8:]))
 
 
 def _install(shared: Path, place: Path) -> None:
@@ -135,3 +135,17 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:  # Another file system.
         shutil.copy2(source, target)
+
+
+def fetch_all() -> None:
+    """Fetch every set into the shared cache, so that the first start needs no download.
+
+    Raises:
+        DownloadFailed: see `ensure`.
+    """
+    for jar_set in SETS:
+        ensure(jar_set, load(), threading.Event())
+
+
+if __name__ == "__main__":
+    fetch_all()

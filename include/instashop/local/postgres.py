@@ -151,25 +151,11 @@ def initialise(cluster: Cluster, settings: Settings) -> bool:
     if user := account():
         shutil.chown(draft, user, user)
     made = _as_account(
-        [
-            binary("initdb"),
-            "-D",
-            str(draft),
-            "-U",
-            "postgres",
-            "-A",
-            "scram-sha-256",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "--no-sync",
-            "--no-instructions",
-            "--pwfile=/dev/stdin",
-        ],
-        passwords.read(settings).get(passwords.SUPERUSER, "") + "\n",
+        [binary("initdb"), "-D", str(draft), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
     )
     if made.returncode:
         raise InitFailed(what=cluster.name, lines=(made.stdout + made.stderr).strip(), cure="PostgreSQL 15 or later is needed; see the lines above.")
+    (draft / "pg_hba.conf").write_text("host all all samehost scram-sha-256\n", encoding="utf-8")
     databases = [f"CREATE DATABASE {name} OWNER instashop;" for name in cluster.databases]
     _single_user(cluster, draft, [*_statements(cluster, settings), *databases])
     draft.rename(cluster.data)

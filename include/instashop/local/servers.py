@@ -57,7 +57,8 @@ def java() -> str:
 def pyspark() -> Path:
     """Return the folder of the pyspark package, which is a whole Spark."""
     spec = find_spec("pyspark")
-    assert spec and spec.origin, "pyspark is not installed"
+    assert spec is not None
+    assert spec.origin is not None
     return Path(spec.origin).parent
 
 
@@ -90,7 +91,7 @@ def _spark(settings: Settings) -> list[Server]:
     spark_class, work = str(pyspark() / "bin" / "spark-class"), str(settings.home / "spark" / "work")
     environment = spark_environment(settings) | {
         "SPARK_DAEMON_MEMORY": "128m",
-        "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dspark.worker.cleanup.enabled=true",
+        "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dspark.worker.cleanup.enabled=true -Dspark.master.rest.enabled=false",
         "SPARK_LAUNCHER_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
         "JAVA_HOME": str(Path(java()).resolve().parents[1]),
     }
@@ -120,11 +121,12 @@ def _airflow(settings: Settings) -> list[Server]:
     environment = our_environment(settings) | spark_environment(settings) | airflow_server.environment(settings)
     environment["JAVA_HOME"] = str(Path(java()).resolve().parents[1])
     airflow = (sys.executable, "-m", "airflow")
+    # The log servers would listen on every address of the machine; on one machine the API server reads the files themselves.
     return [
         Server(API, (*airflow, "api-server"), {"airflow_port": settings.airflow_port}, environment, page=airflow_server.page(settings)),
-        Server(SCHEDULER, (*airflow, "scheduler"), {"airflow_log_port": settings.airflow_log_port}, environment, stop_seconds=20),
+        Server(SCHEDULER, (*airflow, "scheduler", "--skip-serve-logs"), {}, environment, stop_seconds=20),
         Server(DAG_PROCESSOR, (*airflow, "dag-processor"), {}, environment),
-        Server(TRIGGERER, (*airflow, "triggerer"), {"airflow_trigger_log_port": settings.airflow_trigger_log_port}, environment),
+        Server(TRIGGERER, (*airflow, "triggerer", "--skip-serve-logs"), {}, environment),
     ]
 
 

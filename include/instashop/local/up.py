@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,14 +18,14 @@ from rich.console import Console
 from instashop import connect
 from instashop.control import supervision
 from instashop.errors import InstaShopError
-from instashop.local import airflow_server, brokers, down, health, jars, passwords, postgres, preflight, programs, servers
+from instashop.local import airflow_server, brokers, commands, down, health, jars, passwords, postgres, preflight, programs, servers
 from instashop.local.failures import Interrupted, ServerFailed
 from instashop.local.lock import only_one
 from instashop.local.progress import Step, run, wait
 from instashop.metrics import PLATFORM_KEY
 from instashop.settings import Settings
 
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 120
 """A server that is not well after this never gets well."""
 LIVE_PATIENCE_SECONDS = 180
 
@@ -95,11 +94,11 @@ def _steps(settings: Settings, wanted: set[str], everything: bool, before: set[s
     if servers.REDIS in wanted:
         steps.append(Step(servers.REDIS, partial(_redis, settings, everything and not before), ("supervisord",)))
     if kafka:
-        steps.append(Step("jars of kafka", lambda _: jars.ensure(jars.SETS[0], settings)))
+        steps.append(Step("jars of kafka", partial(jars.ensure, jars.SETS[0], settings)))
         steps.append(Step("kafka", partial(_kafka, settings, kafka), ("supervisord", "jars of kafka")))
     spark = [name for name in _SPARK if name in wanted]
     if spark:
-        steps.append(Step("jars of spark", lambda _: jars.ensure(jars.SETS[1], settings)))
+        steps.append(Step("jars of spark", partial(jars.ensure, jars.SETS[1], settings)))
         steps.append(Step("spark", partial(_start_and_wait, settings, spark), ("supervisord", "jars of spark")))
     if everything:
         steps += _platform_steps(settings)
@@ -140,7 +139,7 @@ def _postgres(settings: Settings, cluster: postgres.Cluster, stop: threading.Eve
 
 
 def _kafka(settings: Settings, names: list[str], stop: threading.Event) -> str | None:
-    made = not any(_running(settings, name) for name in names) and brokers.format_storage(settings, servers.java())
+    made = not any(_running(settings, name) for name in names) and brokers.format_storage(settings, servers.java(), stop)
     said = _start_and_wait(settings, names, stop, health.kafka)
     return "set up" if made else said
 
@@ -170,18 +169,10 @@ def _migrate(settings: Settings, stop: threading.Event) -> str | None:
         return "up to date"
     environment = servers.shell_environment() | servers.our_environment(settings) | airflow_server.environment(settings)
     log = programs.log_path(settings, "airflow-migration")
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "airflow", "db", "migrate"], env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        try:
-            ended = wait(lambda: "it takes too long" if process.poll() is None else None, stop, 180)
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-    if ended or process.returncode:
-        what = ended or f"ended with {process.returncode}"
+    status, output = commands.run([sys.executable, "-m", "airflow", "db", "migrate"], stop, 180, environment)
+    log.write_text(output, encoding="utf-8")
+    if status != 0:
+        what = "takes too long" if status is None else f"ended with {status}"
         raise ServerFailed(server="`airflow db migrate`", what=what, log=log, lines=programs.tail(log), cure="read the lines above, then run it again.")
     stamp.write_text(own)
     return None

@@ -1,0 +1,102 @@
+"""One stack of real servers for all integration tests: Postgres, three brokers, Redis, Spark. `./instashop test` starts it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from instashop import connect, live
+from instashop.errors import InstaShopError
+from instashop.settings import ROOT, Settings, load
+from instashop.transport.prepare import prepare
+
+
+def wait_until(true: Callable[[], object], seconds: float = 60, what: str = "it") -> None:
+    """Wait for a condition; a test that waits in vain says for what."""
+    deadline, gap = time.monotonic() + seconds, threading.Event()
+    while not true():
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        gap.wait(0.1)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Settings:
+    """The settings of the running test stack, with tables and topics made."""
+    settings = load()
+    try:
+        prepare(settings)
+    except InstaShopError as error:
+        message = f"no test stack is running ({error}); run the suite by `./instashop test`"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def shop(stack: Settings) -> Iterator[psycopg.Connection]:
+    with connect.shop(stack, "test", autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def dwh(stack: Settings) -> Iterator[psycopg.Connection]:
+    with connect.warehouse(stack, "test", autocommit=True) as connection:
+        yield connection
+
+
+class Process:
+    """A service as a process of its own, with what it said."""
+
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], settings: Settings) -> None:
+        settings.log_dir.mkdir(parents=True, exist_ok=True)
+        self.name, self._command, self._environment = name, command, environment
+        self._log = (settings.log_dir / f"test-{name}.log").open("a")
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command, env=self._environment, cwd=ROOT, stdout=self._log, stderr=self._log, start_new_session=True)
+
+    def kill(self) -> None:
+        """SIGKILL the whole process group, and start it again."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.start()
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        self._log.close()
+
+
+@contextmanager
+def service(name: str, settings: Settings, *options: str) -> Iterator[Process]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "include")}
+    process = Process(name, [sys.executable, "-m", "instashop", name, *options], environment, settings)
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+@contextmanager
+def live_metrics(settings: Settings) -> Iterator[Process]:
+    process = Process("live_metrics", live.submit_command(settings), live.submit_environment(settings), settings)
+    try:
+        yield process
+    finally:
+        process.stop()

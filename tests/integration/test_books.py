@@ -1,0 +1,108 @@
+"""The whole way under load, kills included; then things are broken on purpose, and the books must say so."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+
+import pytest
+
+from instashop import connect
+from instashop.control.books import verify
+from instashop.metrics import PROGRESS_KEY, window_key
+from instashop.transport.window_sink import WindowSink
+from tests import bodies
+from tests.integration.conftest import live_metrics, service, wait_until
+
+
+@pytest.fixture(scope="module")
+def running(stack):
+    """Every service and the Spark job at work, after each of them was killed under load."""
+    with ExitStack() as opened:
+        processes = {name: opened.enter_context(service(name, stack)) for name in ("producer", "enricher", "consumer")}
+        spark = opened.enter_context(live_metrics(stack))
+        redis = connect.redis(stack)
+        redis.delete(PROGRESS_KEY)
+        with service("generator", stack, "--rate", "400", "--duration", "60") as generator:
+            wait_until(lambda: redis.get(PROGRESS_KEY), 90, "Spark's first batch")
+            for name in ("producer", "consumer", "enricher", "producer", "consumer", "enricher"):
+                count = _arrived(stack)
+                wait_until(lambda count=count: _arrived(stack) > count + 200, 60, f"{name} at work")
+                processes[name].kill()
+            spark.kill()
+            wait_until(lambda: generator.process.poll() is not None, 90, "the generator's end")
+        yield stack
+
+
+def _arrived(settings) -> int:
+    with connect.warehouse(settings, "test") as connection:
+        return connection.execute("SELECT coalesce(sum(events), 0) FROM consumer_offsets").fetchone()[0]
+
+
+def _failed(verdict) -> dict[tuple[str, str], str]:
+    return {(line.stage, line.stream): line.detail for line in verdict.lines if not line.ok}
+
+
+def test_the_books_balance_after_every_service_was_killed_under_load(running):
+    verdict = verify(running, wait_seconds=120)
+    assert verdict.balanced, verdict.describe()
+    counts = {line.stream: line.events for line in verdict.lines if line.stage == "warehouse"}
+    assert counts["transactions"] > 3000
+    assert counts["transaction_items"] > 1000
+    windows = next(line for line in verdict.lines if line.stage == "windows")
+    assert windows.events > 1000
+
+
+def test_a_missing_warehouse_row_is_named(running, dwh):
+    row = dwh.execute("DELETE FROM realtime_events WHERE event_id = (SELECT event_id FROM realtime_events WHERE kind = 'crm_interactions' LIMIT 1) RETURNING *")
+    columns, values = [column.name for column in row.description], row.fetchone()
+    try:
+        failed = _failed(verify(running))
+        assert list(failed) == [("warehouse", "crm_interactions")]
+        assert str(values[0]) in failed["warehouse", "crm_interactions"]
+    finally:
+        values = [json.dumps(value) if isinstance(value, dict) else value for value in values]
+        quoted = ", ".join(f'"{name}"' for name in columns)
+        dwh.execute(f"INSERT INTO realtime_events ({quoted}) VALUES ({', '.join(['%s'] * len(values))})", values)
+    assert verify(running).balanced
+
+
+def test_one_changed_cent_in_redis_is_named(running):
+    redis = connect.redis(running)
+    starts = sorted(int(key.split(":")[1]) for key in redis.scan_iter("window:*"))
+    start = starts[-2]
+    right = redis.hget(window_key(start), "total")
+    values = json.loads(right)
+    redis.hset(window_key(start), "total", json.dumps({**values, "revenue_cents": values["revenue_cents"] + 1}))
+    try:
+        failed = _failed(verify(running))
+        assert list(failed) == [("windows", "all")]
+        assert f"revenue_cents {values['revenue_cents'] + 1} instead of {values['revenue_cents']}" in failed["windows", "all"]
+    finally:
+        redis.hset(window_key(start), "total", right)
+    assert verify(running).balanced
+
+
+def test_an_older_value_never_replaces_a_newer_one(running):
+    redis = connect.redis(running)
+    start = sorted(int(key.split(":")[1]) for key in redis.scan_iter("window:*"))[-2]
+    before = redis.hgetall(window_key(start))
+    row = {name: 0 for name in json.loads(before["total"])} | {"start": start, "category": None, "product_id": None, "product_name": None}
+    checkpoint, batch, _at = map(int, before["written"].split())
+    WindowSink(redis, checkpoint, running.live_expiry_seconds).write(batch - 1, [row])
+    WindowSink(redis, checkpoint - 1, running.live_expiry_seconds).write(batch + 100, [row])
+    assert redis.hgetall(window_key(start)) == before
+
+
+def test_a_foreign_message_is_named(running):
+    """Last here: a message in Kafka cannot be taken back."""
+    foreign = bodies.search()
+    producer = connect.kafka_producer(running, "somebody-else")
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce("searches", bodies.raw(foreign), "x")
+    producer.commit_transaction(30)
+    producer.close()
+    failed = _failed(verify(running))
+    assert ("kafka", "searches") in failed
+    assert foreign["event_id"] in failed["kafka", "searches"]

@@ -1,0 +1,83 @@
+"""One text, two engines: Spark and Postgres must say the same of the same events."""
+
+from __future__ import annotations
+
+import random
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from instashop import live, sql
+from instashop.events import Refusal, judge_of
+from instashop.metrics import DIMENSIONS, MEASURES
+from instashop.streams import BY_NAME
+from tests import bodies
+
+
+@pytest.fixture(scope="module")
+def spark(stack):
+    from pyspark.sql import SparkSession
+
+    environment = live.submit_environment(stack)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SPARK_HOME", "PYSPARK_PYTHON", "PYTHONPATH", "SPARK_LOCAL_IP", "TZ"):
+            patch.setenv(name, environment[name])
+        patch.setenv("PYSPARK_PYTHON", sys.executable)
+        builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").config("spark.sql.session.timeZone", "UTC")
+        session = builder.config("spark.sql.shuffle.partitions", "1").config("spark.driver.memory", "512m").getOrCreate()
+        yield session
+        session.stop()
+
+
+def _events(seed: int = 3) -> list[tuple[str, dict]]:
+    """Return events over five windows, late ones and refused ones among them."""
+    rng, begin = random.Random(seed), datetime(2026, 5, 1, 12, tzinfo=UTC)
+    made: list[tuple[str, dict]] = []
+    for _ in range(400):
+        at = begin + timedelta(seconds=rng.uniform(0, 150))
+        recorded = (at + timedelta(seconds=rng.choice((0, 0, 0, 5, 39.5, 41, 90)))).isoformat()
+        kind = rng.choice(("transactions", "transaction_items", "user_behavior", "searches", "cart_events"))
+        body = {
+            "transactions": lambda at: bodies.transaction(at, status=rng.choice(("created", "paid", "failed", "refunded"))),
+            "transaction_items": lambda at: bodies.item(at, category=rng.choice(("Books", "Toys")), product_id=rng.randint(1, 4)),
+            "user_behavior": lambda at: bodies.behavior(at, action=rng.choice(("session_start", "page_view", "product_view", "wishlist_add"))),
+            "searches": lambda at: bodies.search(at, results=rng.choice((0, 5))),
+            "cart_events": lambda at: bodies.cart(at, action=rng.choice(("add", "remove", "checkout", "abandon"))),
+        }[kind](at)
+        made.append((kind, {**body, "recorded_at": recorded}))
+    return made
+
+
+def _key(row: dict, start: int) -> tuple:
+    return (start, *(row[name] for name in DIMENSIONS))
+
+
+def test_spark_and_postgres_say_the_same_of_the_same_events(spark, dwh):
+    from spark_jobs.live_metrics import windows
+
+    made = _events()
+    messages = [(topic, bytearray(bodies.raw(body))) for topic, body in made]
+    messages += [(topic, bytearray(body) if body is not None else None) for topic, body, _reason in bodies.poison()]
+    frame = spark.createDataFrame(messages, "topic string, value binary")
+    ours = {_key(row, row["start"]): {m: int(row[m]) for m in MEASURES} for row in (r.asDict() for r in windows(frame).collect())}
+
+    with dwh.transaction(force_rollback=True), dwh.cursor(row_factory=dict_row) as cursor:
+        cursor.execute("CREATE TABLE realtime_events_test PARTITION OF realtime_events DEFAULT")
+        for number, (topic, body) in enumerate(made):
+            event = judge_of(topic, BY_NAME[topic].event_type)(bodies.raw(body))
+            assert not isinstance(event, Refusal), event
+            cursor.execute(
+                'INSERT INTO realtime_events (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload)'
+                " VALUES (%s, %s, 1, %s, %s, 1, %s, 0, %s, %s)",
+                [event.event_id, topic, event.occurred_at, event.recorded_at, topic, number, Jsonb(body)],
+            )
+        span = {"since": datetime(2026, 5, 1, 12, tzinfo=UTC), "until": datetime(2026, 5, 1, 12, 5, tzinfo=UTC)}
+        rows = cursor.execute(sql.statement("books/windows_since") + sql.statement("metrics/windows"), span).fetchall()
+    theirs = {_key(row, int(row["win"].timestamp())): {m: int(row[m]) for m in MEASURES} for row in rows}
+
+    assert len(theirs) > 30
+    assert sum(values["events"] for place, values in theirs.items() if place[1:] == (None, None, None)) < len(made)  # Late ones are left out.
+    assert ours == theirs

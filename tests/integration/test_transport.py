@@ -1,0 +1,160 @@
+"""Producer, consumer and enricher against real servers, each promise by itself."""
+
+from __future__ import annotations
+
+import json
+import threading
+from uuid import UUID
+
+import pytest
+
+from instashop import connect
+from instashop.errors import SomebodyElseIsFurther
+from instashop.events import Refusal, judge_of
+from instashop.streams import BY_NAME, STREAMS
+from instashop.transport import consumer as consumer_module
+from instashop.transport import enricher, producer
+from instashop.transport.consumer import TOPICS, WarehouseSink
+from instashop.transport.loop import Batch
+from instashop.transport.topics import ToEnd, TopicReader, consumer
+from tests import bodies
+from tests.integration.conftest import service, wait_until
+
+
+def _insert(connection, count=1):
+    ids = []
+    for _ in range(count):
+        body = bodies.search()
+        connection.execute(
+            "INSERT INTO searches (event_id, occurred_at, session_id, query, term, results) VALUES (%s, %s, %s, 'typed', 'kettle', 1)",
+            [body["event_id"], body["occurred_at"], body["session_id"]],
+        )
+        ids.append(UUID(body["event_id"]))
+    return ids
+
+
+def _in_kafka(settings, topic) -> list[UUID]:
+    with consumer(settings, "test") as client:
+        messages = list(ToEnd(client, [topic]))
+    verdicts = map(judge_of(topic, BY_NAME[topic].event_type), (message.value() for message in messages))
+    return [event.event_id for event in verdicts if not isinstance(event, Refusal)]
+
+
+def test_rows_that_commit_late_or_roll_back_reach_kafka_once_or_never(stack, shop):
+    with service("producer", stack), connect.shop(stack, "late") as late, connect.shop(stack, "rolled-back") as rolled:
+        slow = _insert(late)  # Its transaction is older than all that follow, and stays open.
+        never = _insert(rolled)
+        rolled.rollback()
+        quick = _insert(shop, 5)
+        first = _insert(shop, 1)
+        assert not {*slow, *quick, *first} & set(_in_kafka(stack, "searches"))
+        late.commit()
+        wait_until(lambda: {*slow, *quick, *first} <= set(_in_kafka(stack, "searches")), 20, "every committed row in Kafka")
+        found = _in_kafka(stack, "searches")
+        assert not set(never) & set(found)
+        assert len(found) == len(set(found))
+
+
+def test_page_borders_inside_one_transaction_lose_and_double_nothing(stack, shop):
+    small = stack.model_copy(update={"feed_limit": 7})
+    with connect.shop(stack, "big") as big:
+        ids = _insert(big, 100)
+        big.commit()
+    stop = threading.Event()
+    with producer.work(small, stop)() as (source, sink):
+        source.seek(sink.position())
+        while True:
+            batch = source.read()
+            if not batch.records:
+                break
+            assert len(batch.records) <= 7 * len(STREAMS)
+            sink.write(batch)
+    found = _in_kafka(stack, "searches")
+    assert set(ids) <= set(found)
+    assert len(found) == len(set(found))
+
+
+def test_the_producers_role_sees_no_personal_data(stack):
+    with connect.feed(stack, "instashop", "test") as feed:
+        for table in ("customers", "searches", "transactions"):
+            with pytest.raises(connect.psycopg.errors.InsufficientPrivilege), feed.transaction():
+                feed.execute(f"SELECT * FROM {table} LIMIT 1")
+        columns = {name for stream in STREAMS for name in stream.event_type.__struct_fields__}
+        assert not columns & {"name_of_customer", "email", "phone", "query", "note"}
+
+
+def _drain(settings):
+    with consumer_module.work(settings, threading.Event())() as (source, sink):
+        source.seek(sink.position())
+        _carry(source, sink)
+
+
+def _carry(source, sink):
+    idle = 0
+    while idle < 3 or source._behind():
+        batch = source.read()
+        idle = 0 if batch.records else idle + 1
+        if batch.records:
+            sink.write(batch)
+
+
+def test_replaying_whole_topics_changes_nothing(stack, dwh):
+    _drain(stack)
+    before = dwh.execute("SELECT count(*), (SELECT count(*) FROM dead_letters) FROM realtime_events").fetchone()
+    assert before[0] > 0
+    dwh.execute("UPDATE consumer_offsets SET next_offset = 0")
+    _drain(stack)
+    assert dwh.execute("SELECT count(*), (SELECT count(*) FROM dead_letters) FROM realtime_events").fetchone() == before
+
+
+def test_a_consumer_that_is_behind_another_keeps_nothing(stack, dwh):
+    _drain(stack)
+    with connect.warehouse(stack, "test", autocommit=True) as connection, consumer(stack, "test") as client:
+        sink = WarehouseSink(connection)
+        stale = {place: offset - 1 for place, offset in sink.position().items() if offset > 0}
+        place, offset = next(iter(stale.items()))
+        reader = TopicReader(client, TOPICS, 10, 1.0)
+        reader.seek({**sink.position(), place: offset})
+        read: list[Batch] = []
+        wait_until(lambda: read.append(reader.read()) or read[-1].records, 20, "a message")
+        batch = read[-1]
+        sink._offsets[place] = offset
+        with pytest.raises(SomebodyElseIsFurther):
+            sink.write(batch)
+
+
+def test_the_same_poison_is_refused_by_consumer_enricher_and_spark(stack, dwh):
+    corpus = bodies.poison()
+    good = bodies.transaction(product_id=10**9)  # Valid, but nobody sells this product.
+    sender = connect.kafka_producer(stack, "poisoner")
+    sender.init_transactions(30)
+    sender.begin_transaction()
+    for topic, body, _reason in corpus:
+        sender.produce(topic, body, "poison")
+    sender.produce("transactions", bodies.raw(good), "7")
+    sender.commit_transaction(30)
+    sender.close()
+    with enricher.work(stack, threading.Event())() as (source, sink):
+        source.seek(sink.position())
+        _carry(source, sink)
+    _drain(stack)
+    wanted = sorted([(topic, reason.value) for topic, _body, reason in corpus] + [("transaction_items", "unknown_product")] * 2)
+    letters = dwh.execute("SELECT topic, reason, body FROM dead_letters WHERE message_key = 'poison' OR reason = 'unknown_product'").fetchall()
+    assert sorted((topic, reason) for topic, reason, _body in letters) == wanted
+    assert {bytes(body) for _t, _r, body in letters if body is not None} >= {body for _t, body, _r in corpus if body}
+    items = [i for i in _in_kafka(stack, "transaction_items") if i.int >> 80 == UUID(good["event_id"]).int >> 80]
+    assert not items  # Refused by the one judge, whoever asks.
+
+
+def test_the_same_id_with_another_body_is_a_dead_letter(stack, dwh):
+    body = bodies.search()
+    sender = connect.kafka_producer(stack, "doubler")
+    sender.init_transactions(30)
+    sender.begin_transaction()
+    for changed in (body, body, {**body, "results": 99}):
+        sender.produce("searches", json.dumps(changed), "double")
+    sender.commit_transaction(30)
+    sender.close()
+    _drain(stack)
+    assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [body["event_id"]]).fetchone() == (1,)
+    assert dwh.execute("SELECT reason FROM dead_letters WHERE event_id = %s", [body["event_id"]]).fetchall() == [("same_id_other_body",)]
