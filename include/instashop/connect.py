@@ -9,7 +9,7 @@ import psycopg
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from kafka import KafkaConsumer
-from redis import Redis, RedisError
+from redis import Redis
 
 from instashop.errors import InstaShopError, ShopUnreachable, WarehouseUnreachable
 from instashop.settings import Settings

@@ -51,4 +51,5 @@ class SomebodyElseIsFurther(InstaShopError):
 
 class WrongSetting(InstaShopError):
     """{problems}
-    Settings are environment variables or lines of .env; .env.example explains each."""
+    Settings are environment variables or lines of .env; .env.example explains each.
+    """

@@ -168,8 +168,6 @@ class Refusal(Struct, frozen=True):
     detail: str
 
 
-
-
 def judge_of(kind: str, event_type: type[Event]) -> Callable[[bytes | None], Event | Refusal]:
     """Return the judge of one topic: from a message's body to the event in it, or to why it is none.
 

@@ -87,7 +87,7 @@ def test_an_older_value_never_replaces_a_newer_one(running):
     redis = connect.redis(running)
     start = sorted(int(key.split(":")[1]) for key in redis.scan_iter("window:*"))[-2]
     before = redis.hgetall(window_key(start))
-    row = {name: 0 for name in json.loads(before["total"])} | {"start": start, "category": None, "product_id": None, "product_name": None}
+    row = dict.fromkeys(json.loads(before["total"]), 0) | {"start": start, "category": None, "product_id": None, "product_name": None}
     checkpoint, batch, _at = map(int, before["written"].split())
     WindowSink(redis, checkpoint, running.live_expiry_seconds).write(batch - 1, [row])
     WindowSink(redis, checkpoint - 1, running.live_expiry_seconds).write(batch + 100, [row])

@@ -88,7 +88,10 @@ class Verdict:
 
     def describe(self) -> str:
         """Return the verdict as lines to read, each difference with its size and ids."""
-        rows = [f"{'ok ' if ln.ok else 'NO '} {ln.stage:<10} {ln.stream:<18} {ln.events:>9} events {ln.cents / 100:>14.2f} €  {ln.detail}".rstrip() for ln in self.lines]
+        rows = [
+            f"{'ok ' if ln.ok else 'NO '} {ln.stage:<10} {ln.stream:<18} {ln.events:>9} events {ln.cents / 100:>14.2f} €  {ln.detail}".rstrip()
+            for ln in self.lines
+        ]
         word = "The books balance" if self.balanced else "The books do NOT balance"
         return "\n".join([*rows, f"{word} below horizon {self.horizon} ({self.seconds:.1f} s)."])
 
@@ -232,7 +235,11 @@ def _last_messages(client: KafkaConsumer, places: list[TopicPartition]) -> dict[
 
 
 def _behind(last: dict[tuple[str, int], int], at: dict[tuple[str, int], int], ours: Callable[[str], bool]) -> str:
-    places = [f"{topic}/{number} at {at.get((topic, number), 0)} of {offset + 1}" for (topic, number), offset in last.items() if ours(topic) and at.get((topic, number), 0) <= offset]
+    places = [
+        f"{topic}/{number} at {at.get((topic, number), 0)} of {offset + 1}"
+        for (topic, number), offset in last.items()
+        if ours(topic) and at.get((topic, number), 0) <= offset
+    ]
     return ", ".join(places[:SHOWN])
 
 
@@ -297,7 +304,7 @@ def _compare_windows(settings: Settings, dwh: psycopg.Connection, settled: datet
         for name, text in redis.hgetall(window_key(start)).items():
             if name != WRITTEN_FIELD:
                 values = json.loads(text)
-                found[start, name] = {measure: values[measure] for measure in MEASURES}
+                found[start, str(name)] = {measure: values[measure] for measure in MEASURES}
     wrong = sorted(place for place in should.keys() | found.keys() if should.get(place) != found.get(place))
     totals = [[values for (_start, name), values in table.items() if name == "total"] for table in (found, should)]
     events, expected_events = (sum(values["events"] for values in table) for table in totals)

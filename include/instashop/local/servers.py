@@ -72,7 +72,7 @@ def shell_environment() -> dict[str, str]:
 def our_environment(settings: Settings) -> dict[str, str]:
     """Return what makes another process of ours read the same settings as this one."""
     given = {k: v for k, v in os.environ.items() if k.startswith("INSTASHOP_")}
-    return given | {"INSTASHOP_HOME": str(settings.home), "PYTHONUNBUFFERED": "1"}
+    return given | {"INSTASHOP_HOME": str(settings.home), "PYTHONPATH": str(ROOT / "include"), "PYTHONUNBUFFERED": "1"}
 
 
 def spark_environment(settings: Settings) -> dict[str, str]:

@@ -259,7 +259,15 @@ def make_base_data(connection: psycopg.Connection, seed: int, customers: int = 5
         rng, fake, now = random.Random(seed), Faker("en_GB"), datetime.now(UTC)
         fake.seed_instance(seed)
         people = [
-            {"customer_id": n, "name": fake.name(), "email": f"{n}.{fake.email()}", "phone": fake.phone_number(), "city": fake.city(), "country": "GB", "joined_at": now}
+            {
+                "customer_id": n,
+                "name": fake.name(),
+                "email": f"{n}.{fake.email()}",
+                "phone": fake.phone_number(),
+                "city": fake.city(),
+                "country": "GB",
+                "joined_at": now,
+            }
             for n in range(1, customers + 1)
         ]
         _insert(cursor, "customers", people)
@@ -289,7 +297,9 @@ def work(settings: Settings, stop: threading.Event) -> Work:
             if not shop.execute("SELECT pg_try_advisory_lock(hashtext('instashop generator'))").fetchone()[0]:  # type: ignore[index]
                 raise WriterTaken(service="generator", address=connect.address(settings.shop_dsn))
             make_base_data(shop, settings.seed)
-            newest = shop.execute("SELECT DISTINCT ON (product_id) product_id, price_cents, name FROM product_versions ORDER BY product_id, version DESC").fetchall()
+            newest = shop.execute(
+                "SELECT DISTINCT ON (product_id) product_id, price_cents, name FROM product_versions ORDER BY product_id, version DESC"
+            ).fetchall()
             prices, names = {p: cents for p, cents, _ in newest}, {p: name for p, _, name in newest}
             customers = shop.execute("SELECT max(customer_id) FROM customers").fetchone()[0]  # type: ignore[index]
             rng = random.Random(f"{settings.seed} {datetime.now(UTC).isoformat()}")

@@ -23,7 +23,7 @@ from instashop.events import Event, Reason, Refusal, judge_of, uuid7
 from instashop.settings import Settings
 from instashop.streams import PARTITIONS, STREAMS
 from instashop.transport.loop import Batch, Sink, Source, Work
-from instashop.transport.topics import Offsets, TopicReader, consumer, require
+from instashop.transport.topics import Offsets, TopicReader, consumer, place_of, require
 
 TOPICS = tuple(stream.name for stream in STREAMS)
 _COPY = 'COPY incoming (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload) FROM STDIN'
@@ -78,7 +78,7 @@ class WarehouseSink:
             ]
             for message, refusal, event_id in refused:
                 cursor.execute(sql.statement("consumer/bury"), _letter(message, refusal, event_id))  # type: ignore[arg-type]
-            self._move(cursor, batch, Counter((m.topic(), m.partition()) for m, _refusal, _id in refused))
+            self._move(cursor, batch, Counter(place_of(m) for m, _refusal, _id in refused))
         self._days |= days
         self._offsets |= batch.position
 
@@ -94,7 +94,7 @@ class WarehouseSink:
 
     def _move(self, cursor: psycopg.Cursor, batch: Batch, refused: Counter[tuple[str, int]]) -> None:
         places = sorted(batch.position)
-        judged = Counter((m.topic(), m.partition()) for m in batch.records)
+        judged = Counter(place_of(m) for m in batch.records)
         parameters: dict[str, Any] = {
             "topics": [topic for topic, _number in places],
             "partitions": [number for _topic, number in places],
@@ -111,9 +111,7 @@ class WarehouseSink:
         for day in sorted(days):
             first, last = (uuid7(datetime(d.year, d.month, d.day, tzinfo=UTC), 0) for d in (day, day + timedelta(days=1)))
             low, high = (UUID(int=bound.int >> 80 << 80) for bound in (first, last))
-            cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS realtime_events_{day:%Y%m%d} PARTITION OF realtime_events FOR VALUES FROM ('{low}') TO ('{high}')"
-            )
+            cursor.execute(f"CREATE TABLE IF NOT EXISTS realtime_events_{day:%Y%m%d} PARTITION OF realtime_events FOR VALUES FROM ('{low}') TO ('{high}')")
 
 
 def _day(event_id: UUID) -> date:
@@ -122,7 +120,8 @@ def _day(event_id: UUID) -> date:
 
 def _line(message: Message, event: Event) -> str:
     """Return a message as a line of COPY's text format."""
-    body = message.value().decode().translate(_ESCAPES) if b"\\" in message.value() or b"\n" in message.value() else message.value().decode()
+    text = (message.value() or b"").decode()
+    body = text.translate(_ESCAPES) if "\\" in text or "\n" in text or "\t" in text or "\r" in text else text
     return (
         f"{event.event_id}\t{event.kind}\t{event.schema_version}\t{event.occurred_at}\t{event.recorded_at}\t{event.txid}"
         f"\t{message.topic()}\t{message.partition()}\t{message.offset()}\t{body}\n"

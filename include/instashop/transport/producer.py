@@ -187,7 +187,7 @@ def stored_cursor(settings: Settings, systems: dict[str, str]) -> Cursor:
         stored: dict[str, StoredCursor] = {}
         for message in ToEnd(client, [CURSORS]):
             database = (message.key() or b"").decode().removeprefix("producer/")
-            stored[database] = msgspec.json.decode(message.value(), type=StoredCursor)
+            stored[database] = msgspec.json.decode(message.value() or b"", type=StoredCursor)
         for database, system in systems.items():
             known = stored.get(database)
             if known is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -16,6 +17,16 @@ from instashop.transport.loop import Batch
 
 Offsets = dict[tuple[str, int], int]
 """The next offset of each topic and partition."""
+
+
+def place_of(message: Message) -> tuple[str, int]:
+    """Return a message's topic and partition."""
+    return cast("str", message.topic()), cast("int", message.partition())
+
+
+def after(message: Message) -> int:
+    """Return the offset after a message."""
+    return cast("int", message.offset()) + 1
 
 
 @contextmanager
@@ -55,10 +66,10 @@ class ToEnd:
         while waiting:
             messages = self._client.consume(5000, timeout=0.05)
             for message in messages:
-                place = (message.topic(), message.partition())
+                place = place_of(message)
                 error = message.error()
                 if error is None:
-                    self._next[place] = message.offset() + 1
+                    self._next[place] = after(message)
                     yield message
                 elif error.code() == KafkaError._PARTITION_EOF:
                     waiting.discard(place)
@@ -89,13 +100,14 @@ class TopicReader:
         Raises:
             KafkaException: the cluster reports an error that is not the end of a partition.
         """
-        records, moved = [], {}
+        records: list[Message] = []
+        moved: Offsets = {}
         for message in self._client.consume(self._limit, timeout=self._wait):
-            place = (message.topic(), message.partition())
+            place = place_of(message)
             error = message.error()
             if error is None:
                 records.append(message)
-                moved[place] = message.offset() + 1
+                moved[place] = after(message)
                 self._at_end[place] = False
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._at_end[place] = True

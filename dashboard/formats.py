@@ -1,0 +1,56 @@
+"""How values are written on the screen: money, counts, shares, ages and times; an unknown value is a dash, never a zero."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+UNKNOWN = "—"
+MINUS = "−"
+
+
+def money(cents: float | None) -> str:
+    """Return an amount in euros and cents: `€1,234.50`, `−€3.00`."""
+    if cents is None:
+        return UNKNOWN
+    return f"{MINUS if round(cents) < 0 else ''}€{abs(cents) / 100:,.2f}"
+
+
+def count(value: float | None) -> str:
+    """Return a whole number: `12,345`."""
+    return UNKNOWN if value is None else f"{value:,.0f}"
+
+
+def share(value: float | None) -> str:
+    """Return a share of one in percent: `12.3 %`."""
+    return UNKNOWN if value is None else f"{value * 100:,.1f} %"
+
+
+def rate(per_second: float | None) -> str:
+    """Return events a second: `9.8/s`, `1,204/s`."""
+    if per_second is None:
+        return UNKNOWN
+    return f"{per_second:,.0f}/s" if per_second >= 100 else f"{per_second:.1f}/s"
+
+
+def age(seconds: float | None) -> str:
+    """Return how long ago something was: `0 s`, `59 s`, `12 min`, `3 h 5 min`, `2 d`; the browser counts on in the same words."""
+    if seconds is None:
+        return "never"
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole < 600 else "")
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d"
+
+
+def clock(unix_seconds: float) -> str:
+    """Return a time of day in UTC: `14:05:30`."""
+    return f"{datetime.fromtimestamp(unix_seconds, UTC):%H:%M:%S}"
+
+
+def minute(unix_seconds: float) -> str:
+    """Return a time of day in UTC, without seconds: `14:05`."""
+    return f"{datetime.fromtimestamp(unix_seconds, UTC):%H:%M}"

@@ -1,0 +1,130 @@
+"""What a snapshot means: the state of the screen, and sums over spans of windows. Pure; time is handed in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
+
+from dashboard.readings import Snapshot, Window
+
+SPAN_SECONDS = 900
+STALE_SECONDS = 10
+
+State = Literal["starting", "zero", "live", "stale", "broken"]
+"""starting: Spark has said nothing since the start · zero: all is fresh and nothing happened · stale: Spark's word is old · broken: Redis does not answer."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One number of the Live page; `before` is the same number for the span before, None when that span is not kept."""
+
+    value: float | None
+    before: float | None = None
+
+    @property
+    def change(self) -> float | None:
+        """How much more than before, as a share of before."""
+        if self.value is None or not self.before:
+            return None
+        return (self.value - self.before) / abs(self.before)
+
+
+@dataclass(frozen=True)
+class Live:
+    """Everything the Live page shows, as of `as_of`: Spark's last word."""
+
+    state: State
+    as_of: float | None
+    since: float
+    until: float
+    now: Mapping[str, int]
+    before: Mapping[str, float] | None
+    categories: Mapping[str, int]
+    events_since_start: int | None
+
+    def measured(self, name: str) -> Measured:
+        """Return a measure of the span, beside the span before."""
+        known = self.as_of is not None
+        return Measured(self.now.get(name, 0) if known else None, self.before.get(name, 0) if known and self.before is not None else None)
+
+    def ratio(self, above: str, below: str) -> Measured:
+        """Return one measure over another; without the latter there is none."""
+        over, under = self.measured(above), self.measured(below)
+        return Measured(_ratio(over.value, under.value), _ratio(over.before, under.before))
+
+
+def _ratio(over: float | None, under: float | None) -> float | None:
+    return over / under if over is not None and under else None
+
+
+def state_of(snapshot: Snapshot, now: float) -> State:
+    """Return what the screen may claim."""
+    progress = snapshot.progress
+    if snapshot.trouble is not None:
+        return "broken"
+    if progress is None or (snapshot.started_at is not None and progress.at < snapshot.started_at):
+        return "starting"
+    if now - progress.at > STALE_SECONDS:
+        return "stale"
+    return "live" if sums(snapshot.windows, span(progress.at)).get("events") else "zero"
+
+
+def span(until: float) -> range:
+    """Return the starts of the windows of the span up to a moment, the window of that moment among them."""
+    last = window_of(until)
+    return range(last - SPAN_SECONDS + WINDOW_SECONDS, last + 1, WINDOW_SECONDS)
+
+
+def unfinished(start: int, now: float) -> bool:
+    """Return whether a window can still change: its end and the allowance for lateness have not passed."""
+    return start + WINDOW_SECONDS + LATE_SECONDS > now
+
+
+def sums(windows: Mapping[int, Window], starts: Iterable[int]) -> Counter[str]:
+    """Return every measure added up over windows; a window that is not there is a true zero."""
+    added: Counter[str] = Counter()
+    for start in starts:
+        if start in windows:
+            added.update(windows[start].total)
+    return added
+
+
+def live_of(snapshot: Snapshot, now: float) -> Live:
+    """Return what the Live page shows."""
+    progress = snapshot.progress
+    until = progress.at if progress else now
+    starts = span(until)
+    categories: Counter[str] = Counter()
+    for start in starts:
+        for name, measures in snapshot.windows[start].categories.items() if start in snapshot.windows else ():
+            categories[name] += measures.get("sales_cents", 0)
+    return Live(
+        state=state_of(snapshot, now),
+        as_of=progress.at if progress else None,
+        since=starts[0],
+        until=until,
+        now=sums(snapshot.windows, starts),
+        before=_before(snapshot.windows, starts, until),
+        categories=categories,
+        events_since_start=_since_start(snapshot),
+    )
+
+
+def _before(windows: Mapping[int, Window], starts: range, until: float) -> dict[str, float] | None:
+    """Return the span before, of the same length: of its last window only the share that has passed of the present one."""
+    earlier = [start - SPAN_SECONDS for start in starts]
+    if not windows or min(windows) > earlier[0]:
+        return None
+    whole, last = sums(windows, earlier[:-1]), sums(windows, earlier[-1:])
+    passed = (until - starts[-1]) / WINDOW_SECONDS
+    return {name: whole[name] + last[name] * passed for name in whole | last}
+
+
+def _since_start(snapshot: Snapshot) -> int | None:
+    if snapshot.started_at is None:
+        return None
+    return sum(window.total.get("events", 0) for start, window in snapshot.windows.items() if start >= snapshot.started_at)

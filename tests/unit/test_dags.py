@@ -1,0 +1,101 @@
+"""Policy over all DAGs: each imports, has its page, and wires only."""
+
+import ast
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DAGS, PLUGINS = sorted((ROOT / "dags").glob("*.py")), sorted((ROOT / "plugins").rglob("*.py"))
+SERVICES = ("generator", "producer", "consumer", "enricher", "live_metrics")
+
+
+@pytest.fixture(scope="module")
+def dags(tmp_path_factory):
+    """Every DAG by its file's name; Airflow gets a home of its own and no database."""
+    before = dict(os.environ), list(sys.path)
+    home = tmp_path_factory.mktemp("airflow")
+    os.environ |= {"AIRFLOW_HOME": str(home), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/none.db", "INSTASHOP_HOME": str(home)}
+    sys.path[:0] = [str(ROOT / "plugins"), str(ROOT / "dags")]
+    yield {path.stem: importlib.import_module(path.stem).dag for path in DAGS}
+    os.environ.clear()
+    os.environ.update(before[0])
+    sys.path[:] = before[1]
+
+
+@pytest.mark.parametrize("name", [path.stem for path in DAGS])
+def test_a_dag_is_named_like_its_file_and_says_what_to_do_when_red(dags, name):
+    dag = dags[name]
+    assert dag.dag_id == name
+    assert dag.doc_md
+    assert "When red:" in dag.doc_md
+
+
+@pytest.mark.parametrize("name", [path.stem for path in DAGS])
+def test_a_dag_runs_once_at_a_time_and_needs_nobody_to_unpause_it(dags, name):
+    dag = dags[name]
+    assert dag.is_paused_upon_creation is False
+    assert dag.catchup is False
+    assert dag.max_active_runs == 1 or name == "control_service"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_has_a_dag_that_tries_again_soon_and_often(dags, service):
+    (task,) = dags[f"run_{service}"].tasks
+    assert task.service == service
+    assert task.retries >= 10
+    assert task.retry_delay.total_seconds() <= 15
+    assert type(dags[f"run_{service}"].timetable).__name__ == "ContinuousTimetable"
+
+
+def test_the_form_of_control_service_offers_every_service_and_action(dags):
+    from instashop.control import beats, supervision
+
+    params = dags["control_service"].params
+    assert tuple(params.get_param("service").schema["enum"]) == beats.SERVICES
+    assert tuple(params.get_param("action").schema["enum"]) == supervision.ACTIONS
+
+
+@pytest.mark.parametrize("path", DAGS, ids=lambda path: path.stem)
+def test_a_dag_file_is_a_table_of_contents(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 100
+    outside = [node for node in ast.parse(text).body if not isinstance(node, ast.Expr | ast.Import | ast.ImportFrom | ast.With)]
+    assert not outside, f"{path.name} line {outside[0].lineno}: only docstring, imports and one `with DAG`"
+
+
+@pytest.mark.parametrize("path", DAGS, ids=lambda path: path.stem)
+def test_parsing_loads_no_client(path):
+    top = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    modules = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names} | {
+        node.module or "" for node in top if isinstance(node, ast.ImportFrom)
+    }
+    strangers = {name for name in modules if name.split(".")[0] in {"instashop", "psycopg", "redis", "kafka", "confluent_kafka", "pyspark"}}
+    assert not strangers, f"{path.name} imports {strangers} at its top"
+
+
+def test_plugins_are_flat_files_named_instashop():
+    assert all(path.parent == ROOT / "plugins" and path.name.startswith("instashop_") for path in PLUGINS)
+
+
+def test_the_dashboard_is_in_the_navigation(dags):
+    from instashop_pages import InstaShopPages
+
+    assert [view["name"] for view in InstaShopPages.external_views if view["destination"] == "nav"][0] == "Dashboard"
+
+
+def test_a_stale_batch_is_a_fault_only_while_events_arrive(dags):
+    from datetime import UTC, datetime, timedelta
+
+    from instashop_watch import spark_fault
+
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    fresh, old = now - timedelta(seconds=2), now - timedelta(seconds=300)
+    assert spark_fault({"at": fresh.isoformat()}, fresh, now, 120) is None
+    assert spark_fault({"at": old.isoformat()}, old, now, 120) is None
+    assert "300 s old" in (spark_fault({"at": old.isoformat()}, fresh, now, 120) or "")
+    assert "not finished" in (spark_fault(None, fresh, now, 120) or "")
+    assert "dropped 3" in (spark_fault({"at": fresh.isoformat(), "dropped_by_watermark": 3}, old, now, 120) or "")

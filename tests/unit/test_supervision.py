@@ -1,0 +1,147 @@
+"""Supervision decides from values alone."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from instashop.control import supervision
+from instashop.control.beats import Beat
+from instashop.control.lease import Holder
+from instashop.control.supervision import Intent
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+BORN = NOW - timedelta(hours=1)
+PROCESS = Holder(pid=4242, create_time=BORN.timestamp())
+RUNNING, STOPPED = Intent("running"), Intent("stopped")
+
+
+def beat(state="running", at=NOW, started_at=BORN, **more):
+    return Beat(service="consumer", pid=4242, started_at=started_at, at=at, state=state, **more)
+
+
+@pytest.mark.parametrize(
+    ("intent", "platform", "process", "step"),
+    [
+        (RUNNING, RUNNING, PROCESS, "follow"),
+        (RUNNING, RUNNING, None, "start"),
+        (STOPPED, RUNNING, PROCESS, "stop"),
+        (STOPPED, RUNNING, None, "wait"),
+        (RUNNING, STOPPED, PROCESS, "stop"),
+        (RUNNING, STOPPED, None, "leave"),
+        (STOPPED, STOPPED, None, "leave"),
+        (Intent(since=PROCESS.create_time + 1), RUNNING, PROCESS, "stop"),
+        (Intent(since=PROCESS.create_time - 1), RUNNING, PROCESS, "follow"),
+    ],
+)
+def test_a_task_does_what_is_wanted_of_its_service(intent, platform, process, step):
+    assert supervision.next_step(intent, platform, process) == step
+
+
+@pytest.mark.parametrize(
+    ("action", "rate", "after"),
+    [
+        ("stop", None, Intent("stopped", 5.0, 10.0)),
+        ("start", None, Intent("running", 5.0, 10.0)),
+        ("restart", None, Intent("running", 5.0, 99.0)),
+        ("rate", 50.0, Intent("running", 50.0, 99.0)),
+    ],
+)
+def test_an_action_changes_the_intent_and_keeps_the_rate(action, rate, after):
+    assert supervision.intent_after(action, Intent("running", 5.0, 10.0), rate, now=99.0) == after
+
+
+@pytest.mark.parametrize(
+    ("service", "action", "rate", "error"),
+    [
+        ("shop", "stop", None, supervision.UnknownService),
+        ("producer", "rate", 5.0, supervision.NotARate),
+        ("generator", "rate", None, supervision.NotARate),
+        ("generator", "rate", 0.0, supervision.NotARate),
+        ("generator", "rate", 5001.0, supervision.NotARate),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(service, action, rate, error):
+    with pytest.raises(error):
+        supervision.check_request(service, action, rate)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "last", "asked", "well", "how"),
+    [
+        (0, beat("stopped"), False, True, "lifetime"),
+        (None, beat("stopped"), False, True, "lifetime"),
+        (None, beat("running"), True, True, "asked"),
+        (-9, beat("running"), False, False, "SIGKILL"),
+        (1, beat("stopped"), False, False, "exit status 1"),
+        (None, beat("running"), False, False, "not 'stopped'"),
+        (None, None, False, False, "never beat"),
+        (0, None, False, False, "never beat"),
+        (None, beat("stopped", at=BORN + timedelta(seconds=30)), False, False, "someone outside"),
+        (None, beat("stopped", started_at=BORN - timedelta(hours=9)), False, False, "never beat"),
+    ],
+)
+def test_an_end_is_good_only_if_it_was_asked_for_or_due(exit_code, last, asked, well, how):
+    ending = supervision.ending(PROCESS, exit_code, last, asked, lifetime_seconds=3600)
+    assert (ending.well, how in ending.how) == (well, True), ending
+
+
+@pytest.mark.parametrize(
+    ("intent", "process", "last", "says", "hangs"),
+    [
+        (RUNNING, PROCESS, beat(), None, False),
+        (STOPPED, None, beat("stopped"), None, False),
+        (RUNNING, None, beat(), "does not run", False),
+        (RUNNING, PROCESS, beat(at=NOW - timedelta(seconds=121)), "hangs", True),
+        (RUNNING, PROCESS, beat(at=NOW - timedelta(seconds=119)), None, False),
+        (RUNNING, PROCESS, None, "hangs", True),
+        (RUNNING, Holder(4242, NOW.timestamp() - 5), beat(at=NOW - timedelta(hours=1)), None, False),
+        (RUNNING, PROCESS, beat("waiting", message="no Kafka"), "no Kafka", False),
+        (RUNNING, PROCESS, beat(lag_events=9, lag_seconds=500.0, events_per_second=0.0), "stuck", False),
+        (RUNNING, PROCESS, beat(lag_events=9, lag_seconds=500.0, events_per_second=800.0), None, False),
+    ],
+)
+def test_only_a_real_fault_is_found(intent, process, last, says, hangs):
+    found = supervision.finding("consumer", intent, process, last, NOW, stale_seconds=120)
+    assert (found is None) == (says is None)
+    if found is not None and says is not None:
+        assert says in found.text
+        assert found.hangs is hangs
+
+
+@pytest.mark.parametrize(
+    ("intent", "process", "last", "done"),
+    [
+        (STOPPED, PROCESS, beat(), False),
+        (STOPPED, None, beat("stopped"), True),
+        (RUNNING, None, None, False),
+        (RUNNING, PROCESS, beat("starting"), False),
+        (RUNNING, PROCESS, beat(), True),
+        (RUNNING, PROCESS, beat(started_at=BORN - timedelta(hours=1)), False),
+        (Intent(since=NOW.timestamp()), PROCESS, beat(), False),
+    ],
+)
+def test_a_request_is_carried_out_when_the_new_process_beats(intent, process, last, done):
+    assert supervision.carried_out(intent, process, last) is done
+
+
+def test_an_intent_survives_in_its_file_and_a_broken_one_means_run(tmp_path):
+    assert supervision.read_intent(tmp_path, "consumer") == Intent()
+    supervision.write_intent(tmp_path, "consumer", Intent("stopped", 3.0, 7.0))
+    assert supervision.read_intent(tmp_path, "consumer") == Intent("stopped", 3.0, 7.0)
+    supervision.intent_path(tmp_path, "consumer").write_text("{")
+    assert supervision.read_intent(tmp_path, "consumer") == Intent()
+
+
+def test_a_service_gets_no_secret_of_airflow():
+    parent = {"PATH": "/bin", "AIRFLOW__API_AUTH__JWT_SECRET": "x", "AIRFLOW_CONN_POSTGRES_DWH": "y", "AIRFLOW_HOME": "/af"}
+    assert supervision.child_environment(parent, rate=5, seed=None) == {
+        "PATH": "/bin",
+        "AIRFLOW_HOME": "/af",
+        "PYTHONUNBUFFERED": "1",
+        "INSTASHOP_RATE": "5",
+    }
+
+
+def test_the_log_line_names_state_rate_lag_and_age():
+    line = supervision.describe(beat(events_per_second=12.5, events_total=1234, lag_events=3, lag_seconds=0.5), NOW + timedelta(seconds=2))
+    assert line == "running · 12.5 events/s · 1,234 events · lag 3 events · 0.5 s behind · beat 2.0 s ago"
