@@ -56,6 +56,22 @@ def doctor() -> None:
 
 
 @app.command()
+def test() -> None:
+    """Run all tests on servers of their own; a running platform is not touched."""
+    from instashop.local.suite import test as run
+
+    raise typer.Exit(run())
+
+
+@app.command()
+def check() -> None:
+    """Lint, check types and run what needs no server."""
+    from instashop.local.suite import check as run
+
+    raise typer.Exit(run())
+
+
+@app.command()
 def prepare() -> None:
     """Make the tables, views and topics that are missing."""
     from instashop.transport.prepare import prepare as make

@@ -1,0 +1,68 @@
+"""Runs the checks and the tests; the tests have two stacks of their own, one after the other, which never touch a running platform."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from instashop.local.down import down
+from instashop.local.up import start_servers, up
+from instashop.settings import ROOT, Settings, load
+
+TEST_PORT_OFFSET = 5000
+DATA_SERVERS = ("postgres-shop", "postgres-warehouse", "kafka-1", "kafka-2", "kafka-3", "redis", "spark-master", "spark-worker")
+
+
+def check() -> int:
+    """Lint, check types and run what needs no server; return the first exit status that is not 0."""
+    for tool in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["pytest", "-q", "tests/unit"]):
+        status = _run(tool)
+        if status:
+            return status
+    return 0
+
+
+def test() -> int:
+    """Run everything; return 0 only if all of it passed. Stops its stacks also after a failure or Ctrl-C."""
+    statuses = [_run(["pytest", "-q", "tests/unit"])]
+    with _stack("test-servers") as settings:
+        start_servers(settings, DATA_SERVERS)
+        statuses.append(_run(["pytest", "-q", "tests/integration"]))
+    with _stack("test-platform") as settings:
+        up(settings)
+        statuses.append(_run(["pytest", "-q", "tests/platform"]))
+    return max(statuses)
+
+
+@contextmanager
+def _stack(name: str) -> Iterator[Settings]:
+    """Give this process, and all it starts, settings of their own with an empty home; stop whatever runs there at the end."""
+    home = Path(os.environ.get("INSTASHOP_TEST_HOME", ROOT / ".local")) / name
+    os.environ |= {"INSTASHOP_HOME": str(home), "INSTASHOP_PORT_OFFSET": str(TEST_PORT_OFFSET)}
+    if home.exists():
+        load.cache_clear()
+        down(load())
+        shutil.rmtree(home)
+    load.cache_clear()
+    failed = threading.Event()
+    try:
+        yield load()
+    except BaseException:
+        failed.set()
+        raise
+    finally:
+        load.cache_clear()
+        down(load())
+        if not failed.is_set():
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _run(command: list[str]) -> int:
+    print(f"\n$ {' '.join(command)}", flush=True)
+    return subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False).returncode
