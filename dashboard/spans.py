@@ -79,9 +79,9 @@ def span(until: float) -> range:
     return range(last - SPAN_SECONDS + WINDOW_SECONDS, last + 1, WINDOW_SECONDS)
 
 
-def unfinished(start: int, now: float) -> bool:
-    """Return whether a window can still change: its end and the allowance for lateness have not passed."""
-    return start + WINDOW_SECONDS + LATE_SECONDS > now
+def unfinished(start: int, as_of: float) -> bool:
+    """Return whether a window could still change at Spark's last word: its end and the allowance for lateness had not passed."""
+    return start + WINDOW_SECONDS + LATE_SECONDS > as_of
 
 
 def sums(windows: Mapping[int, Window], starts: Iterable[int]) -> Counter[str]:
@@ -121,7 +121,7 @@ def _before(windows: Mapping[int, Window], starts: range, until: float) -> dict[
         return None
     whole, last = sums(windows, earlier[:-1]), sums(windows, earlier[-1:])
     passed = (until - starts[-1]) / WINDOW_SECONDS
-    return {name: whole[name] + last[name] * passed for name in whole | last}
+    return {name: whole[name] + last[name] * passed for name in {*whole, *last}}
 
 
 def _since_start(snapshot: Snapshot) -> int | None:

@@ -134,7 +134,10 @@ def install_uv() -> None:
     """Install uv into `.venv` by pip."""
     python = str(VENV / "bin" / "python")
     if subprocess.run([python, "-m", "uv", "--version"], capture_output=True, check=False).returncode:
-        run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "uv"], "Check that this machine reaches its Python package index, then run it again.")
+        run(
+            [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "uv"],
+            "Check that this machine reaches its Python package index, then run it again.",
+        )
 
 
 def install_requirements(dev: bool) -> None:

@@ -6,7 +6,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from rich.console import Console
 from rich.live import Live
@@ -14,6 +16,10 @@ from rich.table import Table
 
 from instashop.errors import InstaShopError
 from instashop.local.failures import Interrupted, StepFailed
+
+_K = TypeVar("_K")
+_A = TypeVar("_A")
+_R = TypeVar("_R")
 
 
 class Stopped(Exception):
@@ -82,7 +88,7 @@ def run(steps: Iterable[Step], console: Console) -> None:
             course.began[step.name] = time.monotonic()
             threading.Thread(target=work, args=(step,), name=step.name, daemon=True).start()
 
-    interrupted = False
+    interrupted = ""
     screen = Live(console=console, get_renderable=course.table, refresh_per_second=4, transient=False) if console.is_terminal else None
     if screen:
         screen.start()
@@ -94,7 +100,7 @@ def run(steps: Iterable[Step], console: Console) -> None:
             except queue.Empty:
                 continue
             except KeyboardInterrupt:
-                interrupted = True
+                interrupted = ", ".join(course.running())
                 stop.set()
                 continue
             if error is not None:
@@ -111,7 +117,7 @@ def run(steps: Iterable[Step], console: Console) -> None:
             screen.stop()
     first = next(((n, e) for n, e in course.failed.items() if not isinstance(e, Stopped)), None)
     if interrupted:
-        raise Interrupted(step=", ".join(course.failed) or "nothing")
+        raise Interrupted(step=interrupted)
     if first:
         name, cause = first
         if not isinstance(cause, InstaShopError):
@@ -130,3 +136,10 @@ def wait(ready: Callable[[], str | None], stop: threading.Event, seconds: float,
         if stop.wait(every):
             raise Stopped
     return reason
+
+
+def at_once(work: dict[_K, Callable[[_A], _R]], argument: _A) -> dict[_K, _R]:
+    """Return what each function answers, all asked at the same time."""
+    with ThreadPoolExecutor(max_workers=max(1, len(work))) as pool:
+        futures = {key: pool.submit(function, argument) for key, function in work.items()}
+        return {key: future.result() for key, future in futures.items()}

@@ -124,9 +124,9 @@ def _airflow(settings: Settings) -> list[Server]:
     # The log servers would listen on every address of the machine; on one machine the API server reads the files themselves.
     return [
         Server(API, (*airflow, "api-server"), {"airflow_port": settings.airflow_port}, environment, page=airflow_server.page(settings)),
-        Server(SCHEDULER, (*airflow, "scheduler", "--skip-serve-logs"), {}, environment, stop_seconds=20),
+        Server(SCHEDULER, (*airflow, "scheduler", "--skip-serve-logs"), {}, environment, stop_seconds=15),
         Server(DAG_PROCESSOR, (*airflow, "dag-processor"), {}, environment),
-        Server(TRIGGERER, (*airflow, "triggerer", "--skip-serve-logs"), {}, environment),
+        Server(TRIGGERER, (*airflow, "triggerer", "--skip-serve-logs"), {}, environment, stop_seconds=4),
     ]
 
 

@@ -67,7 +67,7 @@ class Feed:
         self.system_identifier: str = found[0]
         # One statement is one snapshot: whatever an event names was published before it.
         self._next = " UNION ALL ".join(
-            f"(SELECT {n} AS stream, txid::text::bigint AS txid, id, key, body FROM feed.{s.name}"
+            f"(SELECT {n} AS stream, txid::text::bigint AS number, id, key, body FROM feed.{s.name}"
             f" WHERE (txid, id) > (%s::text::xid8, %s) AND txid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY txid, id LIMIT {self.limit})"
             for n, s in enumerate(self.streams)
         )

@@ -1,0 +1,70 @@
+"""The verdict of the books and the refused events: pure functions from what the warehouse said to components."""
+
+from __future__ import annotations
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard import formats
+from dashboard.cards import age
+from dashboard.readings import BooksLine, Verdict, Warehouse
+
+STAGES = ("shop", "kafka", "warehouse", "items", "windows")
+OLD_SECONDS = 900
+"""A verdict older than this says little about now."""
+
+
+def verdict(warehouse: Warehouse, now: float) -> list[Component]:
+    """Return whether the books balance, per stage, and when they did last; never verified is a state of its own."""
+    found = warehouse.verdict
+    if found is None:
+        unread = warehouse.read_at is None
+        title, text = ("The warehouse has not been read yet", warehouse.trouble or "") if unread else ("Never verified", "Nobody has compared the stages yet.")
+        return [html.Div([html.Span(className="verdict-mark"), html.Div([html.Strong(title), html.P([text, " ", html.Code("./instashop verify"), " compares every stage to the cent."])])], className="verdict is-never")]
+    title = "The books balance" if found.balanced else "The books do not balance"
+    last = ["Verified ", age(found.at, now, OLD_SECONDS), f" in {found.seconds:.1f} s. ", *_last_true(found, now)]
+    head = html.Div([html.Span(className="verdict-mark"), html.Div([html.Strong(title), html.P(last)])], className=f"verdict is-{'true' if found.balanced else 'false'}")
+    stages = [stage for stage in STAGES if any(line.stage == stage for line in found.lines)]
+    more = sorted({line.stage for line in found.lines} - set(STAGES))
+    return [head, html.Ul([_stage(stage, [line for line in found.lines if line.stage == stage]) for stage in [*stages, *more]], className="stages"), *_trouble(warehouse, now)]
+
+
+def _last_true(found: Verdict, now: float) -> list[object]:
+    if found.balanced:
+        return []
+    return ["They balanced last ", age(found.last_true_at, now), "."] if found.last_true_at else ["They have never balanced."]
+
+
+def _stage(stage: str, lines: list[BooksLine]) -> Component:
+    wrong = [line for line in lines if not line.ok]
+    what = lines[0].stream if len(lines) == 1 else f"{len(lines)} streams"
+    cents = sum(line.cents for line in lines)
+    facts = f"{what} · {formats.count(sum(line.events for line in lines))} events" + (f" · {formats.money(cents)}" if cents else "")
+    differences = [html.P([html.Strong(line.stream), f" {_difference(line)}"]) for line in wrong]
+    return html.Li([html.Span(stage, className="stage-name"), html.Span(facts, className="stage-facts"), *differences], className="is-true" if not wrong else "is-false")
+
+
+def _difference(line: BooksLine) -> str:
+    if line.detail:
+        return line.detail
+    return f"{formats.count(line.events)} events instead of {formats.count(line.expected_events)}, {formats.money(line.cents)} instead of {formats.money(line.expected_cents)}"
+
+
+def refused(warehouse: Warehouse, now: float) -> list[Component]:
+    """Return the dead letters by reason; none at all is good news and said as such."""
+    if warehouse.read_at is None:
+        return [html.P(warehouse.trouble or "The warehouse has not been read yet.", className="empty")]
+    if not warehouse.dead_letters:
+        return [html.P(["Nothing was refused, as of ", age(warehouse.read_at, now), "."], className="empty is-good"), *_trouble(warehouse, now)]
+    rows = [
+        html.Li([html.Span([html.Strong(letters.reason), html.Small(", ".join(letters.topics))]), html.Span([html.Strong(formats.count(letters.count)), html.Small(["newest ", age(letters.newest_at, now)])])])
+        for letters in warehouse.dead_letters
+    ]
+    total = html.P([f"{formats.count(sum(letters.count for letters in warehouse.dead_letters))} in all, as of ", age(warehouse.read_at, now), "."], className="list-foot")
+    return [html.Ul(rows, className="letters"), total, *_trouble(warehouse, now)]
+
+
+def _trouble(warehouse: Warehouse, now: float) -> list[Component]:
+    if warehouse.trouble is None:
+        return []
+    return [html.P(["The warehouse does not answer; this is from ", age(warehouse.read_at, now), f". {warehouse.trouble}"], className="trouble")]

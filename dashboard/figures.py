@@ -1,0 +1,84 @@
+"""Charts of the Live page: pure functions from windows to plotly figures. Texts and lines take their colours from assets/, so light and dark share a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import plotly.graph_objects as go
+from instashop.metrics import WINDOW_SECONDS
+
+from dashboard import formats, spans
+from dashboard.readings import Snapshot, Window
+
+REVENUE, ORDERS = "#0f9d8a", "#5f72e8"
+FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)"}
+
+
+def revenue(snapshot: Snapshot, now: float) -> go.Figure:
+    """Return revenue by window."""
+    return _by_window(snapshot, now, REVENUE, lambda window: window.total.get("revenue_cents", 0) / 100, "€%{y:,.2f}", "€,.3~s")
+
+
+def orders(snapshot: Snapshot, now: float) -> go.Figure:
+    """Return orders paid by window."""
+    return _by_window(snapshot, now, ORDERS, lambda window: window.total.get("orders_paid", 0), "%{y:,d} paid", ",d")
+
+
+def _by_window(snapshot: Snapshot, now: float, colour: str, measure: Callable[[Window], float], hover: str, ticks: str) -> go.Figure:
+    """Return a bar for each window of the span; windows that can still change are hatched behind a dashed line."""
+    until = snapshot.progress.at if snapshot.progress else now
+    starts = spans.span(until)
+    values = _values(snapshot.windows, starts, measure)
+    finished = [start for start in starts if not spans.unfinished(start, until)]
+    still_open = [start for start in starts if spans.unfinished(start, until)]
+    figure = go.Figure(layout=_layout(ticks, starts, empty=not any(values.values())))
+    for name, some, marker in (
+        ("finished", finished, {"color": colour}),
+        ("unfinished", still_open, {"color": FADED[colour], "line": {"color": colour, "width": 1}, "pattern": {"shape": "/", "fgcolor": colour, "size": 5, "solidity": 0.35}}),
+    ):
+        figure.add_bar(
+            name=name,
+            x=[_middle(start) for start in some],
+            y=[values[start] for start in some],
+            width=WINDOW_SECONDS * 1000 * 0.72,
+            marker=marker,
+            customdata=[f"{formats.clock(start)}–{formats.clock(start + WINDOW_SECONDS)} UTC{', unfinished' if some is still_open else ''}" for start in some],
+            hovertemplate=f"<b>{hover}</b><br>%{{customdata}}<extra></extra>",
+        )
+    if still_open and finished:
+        figure.add_vline(x=_time(still_open[0]), line={"dash": "dash", "width": 1, "color": colour})
+        figure.add_annotation(x=_time(still_open[0]), y=1, yref="paper", yanchor="bottom", xanchor="right", text="unfinished ▸", showarrow=False, font={"size": 11})
+    return figure
+
+
+def _values(windows: Mapping[int, Window], starts: range, measure: Callable[[Window], float]) -> dict[int, float | None]:
+    """Return the measure of each window: zero for one without events, None for one from before all that is kept."""
+    oldest = min(windows, default=None)
+    return {start: measure(windows[start]) if start in windows else None if oldest is None or start < oldest else 0 for start in starts}
+
+
+def _layout(ticks: str, starts: range, empty: bool) -> dict[str, object]:
+    axis = {"showgrid": False, "zeroline": False, "fixedrange": True, "tickfont": {"size": 11}}
+    return {
+        "template": "none",
+        "height": 230,
+        "margin": {"l": 46, "r": 10, "t": 22, "b": 26},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "inherit"},
+        "showlegend": False,
+        "barmode": "overlay",
+        "uirevision": "same",
+        "hoverlabel": {"bgcolor": "#1d232b", "bordercolor": "#1d232b", "font": {"color": "#fff", "size": 12}},
+        "xaxis": {**axis, "type": "date", "range": [_time(starts[0]), _time(starts[-1] + WINDOW_SECONDS)], "tickformat": "%H:%M", "nticks": 6},
+        "yaxis": {**axis, "showgrid": True, "rangemode": "tozero", "tickformat": ticks, "nticks": 4, **({"range": [0, 1], "showticklabels": False} if empty else {})},
+    }
+
+
+def _time(unix_seconds: float) -> datetime:
+    return datetime.fromtimestamp(unix_seconds, UTC)
+
+
+def _middle(start: int) -> datetime:
+    return _time(start + WINDOW_SECONDS / 2)

@@ -1,0 +1,67 @@
+"""Page Live: the last minutes of the shop, against the same span before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import cards, figures, formats, spans
+from dashboard.readings import Snapshot
+
+PATH, NAME = "/", "Live"
+
+
+def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
+    """Return the properties of every part of the page that changes, by the part's id."""
+    live = spans.live_of(snapshot, now)
+    return {
+        "live": {"className": f"page state-{live.state}"},
+        "live-span": {"children": f"Last {cards.SPAN_WORDS}, {formats.minute(live.since)}–{formats.clock(live.until)} UTC, against the {cards.SPAN_WORDS} before."},
+        "live-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now)},
+        "live-kpis": {"children": cards.kpis(live, now, snapshot.kept_seconds, snapshot.started_at)},
+        "live-revenue": {"figure": figures.revenue(snapshot, now)},
+        "live-orders": {"figure": figures.orders(snapshot, now)},
+        "live-money": {"children": cards.money_steps(live)},
+        "live-categories": {"children": cards.categories(live)},
+        "live-behaviour": {"children": cards.behaviour(live)},
+        "live-ages": {"children": ["all as of ", cards.age(live.as_of, now, spans.STALE_SECONDS)]},
+    }
+
+
+def layout(snapshot: Snapshot, now: float) -> Component:
+    """Return the page with its present values."""
+    at = values(snapshot, now)
+    config = {"displayModeBar": False, "responsive": True}
+
+    def part(name: str, kind: type[Component] = html.Div, **more: Any) -> Component:
+        return kind(id=name, **{**more, **at[name]})
+
+    def chart(name: str) -> Component:
+        return dcc.Graph(id=name, className="chart", config=config, **at[name])
+
+    return html.Main(
+        [
+            html.Div([html.Div([html.H1(NAME), part("live-span", html.P)]), part("live-ages", html.P, className="page-age")], className="page-head"),
+            part("live-banner"),
+            part("live-kpis", className="kpis"),
+            html.Div(
+                [
+                    cards.card("Revenue", chart("live-revenue"), note="by 30-second window"),
+                    cards.card("Orders paid", chart("live-orders"), note="by 30-second window"),
+                ],
+                className="row is-two",
+            ),
+            html.Div(
+                [
+                    cards.card("From gross to kept", part("live-money", className="steps"), note="paid orders"),
+                    cards.card("Revenue by category", part("live-categories", className="steps"), note="paid items, tax included"),
+                    cards.card("Behaviour", part("live-behaviour", className="steps")),
+                ],
+                className="row is-three",
+            ),
+        ],
+        id="live",
+        **at["live"],
+    )

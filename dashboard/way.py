@@ -1,0 +1,119 @@
+"""The picture of the way that every fact goes, and the table of services: pure functions from beats to components."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dash import html
+from dash.development.base_component import Component
+from instashop.control.beats import SERVICES, Beat
+
+from dashboard import formats
+from dashboard.cards import age
+from dashboard.readings import Snapshot
+from dashboard.spans import STALE_SECONDS
+
+WORDS = {"never": "never seen", "silent": "silent"}
+"""States of an arrow that are not a service's own word."""
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One arrow of the picture: who carries, how it is doing, how fast, how far behind, and when it said so."""
+
+    carrier: str
+    state: str
+    per_second: float | None
+    lag: str
+    at: float | None
+    message: str = ""
+
+
+def state_of(beat: Beat | None, now: float) -> str:
+    """Return a service's state as the screen may claim it: an old beat of a running service is silence."""
+    if beat is None:
+        return "never"
+    if beat.state != "stopped" and now - beat.at.timestamp() > STALE_SECONDS:
+        return "silent"
+    return beat.state
+
+
+def hop(beat: Beat | None, service: str, now: float) -> Hop:
+    """Return the arrow that a service carries."""
+    if beat is None:
+        return Hop(service, "never", None, "lag unknown", None)
+    state = state_of(beat, now)
+    return Hop(service, state, beat.events_per_second if state == "running" else None, lag_of(beat), beat.at.timestamp(), beat.message)
+
+
+def lag_of(beat: Beat) -> str:
+    """Return how far a service is behind; above zero the count is an upper bound."""
+    if beat.lag_events is None and beat.lag_seconds is None:
+        return "makes facts" if beat.service == "generator" else "lag unknown"
+    events = "" if beat.lag_events is None else "nothing waits" if beat.lag_events == 0 else f"≤ {formats.count(beat.lag_events)} wait"
+    seconds = f"{beat.lag_seconds:.1f} s behind" if beat.lag_seconds else ""
+    return ", ".join(part for part in (events, seconds) if part) or "nothing waits"
+
+
+def picture(snapshot: Snapshot, now: float) -> list[Component]:
+    """Return stages and arrows: generator → shop → Kafka → warehouse, items, and by Spark and Redis this screen."""
+    hops = {service: hop(snapshot.beats.get(service), service, now) for service in SERVICES}
+    progress, stored = snapshot.progress, snapshot.warehouse
+    screen = Hop("dashboard", "silent" if snapshot.trouble else "running", None, "Redis does not answer" if snapshot.trouble else "reads twice a second", snapshot.taken_at)
+    batch = [f"batch {progress.batch:,} took {progress.batch_seconds:.1f} s"] if progress else ["no batch yet"]
+    return [
+        _arrow(hops["generator"], now, "generator"),
+        _stage("Shop", "Postgres", "shop"),
+        _arrow(hops["producer"], now, "producer"),
+        _stage("Kafka", "3 brokers, 8 topics", "kafka"),
+        _arrow(hops["consumer"], now, "consumer"),
+        _stage("Warehouse", _arrived(stored, now), "warehouse"),
+        _arrow(hops["enricher"], now, "enricher"),
+        _stage("Items", "back into Kafka", "items"),
+        _arrow(hops["live_metrics"], now, "spark"),
+        _stage("Redis", batch, "redis"),
+        _arrow(screen, now, "dashboard"),
+        _stage("Screen", ["windows ", age(progress.at if progress else None, now, STALE_SECONDS, after=" old")], "screen"),
+    ]
+
+
+def _arrived(warehouse: object, now: float) -> list[object]:
+    events, read_at = warehouse.events, warehouse.read_at  # type: ignore[attr-defined]
+    return ["not read yet"] if read_at is None else [f"{formats.count(events)} events, ", age(read_at, now)]
+
+
+def _stage(title: str, note: object, name: str) -> Component:
+    return html.Div([html.Strong(title), html.Span(note)], className=f"stage at-{name}")
+
+
+def _arrow(of: Hop, now: float, name: str) -> Component:
+    facts = of.lag if of.per_second is None else f"{formats.rate(of.per_second)} · {of.lag}"
+    state = WORDS.get(of.state, of.state)
+    return html.Div(
+        [
+            html.Span([html.Span(of.carrier), html.Em("" if state == "running" else state)], className="arrow-name"),
+            html.Span(className="arrow-line"),
+            html.Span([html.Span(facts), age(of.at, now, None if of.state == "stopped" else STALE_SECONDS)], className="arrow-facts"),
+        ],
+        className=f"arrow at-{name} is-{of.state}",
+        title=of.message or None,
+    )
+
+
+def services(snapshot: Snapshot, now: float) -> Component:
+    """Return the table of services, each with the age of its beat."""
+    heads = ("Service", "State", "Beat", "Events/s", "Lag", "Events", "Message")
+    return html.Table([html.Thead(html.Tr([html.Th(head) for head in heads])), html.Tbody([_row(service, snapshot.beats.get(service), now) for service in SERVICES])], className="services")
+
+
+def _row(service: str, beat: Beat | None, now: float) -> Component:
+    state = state_of(beat, now)
+    mark = html.Span(WORDS.get(state, state), className=f"mark is-{state}")
+    if beat is None:
+        cells: list[object] = [mark, age(None, now), *[formats.UNKNOWN] * 3, f"Has not run yet; the DAG run_{service} starts it."]
+    else:
+        message = beat.message or (f"Its DAG run_{service} should start it again." if state in ("stopped", "silent") else "")
+        limit = None if state == "stopped" else STALE_SECONDS
+        cells = [mark, age(beat.at.timestamp(), now, limit), f"{beat.events_per_second:,.1f}", lag_of(beat), formats.count(beat.events_total), message]
+    heads = ("State", "Beat", "Events/s", "Lag", "Events", "Message")
+    return html.Tr([html.Th(service, scope="row"), *[html.Td(cell, **{"data-head": head}) for head, cell in zip(heads, cells, strict=True)]])

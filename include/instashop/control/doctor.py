@@ -1,0 +1,244 @@
+"""`instashop doctor`: looks at every hop of the data's way, and names what is broken and its cure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import psycopg
+from confluent_kafka import KafkaException
+from redis import RedisError
+from rich.console import Console
+
+from instashop import connect
+from instashop.control import beats, lease, supervision
+from instashop.control.beats import Beat
+from instashop.errors import InstaShopError
+from instashop.local import health, programs, servers
+from instashop.local.progress import at_once
+from instashop.metrics import PROGRESS_KEY
+from instashop.settings import Settings
+from instashop.streams import CURSORS, DATABASES, STREAMS, of_database
+
+LAG_SECONDS = 60
+"""A service further behind than this does not keep up."""
+PROGRESS_SECONDS = 60
+"""The Spark job writes its progress with each batch, also with an empty one."""
+SILENCE_SECONDS = 60
+"""As long as the generator runs, the warehouse gets an event at least so often."""
+
+Level = Literal["well", "note", "fault"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found at one hop; a note is worth knowing, but nothing is broken."""
+
+    hop: str
+    level: Level
+    text: str
+    cure: str = ""
+
+
+def doctor(settings: Settings) -> bool:
+    """Print what is found at every hop; return whether all is well."""
+    console = Console()
+    found = examine(settings)
+    for finding in found:
+        mark = {"well": "[green]✓[/]", "note": "[yellow]•[/]", "fault": "[red]✗[/]"}[finding.level]
+        console.print(f"{mark} {finding.hop:<12} {finding.text}", highlight=False)
+        if finding.cure:
+            console.print(f"  {'':<12} → {finding.cure}", highlight=False)
+    faults = sum(finding.level == "fault" for finding in found)
+    console.print(f"[bold red]{faults} faults; begin with the first.[/]" if faults else "[bold green]All is well.[/]")
+    return not faults
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Return what is found, hop by hop in the order of the data's way; a platform that is down is one finding."""
+    states = programs.states(settings)
+    if not states:
+        return [Finding("servers", "fault", f"the platform in {settings.home} does not run.", "`./instashop up` starts it.")]
+    hops: dict[str, Callable[[Settings], list[Finding]]] = {
+        "servers": lambda s: _servers(s, states),
+        "tables": _tables,
+        "topics": _topics,
+        "airflow": _airflow,
+        "services": _services,
+        "live": _live,
+        "warehouse": _warehouse,
+    }
+    answers = at_once({hop: _surely(hop, look) for hop, look in hops.items()}, settings)
+    return [finding for hop in hops for finding in answers[hop]]
+
+
+def _surely(hop: str, look: Callable[[Settings], list[Finding]]) -> Callable[[Settings], list[Finding]]:
+    """Return the same look, in which a server that does not answer is a finding, too."""
+
+    def careful(settings: Settings) -> list[Finding]:
+        try:
+            return look(settings)
+        except (InstaShopError, psycopg.Error, RedisError, KafkaException, OSError, ValueError) as error:
+            text = str(error).strip().splitlines() or [type(error).__name__]
+            return [Finding(hop, "fault", f"cannot be looked at: {text[0]}", "mend the servers named above first.")]
+
+    return careful
+
+
+def _servers(settings: Settings, states: dict[str, dict[str, Any]]) -> list[Finding]:
+    checks = {name: health.CHECKS[name] for name in servers.table(settings)}
+    reasons: dict[str, str | None] = at_once(checks, settings)
+    found = []
+    for name, reason in reasons.items():
+        state = states.get(name, {}).get("statename", "UNKNOWN")
+        log = programs.log_path(settings, name)
+        if state != "RUNNING":
+            found.append(Finding(name, "fault", f"is {state.lower()}.", f"read the end of {log}; `./instashop up` starts it again."))
+        elif reason:
+            found.append(
+                Finding(name, "fault", f"runs, but is not well: {reason}.", f"read the end of {log}; `./instashop down`, then `up`, starts it afresh.")
+            )
+    cluster = health.kafka(settings) if not any(finding.hop.startswith("kafka") for finding in found) else None
+    if cluster:
+        found.append(Finding("kafka", "fault", cluster, f"read the end of {programs.log_path(settings, 'kafka-1')}."))
+    return found or [Finding("servers", "well", f"all {len(reasons)} answer.")]
+
+
+def _tables(settings: Settings) -> list[Finding]:
+    cure = "`./instashop prepare` makes what is missing."
+    missing = []
+    for database in DATABASES:
+        open_database = connect.shop if database == "instashop" else connect.crm
+        with open_database(settings, "doctor") as connection:
+            missing += _missing(connection, [f"feed.{stream.name}" for stream in of_database(database)], database)
+    with connect.warehouse(settings, "doctor") as connection:
+        missing += _missing(connection, ["realtime_events", "dead_letters", "consumer_offsets", "verdicts"], "dwh_db")
+    if missing:
+        return [Finding("tables", "fault", f"missing: {', '.join(missing)}.", cure)]
+    return [Finding("tables", "well", "all are there.")]
+
+
+def _missing(connection: psycopg.Connection, names: list[str], database: str) -> Iterator[str]:
+    rows = connection.execute("SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL", [names])
+    return (f"{database}.{row[0]}" for row in rows.fetchall())
+
+
+def _topics(settings: Settings) -> list[Finding]:
+    there = connect.kafka_admin(settings).list_topics(timeout=5).topics
+    wanted = [CURSORS, *(stream.name for stream in STREAMS)]
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        return [Finding("topics", "fault", f"missing: {', '.join(missing)}.", "`./instashop prepare` makes what is missing.")]
+    thin = [f"{name}/{n}" for name in wanted for n, p in there[name].partitions.items() if len(p.isrs) < len(p.replicas)]
+    if thin:
+        return [
+            Finding("topics", "fault", f"{len(thin)} partitions lack copies, for example {thin[0]}.", "a broker is down or catching up: `./instashop status`.")
+        ]
+    return [Finding("topics", "well", f"{len(wanted)} are there, each partition with all its copies.")]
+
+
+def _airflow(settings: Settings) -> list[Finding]:
+    with psycopg.connect(settings.airflow_dsn, connect_timeout=3) as connection:
+        broken = [row[0] for row in connection.execute("SELECT filename FROM import_error").fetchall()]
+        paused = [row[0] for row in connection.execute("SELECT dag_id FROM dag WHERE is_paused AND NOT is_stale ORDER BY 1").fetchall()]
+        known = connection.execute("SELECT count(*) FROM dag WHERE NOT is_stale").fetchone()
+    found = [Finding("airflow", "fault", f"{name} cannot be imported.", "Airflow's page shows its error at the top.") for name in broken]
+    found += [Finding("airflow", "note", f"the DAG {name} is paused.", f"unpause it on Airflow's page, or `airflow dags unpause {name}`.") for name in paused]
+    return found or [Finding("airflow", "well", f"{known[0] if known else 0} DAGs, none broken, none paused.")]
+
+
+def service_finding(service: str, beat: Beat | None, runs: bool, wanted: bool, now: datetime, stale_seconds: float) -> Finding:
+    """Return what a service's beat, lease and intent say together."""
+    log = f"its log is .local/logs/{service}.log"
+    if not wanted:
+        return Finding(service, "note", "is stopped on purpose.", "start it with the DAG control_service.")
+    if not runs:
+        return Finding(service, "fault", "does not run.", f"look at the DAG run_{service} (paused? red?); {log}.")
+    if beat is None:
+        return Finding(service, "fault", "runs, but never said so.", f"{log}.")
+    age = (now - beat.at).total_seconds()
+    if age > stale_seconds:
+        return Finding(
+            service, "fault", f"hangs: its last beat is {age:.0f} s old.", f"watch_platform ends it within a minute, and its DAG starts it again; {log}."
+        )
+    if beat.state != "running":
+        return Finding(service, "fault", f"is {beat.state}: {beat.message or 'no reason given'}.", f"what it waits for is the fault; {log}.")
+    if (beat.lag_seconds or 0) > LAG_SECONDS:
+        return Finding(
+            service, "fault", f"is {beat.lag_seconds:.0f} s behind.", f"it catches up, or is too slow for this rate: lower it with control_service; {log}."
+        )
+    lag = "" if beat.lag_events is None else f", {beat.lag_events} events behind"
+    return Finding(service, "well", f"{beat.events_per_second:.1f} events/s{lag}, beat {age:.1f} s ago.")
+
+
+def _services(settings: Settings) -> list[Finding]:
+    now, run_dir = datetime.now(UTC), settings.run_dir
+    return [
+        service_finding(
+            name,
+            beats.read(run_dir, name),
+            lease.holder(run_dir, name) is not None,
+            supervision.read_intent(run_dir, name).state == "running",
+            now,
+            settings.beat_stale_seconds,
+        )
+        for name in beats.SERVICES
+    ]
+
+
+def live_finding(progress: dict[str, Any] | None, now: datetime) -> Finding:
+    """Return what the Spark job's last batch says."""
+    if progress is None:
+        return Finding("live", "fault", "Spark has written nothing yet.", "look at the DAG run_live_metrics; its log is .local/logs/live_metrics.log.")
+    age = (now - moment(progress["at"])).total_seconds()
+    if age > PROGRESS_SECONDS:
+        return Finding("live", "fault", f"Spark's last batch is {age:.0f} s old.", "look at the DAG run_live_metrics and at Spark's page.")
+    if progress.get("dropped_by_watermark"):
+        return Finding(
+            "live",
+            "fault",
+            f"Spark's watermark dropped {progress['dropped_by_watermark']} rows.",
+            "`./instashop verify` names the windows; docs/running.md says what to do.",
+        )
+    return Finding("live", "well", f"batch {progress.get('batch')}, {age:.1f} s ago.")
+
+
+def moment(value: object) -> datetime:
+    """Return a time written as ISO 8601 or as Unix milliseconds."""
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
+    return datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+
+
+def _live(settings: Settings) -> list[Finding]:
+    text = connect.redis(settings).get(PROGRESS_KEY)
+    return [live_finding(json.loads(str(text)) if text else None, datetime.now(UTC))]
+
+
+def _warehouse(settings: Settings) -> list[Finding]:
+    with connect.warehouse(settings, "doctor") as connection:
+        newest = connection.execute("SELECT max(moved_at) FROM consumer_offsets").fetchone()
+        refused = connection.execute("SELECT count(*), max(reason) FROM dead_letters WHERE arrived_at > now() - interval '1 hour'").fetchone()
+        verdict = connection.execute("SELECT balanced, at FROM verdicts ORDER BY verdict_id DESC LIMIT 1").fetchone()
+    found, now = [], datetime.now(UTC)
+    generator_runs = lease.holder(settings.run_dir, "generator") is not None
+    age = (now - newest[0]).total_seconds() if newest and newest[0] else None
+    if generator_runs and (age is None or age > SILENCE_SECONDS):
+        since = "never" if age is None else f"{age:.0f} s ago"
+        found.append(Finding("warehouse", "fault", f"its last event came {since}.", "the first fault above is the cause; else read .local/logs/consumer.log."))
+    if refused and refused[0]:
+        found.append(
+            Finding(
+                "warehouse", "note", f"{refused[0]} events were refused in the last hour, for example: {refused[1]}.", "they are in the table dead_letters."
+            )
+        )
+    if verdict and not verdict[0]:
+        found.append(
+            Finding("books", "fault", f"did not balance at {verdict[1]:%Y-%m-%d %H:%M} UTC.", "`./instashop verify` looks again and names the difference.")
+        )
+    return found or [
+        Finding("warehouse", "well", "events arrive, none was refused in the last hour, the books balance." if verdict else "events arrive, none was refused.")
+    ]

@@ -1,0 +1,95 @@
+"""`instashop status`: one table of servers and services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from instashop.control import beats, lease, supervision
+from instashop.local import health, programs, servers
+from instashop.local.progress import at_once
+from instashop.settings import Settings
+
+
+@dataclass(frozen=True)
+class Row:
+    """One server or service as it is now."""
+
+    name: str
+    state: str
+    pid: int | None = None
+    memory_mb: float | None = None
+    beat_seconds: float | None = None
+    address: str = ""
+    well: bool = True
+
+
+def memory_mb(pid: int | None) -> float | None:
+    """Return the memory of a process and its children, counting what they share once; None when it has gone."""
+    if not pid:
+        return None
+    try:
+        process = psutil.Process(pid)
+        return sum(_own_memory(each) for each in [process, *process.children(recursive=True)]) / 1e6
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _own_memory(process: psutil.Process) -> float:
+    try:
+        return float(process.memory_full_info().pss)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return 0.0
+
+
+def server_rows(settings: Settings) -> list[Row]:
+    """Return every server: what supervisord says, and whether it answers."""
+    states = programs.states(settings)
+    table = servers.table(settings)
+    running = {name for name in table if states.get(name, {}).get("statename") == "RUNNING"}
+    reasons = at_once({name: health.CHECKS[name] for name in running}, settings)
+    rows = []
+    for name, server in table.items():
+        info = states.get(name)
+        state = str(info["statename"]).lower() if info else "stopped"
+        reason = reasons.get(name)
+        pid = int(info["pid"]) or None if info else None
+        rows.append(Row(name, f"not well: {reason}" if reason else state, pid, memory_mb(pid), None, server.address, state == "running" and not reason))
+    return rows
+
+
+def service_rows(settings: Settings) -> list[Row]:
+    """Return every service: who holds its lease, and what its last beat says."""
+    now, rows = datetime.now(UTC), []
+    for name in beats.SERVICES:
+        holder, beat = lease.holder(settings.run_dir, name), beats.read(settings.run_dir, name)
+        age = (now - beat.at).total_seconds() if beat else None
+        wanted = supervision.read_intent(settings.run_dir, name).state == "running"
+        if holder is None:
+            rows.append(Row(name, "not running" if wanted else "stopped on purpose", beat_seconds=age, well=not wanted))
+            continue
+        said = f"{beat.state} {beat.message}".strip() if beat else "no beat yet"
+        fresh = beat is not None and age is not None and age < settings.beat_stale_seconds
+        page = f"http://{settings.host}:{settings.spark_app_ui_port}" if name == "live_metrics" else ""
+        rows.append(Row(name, said, holder.pid, memory_mb(holder.pid), age, page, fresh and beat is not None and beat.state == "running"))
+    return rows
+
+
+def _text(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def status(settings: Settings) -> None:
+    """Print the table."""
+    table = Table("", "state", "pid", "memory", "last beat", "address", box=None, pad_edge=False)
+    for rows in (server_rows(settings), service_rows(settings)):
+        for row in rows:
+            pid, memory, beat = (_text(v, f) for v, f in ((row.pid, "{}"), (row.memory_mb, "{:.0f} MB"), (row.beat_seconds, "{:.1f} s ago")))
+            table.add_row(row.name, f"[{'green' if row.well else 'red'}]{row.state}[/]", pid, memory, beat, row.address)
+        table.add_row()
+    console = Console()
+    console.print(table)

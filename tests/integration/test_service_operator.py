@@ -1,0 +1,226 @@
+"""The operator and a real process of `instashop generator`; its shop is away, so it waits and beats, which is enough here."""
+
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICE = "generator"
+
+
+@dataclass
+class Store:
+    """Airflow's task state store, as a dictionary."""
+
+    kept: dict = field(default_factory=dict)
+
+    def get(self, key, default=None):
+        return self.kept.get(key, default)
+
+    def set(self, key, value):
+        self.kept[key] = value
+
+
+@dataclass
+class Try:
+    """One try of the task, as Airflow hands it to the operator."""
+
+    id: str
+    try_number: int
+    links: dict = field(default_factory=dict)
+    stats_tags: dict = field(default_factory=dict)
+
+    def xcom_push(self, key, value):
+        self.links[key] = value
+
+
+class Running:
+    """An operator's execute in a thread, and what came of it."""
+
+    def __init__(self, store, try_number=1):
+        from instashop_services import ServiceOperator
+
+        self.operator = ServiceOperator(task_id=SERVICE, service=SERVICE)
+        self.error = None
+        self.ti = Try("0", try_number)
+        self._context = {"ti": self.ti, "task_state_store": store}
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            self.operator.execute(self._context)
+        except Exception as error:
+            self.error = error
+
+    def ended(self, seconds=30):
+        self._thread.join(seconds)
+        assert not self._thread.is_alive(), "the task did not end"
+        return self.error
+
+
+def until(what, seconds=30):
+    """Return the first true value, or fail after so many seconds."""
+    tick, end = threading.Event(), time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        tick.wait(0.05)
+    raise AssertionError(f"not within {seconds} s")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A platform's folder of its own; every process of the service has ended afterwards."""
+    from instashop import settings
+    from instashop.control import supervision
+
+    monkeypatch.syspath_prepend(str(ROOT / "plugins"))
+    monkeypatch.setenv("INSTASHOP_HOME", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "include"))
+    for name in ("SHOP", "CRM"):
+        monkeypatch.setenv(f"INSTASHOP_{name}_DSN", "postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=1")
+    monkeypatch.setenv("INSTASHOP_REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "not for services")
+    settings.load.cache_clear()
+    yield settings.load()
+    process = supervision.find(settings.load().run_dir, SERVICE)
+    if process is not None:
+        supervision.stop(settings.load().run_dir, SERVICE, process, grace_seconds=5)
+    settings.load.cache_clear()
+
+
+def process_of(home):
+    """Return the process that holds the service's lease, once it beats."""
+    from instashop.control import beats, lease
+
+    def beating():
+        holder, beat = lease.holder(home.run_dir, SERVICE), beats.read(home.run_dir, SERVICE)
+        return holder if holder and beat and beat.pid == holder.pid else None
+
+    return until(beating)
+
+
+def want(home, state="running"):
+    from instashop.control import supervision
+
+    supervision.write_intent(home.run_dir, SERVICE, supervision.Intent(state))
+
+
+def test_it_starts_a_process_in_a_session_of_its_own_and_stops_it_when_asked(home):
+    store = Store()
+    task = Running(store)
+    process = process_of(home)
+    assert os.getsid(process.pid) == process.pid
+    assert "AIRFLOW__API_AUTH__JWT_SECRET" not in psutil.Process(process.pid).environ()
+    until(lambda: store.get("process"))
+    want(home, "stopped")
+    assert task.ended() is None
+    assert process.process() is None
+    assert "stopped cleanly" in (home.log_dir / "generator.log").read_text()
+    assert task.ti.links["_link_DashboardLink"].endswith(":8501/")
+
+
+def test_a_killed_service_makes_the_task_fail_and_the_next_try_starts_it_again(home):
+    from instashop.control.supervision import ServiceEnded
+
+    store = Store()
+    task, process = Running(store), process_of(home)
+    until(lambda: store.get("process"))
+    os.kill(process.pid, signal.SIGKILL)
+    error = task.ended()
+    assert isinstance(error, ServiceEnded)
+    assert "killed by SIGKILL" in str(error)
+    Running(store, try_number=2)
+    assert until(lambda: process_of(home)).pid != process.pid
+
+
+def test_a_polite_stop_from_outside_is_a_failure_too(home):
+    task, process = Running(Store()), process_of(home)
+    os.kill(process.pid, signal.SIGTERM)
+    assert "someone outside of Airflow stopped it" in str(task.ended())
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["handle stored", "died before storing"])
+def test_the_next_try_adopts_the_process_and_the_old_one_leaves_it_alone(home, stored):
+    from instashop.control.supervision import AnotherTryFollows
+
+    store = Store()
+    first, process = Running(store), process_of(home)
+    until(lambda: store.get("process"))
+    second = Running(store if stored else Store(), try_number=2)
+    assert isinstance(first.ended(), AnotherTryFollows)
+    first.operator.on_kill()  # Airflow calls it after the next try has begun.
+    assert process.process() is not None
+    assert process_of(home) == process
+    want(home, "stopped")
+    assert second.ended() is None
+
+
+def test_a_task_that_lost_its_scheduler_leaves_the_process_when_killed(home):
+    from instashop.control.lease import Holder
+    from instashop.control.supervision import TaskEnded
+
+    task, process = Running(Store()), process_of(home)
+    task.operator._started_by = [Holder(pid=2**22 - 1, create_time=1.0)]
+    task.operator.on_kill()
+    assert isinstance(task.ended(), TaskEnded)
+    assert process.process() is not None
+
+
+def test_a_task_ended_by_hand_ends_its_process(home):
+    from instashop.control.supervision import TaskEnded
+
+    task, process = Running(Store()), process_of(home)
+    task.operator.on_kill()
+    assert isinstance(task.ended(), TaskEnded)
+    assert process.process() is None
+
+
+def test_a_hanging_process_is_killed_after_the_grace(home):
+    from instashop.control import supervision
+
+    task, process = Running(Store()), process_of(home)
+    os.kill(process.pid, signal.SIGSTOP)
+    assert supervision.stop(home.run_dir, SERVICE, process, grace_seconds=0.5) is False
+    assert process.process() is None
+    assert "ended although nobody asked" in str(task.ended())
+
+
+def test_going_down_stops_the_service_and_starts_none(home):
+    from instashop.control import supervision
+
+    task, process = Running(Store()), process_of(home)
+    supervision.announce_down(home.run_dir)
+    assert task.ended() is None
+    assert Running(Store(), try_number=2).ended() is None
+    assert process.process() is None
+    assert supervision.find(home.run_dir, SERVICE) is None
+
+
+def test_a_stopped_service_waits_and_a_start_is_carried_out(home):
+    from instashop_services import ask
+
+    want(home, "stopped")
+    Running(Store())
+    assert "waiting" in ask(SERVICE, "start", None)
+    assert process_of(home).process() is not None
+
+
+def test_a_restart_gives_a_new_process(home):
+    from instashop_services import ask
+
+    first, process = Running(Store()), process_of(home)
+    asked = threading.Thread(target=ask, args=(SERVICE, "restart", None), daemon=True)
+    asked.start()
+    assert first.ended() is None
+    Running(Store())  # The next run, which @continuous starts.
+    asked.join(30)
+    assert not asked.is_alive()
+    assert process_of(home).pid != process.pid
