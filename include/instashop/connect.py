@@ -96,8 +96,8 @@ def kafka_consumer(settings: Settings, group: str, **options: Any) -> Consumer:
             "enable.partition.eof": True,
             "session.timeout.ms": 10_000,
             "fetch.wait.max.ms": 20,
-            "queued.max.messages.kbytes": 16_384,
-            "fetch.message.max.bytes": 2_097_152,
+            "queued.max.messages.kbytes": 8_192,
+            "fetch.message.max.bytes": 1_048_576,
             "log_level": 3,
             **options,
         }

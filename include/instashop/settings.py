@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     seed: int = Field(7, description="Seed of the generator's randomness.")
     feed_pause_ms: int = Field(40, ge=1, le=2000, description="Pause between two looks of the producer.")
     feed_limit: int = Field(5000, ge=1, description="Rows of one stream in one Kafka transaction, at most.")
-    batch_limit: int = Field(5000, ge=1, description="Messages in one batch of consumer or enricher, at most.")
+    batch_limit: int = Field(3000, ge=1, description="Messages in one batch of consumer or enricher, at most.")
     kafka_replication: int = Field(0, ge=0, description="Copies of each topic; 0 means one a broker.")
     live_trigger_ms: int = Field(1000, ge=100, description="Pause between two batches of the live metrics.")
     live_offsets_limit: int = Field(100_000, ge=1, description="Messages in one batch of the live metrics, at most.")

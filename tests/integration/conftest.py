@@ -6,9 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -18,14 +16,6 @@ from instashop import connect, live
 from instashop.errors import InstaShopError
 from instashop.settings import ROOT, Settings, load
 from instashop.transport.prepare import prepare
-
-
-def wait_until(true: Callable[[], object], seconds: float = 60, what: str = "it") -> None:
-    """Wait for a condition; a test that waits in vain says for what."""
-    deadline, gap = time.monotonic() + seconds, threading.Event()
-    while not true():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        gap.wait(0.1)
 
 
 @pytest.fixture(scope="session")

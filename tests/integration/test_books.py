@@ -12,7 +12,8 @@ from instashop.control.books import verify
 from instashop.metrics import PROGRESS_KEY, window_key
 from instashop.transport.window_sink import WindowSink
 from tests import bodies
-from tests.integration.conftest import live_metrics, service, wait_until
+from tests.integration.conftest import live_metrics, service
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from instashop.transport.consumer import TOPICS, WarehouseSink
 from instashop.transport.loop import Batch
 from instashop.transport.topics import ToEnd, TopicReader, consumer
 from tests import bodies
-from tests.integration.conftest import service, wait_until
+from tests.integration.conftest import service
+from tests.waiting import wait_until
 
 
 def _insert(connection, count=1):

@@ -49,9 +49,9 @@ def doctor(settings: Settings) -> bool:
     found = examine(settings)
     for finding in found:
         mark = {"well": "[green]✓[/]", "note": "[yellow]•[/]", "fault": "[red]✗[/]"}[finding.level]
-        console.print(f"{mark} {finding.hop:<12} {finding.text}", highlight=False)
+        console.print(f"{mark} {finding.hop:<12} {finding.text}", highlight=False, soft_wrap=True)
         if finding.cure:
-            console.print(f"  {'':<12} → {finding.cure}", highlight=False)
+            console.print(f"  {'':<12} → {finding.cure}", highlight=False, soft_wrap=True)
     faults = sum(finding.level == "fault" for finding in found)
     console.print(f"[bold red]{faults} faults; begin with the first.[/]" if faults else "[bold green]All is well.[/]")
     return not faults
@@ -109,7 +109,7 @@ def _servers(settings: Settings, states: dict[str, dict[str, Any]]) -> list[Find
 
 def _tables(settings: Settings) -> list[Finding]:
     cure = "`./instashop prepare` makes what is missing."
-    missing = []
+    missing: list[str] = []
     for database in DATABASES:
         open_database = connect.shop if database == "instashop" else connect.crm
         with open_database(settings, "doctor") as connection:

@@ -28,15 +28,22 @@ class Row:
     well: bool = True
 
 
-def memory_mb(pid: int | None) -> float | None:
-    """Return the memory of a process and its children, counting what they share once; None when it has gone."""
+def memory_mb(pid: int | None, others: frozenset[int] = frozenset()) -> float | None:
+    """Return the memory of a process and its children, counting what they share once; None when it has gone.
+
+    `others` are processes with a row of their own: Airflow's workers are the parents of the services.
+    """
     if not pid:
         return None
     try:
-        process = psutil.Process(pid)
-        return sum(_own_memory(each) for each in [process, *process.children(recursive=True)]) / 1e6
+        return sum(_own_memory(each) for each in _family(psutil.Process(pid), others)) / 1e6
     except psutil.NoSuchProcess:
         return None
+
+
+def _family(process: psutil.Process, others: frozenset[int]) -> list[psutil.Process]:
+    children = [child for child in process.children() if child.pid not in others]
+    return [process, *(each for child in children for each in _family(child, others))]
 
 
 def _own_memory(process: psutil.Process) -> float:
@@ -52,13 +59,15 @@ def server_rows(settings: Settings) -> list[Row]:
     table = servers.table(settings)
     running = {name for name in table if states.get(name, {}).get("statename") == "RUNNING"}
     reasons = at_once({name: health.CHECKS[name] for name in running}, settings)
+    holders = [holder for name in beats.SERVICES if (holder := supervision.find(settings.run_dir, name))]
+    others = frozenset(holder.pid for holder in holders)
     rows = []
     for name, server in table.items():
         info = states.get(name)
         state = str(info["statename"]).lower() if info else "stopped"
         reason = reasons.get(name)
         pid = int(info["pid"]) or None if info else None
-        rows.append(Row(name, f"not well: {reason}" if reason else state, pid, memory_mb(pid), None, server.address, state == "running" and not reason))
+        rows.append(Row(name, f"not well: {reason}" if reason else state, pid, memory_mb(pid, others), None, server.address, state == "running" and not reason))
     return rows
 
 
@@ -85,11 +94,13 @@ def _text(value: float | None, form: str) -> str:
 
 def status(settings: Settings) -> None:
     """Print the table."""
-    table = Table("", "state", "pid", "memory", "last beat", "address", box=None, pad_edge=False)
+    table = Table("server or service", "state", "pid", "memory", "last beat", "address", box=None, pad_edge=False)
     for rows in (server_rows(settings), service_rows(settings)):
         for row in rows:
             pid, memory, beat = (_text(v, f) for v, f in ((row.pid, "{}"), (row.memory_mb, "{:.0f} MB"), (row.beat_seconds, "{:.1f} s ago")))
             table.add_row(row.name, f"[{'green' if row.well else 'red'}]{row.state}[/]", pid, memory, beat, row.address)
         table.add_row()
     console = Console()
-    console.print(table)
+    if not console.is_terminal:
+        console = Console(width=140)
+    console.print(table, highlight=False)

@@ -1,0 +1,76 @@
+"""What a user does to a running platform: asks how it is, kills parts, and asks again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from instashop import live
+from instashop.control import beats, lease
+from instashop.control.books import verify
+from instashop.local import health, programs, servers
+from instashop.settings import ROOT
+from tests.waiting import wait_until
+
+MOVERS = ("generator", "producer", "consumer", "enricher")
+
+
+def _holders(settings):
+    return {name: lease.holder(settings.run_dir, name) for name in (*MOVERS, live.SERVICE)}
+
+
+def _command(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "instashop", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_books_balance_on_a_running_platform(platform):
+    verdict = verify(platform, wait_seconds=90)
+    assert verdict.balanced, verdict.describe()
+
+
+def test_the_doctor_finds_nothing(platform):
+    found = _command("doctor")
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_an_order_can_be_followed_all_the_way(platform):
+    from instashop import connect
+
+    with connect.warehouse(platform, "test") as dwh:
+        event_id = dwh.execute("SELECT event_id FROM realtime_events WHERE kind = 'transactions' ORDER BY event_id LIMIT 1").fetchone()[0]
+    found = _command("event", str(event_id))
+    assert found.returncode == 0, found.stderr
+    assert all(word in found.stdout for word in ("shop ", "kafka ", "warehouse ", "window "))
+
+
+@pytest.mark.parametrize("name", MOVERS)
+def test_a_killed_service_runs_again_within_a_minute(platform, name):
+    wait_until(lambda: lease.holder(platform.run_dir, name), 60, f"{name} at work")
+    old = lease.holder(platform.run_dir, name)
+    os.kill(old.pid, signal.SIGKILL)
+
+    def again() -> bool:
+        beat, now = beats.read(platform.run_dir, name), lease.holder(platform.run_dir, name)
+        return bool(now and now.pid != old.pid and beat and beat.pid == now.pid and beat.state == "running")
+
+    wait_until(again, 60, f"{name} running again")
+
+
+def test_a_killed_scheduler_leaves_the_services_untouched(platform):
+    wait_until(lambda: all(_holders(platform).values()), 90, "every service at work")
+    before = _holders(platform)
+    pid = programs.states(platform)[servers.SCHEDULER]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: programs.states(platform)[servers.SCHEDULER]["pid"] not in (0, pid), 60, "a new scheduler")
+    check = servers.table(platform)[servers.SCHEDULER].name
+    wait_until(lambda: health.airflow_health(platform)["scheduler"]["status"] == "healthy", 90, f"{check} healthy")
+    assert _holders(platform) == before
+
+
+def test_the_books_balance_after_all_that(platform):
+    verdict = verify(platform, wait_seconds=120)
+    assert verdict.balanced, verdict.describe()
