@@ -57,7 +57,7 @@ def refused(warehouse: Warehouse, now: float) -> list[Component]:
     if not warehouse.dead_letters:
         return [html.P(["Nothing was refused, as of ", age(warehouse.read_at, now), "."], className="empty is-good"), *_trouble(warehouse, now)]
     rows = [
-        html.Li([html.Span([html.Strong(letters.reason), html.Small(", ".join(letters.topics))]), html.Span([html.Strong(formats.count(letters.count)), html.Small(["newest ", age(letters.newest_at, now)])])])
+        html.Li([html.Strong(letters.reason), html.Small(", ".join(letters.topics)), html.Small(["newest ", age(letters.newest_at, now)]), html.Strong(formats.count(letters.count))])
         for letters in warehouse.dead_letters
     ]
     total = html.P([f"{formats.count(sum(letters.count for letters in warehouse.dead_letters))} in all, as of ", age(warehouse.read_at, now), "."], className="list-foot")

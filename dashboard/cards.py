@@ -6,7 +6,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard import formats
-from dashboard.spans import SPAN_SECONDS, STALE_SECONDS, Live, Measured, State
+from dashboard.spans import SPAN_SECONDS, STALE_SECONDS, Live, Measured, State, unfinished
 
 SPAN_WORDS = f"{SPAN_SECONDS // 60} minutes"
 
@@ -58,7 +58,7 @@ def kpis(live: Live, now: float, kept_seconds: int, started_at: float | None) ->
         _kpi("Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, live, now),
         _kpi("Conversion", "conversion", live.ratio("orders_paid", "sessions"), formats.share, live, now, "paid orders by sessions"),
         _kpi("Sessions", "sessions", live.measured("sessions"), formats.count, live, now),
-        _kpi("Refunds", "refunds", refunds, formats.money, live, now, f"{formats.count(refunded)} orders", good_is_up=None),
+        _kpi("Refunds", "refunds", refunds, formats.money, live, now, f"{formats.count(refunded)} orders", good_is_up=False),
     ]
 
 
@@ -72,10 +72,17 @@ def _since_start(live: Live, now: float, kept_seconds: int, started_at: float | 
         since = f"started at {formats.clock(started_at)} UTC"
     shown = count if live.as_of is not None else None
     value = html.Div(formats.count(shown), id="events-since-start", className="kpi-value", **{"data-value": str(count or 0)})
-    return html.Div([html.H3("Events since start"), value, html.P(since, className="kpi-before"), _as_of(live, now)], className="kpi is-wide")
+    return html.Div([html.H3(["Events since start", html.Span("by window", className="kpi-hint")]), value, html.P(since, className="kpi-before"), _as_of(live, now), _sparks(live)], className="kpi is-wide")
 
 
-def _kpi(label: str, name: str, measured: Measured, write: object, live: Live, now: float, hint: str = "", good_is_up: bool | None = True) -> Component:
+def _sparks(live: Live) -> Component:
+    """Return the events of each window of the span as small bars; the last ones can still grow."""
+    highest = max(live.events_by_window.values(), default=0) or 1
+    bars = [html.I(style={"height": f"{max(count / highest, 0.02) * 100:.1f}%"}, className="is-open" if unfinished(start, live.until) else "") for start, count in live.events_by_window.items()]
+    return html.Span(bars, className="sparks", **{"aria-hidden": "true"})
+
+
+def _kpi(label: str, name: str, measured: Measured, write: object, live: Live, now: float, hint: str = "", good_is_up: bool = True) -> Component:
     text = write(measured.value)  # type: ignore[operator]
     whole, point, cents = text.partition(".") if text.startswith(("€", formats.MINUS)) else (text, "", "")
     value = html.Div([whole, html.Small(point + cents)] if point else whole, id=f"kpi-{name}", className="kpi-value", title=hint or None)
@@ -83,7 +90,7 @@ def _kpi(label: str, name: str, measured: Measured, write: object, live: Live, n
     return html.Div(body, className="kpi")
 
 
-def _before(measured: Measured, write: object, live: Live, good_is_up: bool | None) -> Component:
+def _before(measured: Measured, write: object, live: Live, good_is_up: bool) -> Component:
     if live.as_of is None:
         return html.P("no reading yet", className="kpi-before")
     if live.before is None:
@@ -92,7 +99,7 @@ def _before(measured: Measured, write: object, live: Live, good_is_up: bool | No
     if change is None:
         return html.P(f"{before} before", className="kpi-before")
     flat = abs(change) < 0.0005
-    tone = "is-flat" if flat or good_is_up is None else "is-good" if (change > 0) == good_is_up else "is-bad"
+    tone = "is-flat" if flat else "is-good" if (change > 0) == good_is_up else "is-bad"
     arrow = "▬" if flat else "▲" if change > 0 else "▼"
     return html.P([html.Span(f"{arrow} {abs(change) * 100:,.1f} %", className=f"change {tone}"), f" {before} before"], className="kpi-before")
 

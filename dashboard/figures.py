@@ -12,12 +12,13 @@ from dashboard import formats, spans
 from dashboard.readings import Snapshot, Window
 
 REVENUE, ORDERS = "#0f9d8a", "#5f72e8"
+HEIGHT = 230
 FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)"}
 
 
 def revenue(snapshot: Snapshot, now: float) -> go.Figure:
     """Return revenue by window."""
-    return _by_window(snapshot, now, REVENUE, lambda window: window.total.get("revenue_cents", 0) / 100, "€%{y:,.2f}", "€,.3~s")
+    return _by_window(snapshot, now, REVENUE, lambda window: window.total.get("revenue_cents", 0) / 100, "€%{y:,.2f}", "~s", "€")
 
 
 def orders(snapshot: Snapshot, now: float) -> go.Figure:
@@ -25,14 +26,14 @@ def orders(snapshot: Snapshot, now: float) -> go.Figure:
     return _by_window(snapshot, now, ORDERS, lambda window: window.total.get("orders_paid", 0), "%{y:,d} paid", ",d")
 
 
-def _by_window(snapshot: Snapshot, now: float, colour: str, measure: Callable[[Window], float], hover: str, ticks: str) -> go.Figure:
+def _by_window(snapshot: Snapshot, now: float, colour: str, measure: Callable[[Window], float], hover: str, ticks: str, unit: str = "") -> go.Figure:
     """Return a bar for each window of the span; windows that can still change are hatched behind a dashed line."""
     until = snapshot.progress.at if snapshot.progress else now
     starts = spans.span(until)
     values = _values(snapshot.windows, starts, measure)
     finished = [start for start in starts if not spans.unfinished(start, until)]
     still_open = [start for start in starts if spans.unfinished(start, until)]
-    figure = go.Figure(layout=_layout(ticks, starts, empty=not any(values.values())))
+    figure = go.Figure(layout=_layout(ticks, unit, starts, empty=not any(values.values())))
     for name, some, marker in (
         ("finished", finished, {"color": colour}),
         ("unfinished", still_open, {"color": FADED[colour], "line": {"color": colour, "width": 1}, "pattern": {"shape": "/", "fgcolor": colour, "size": 5, "solidity": 0.35}}),
@@ -58,11 +59,11 @@ def _values(windows: Mapping[int, Window], starts: range, measure: Callable[[Win
     return {start: measure(windows[start]) if start in windows else None if oldest is None or start < oldest else 0 for start in starts}
 
 
-def _layout(ticks: str, starts: range, empty: bool) -> dict[str, object]:
+def _layout(ticks: str, unit: str, starts: range, empty: bool) -> dict[str, object]:
     axis = {"showgrid": False, "zeroline": False, "fixedrange": True, "tickfont": {"size": 11}}
     return {
         "template": "none",
-        "height": 230,
+        "height": HEIGHT,
         "margin": {"l": 46, "r": 10, "t": 22, "b": 26},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
@@ -72,7 +73,7 @@ def _layout(ticks: str, starts: range, empty: bool) -> dict[str, object]:
         "uirevision": "same",
         "hoverlabel": {"bgcolor": "#1d232b", "bordercolor": "#1d232b", "font": {"color": "#fff", "size": 12}},
         "xaxis": {**axis, "type": "date", "range": [_time(starts[0]), _time(starts[-1] + WINDOW_SECONDS)], "tickformat": "%H:%M", "nticks": 6},
-        "yaxis": {**axis, "showgrid": True, "rangemode": "tozero", "tickformat": ticks, "nticks": 4, **({"range": [0, 1], "showticklabels": False} if empty else {})},
+        "yaxis": {**axis, "showgrid": True, "rangemode": "tozero", "tickprefix": unit, "tickformat": ticks, "nticks": 4, **({"range": [0, 1], "showticklabels": False} if empty else {})},
     }
 
 

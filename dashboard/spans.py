@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
@@ -27,10 +27,10 @@ class Measured:
 
     @property
     def change(self) -> float | None:
-        """How much more than before, as a share of before."""
+        """How much more than before, as a share of before; a refund is the larger the further below zero it is."""
         if self.value is None or not self.before:
             return None
-        return (self.value - self.before) / abs(self.before)
+        return (abs(self.value) - abs(self.before)) / abs(self.before)
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Live:
     before: Mapping[str, float] | None
     categories: Mapping[str, int]
     events_since_start: int | None
+    events_by_window: Mapping[int, int] = field(default_factory=dict)
 
     def measured(self, name: str) -> Measured:
         """Return a measure of the span, beside the span before."""
@@ -111,6 +112,7 @@ def live_of(snapshot: Snapshot, now: float) -> Live:
         before=_before(snapshot.windows, starts, until),
         categories=categories,
         events_since_start=_since_start(snapshot),
+        events_by_window={start: snapshot.windows[start].total.get("events", 0) if start in snapshot.windows else 0 for start in starts},
     )
 
 

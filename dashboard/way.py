@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dash import html
 from dash.development.base_component import Component
 from instashop.control.beats import SERVICES, Beat
+from instashop.streams import STREAMS
 
 from dashboard import formats
 from dashboard.cards import age
-from dashboard.readings import Snapshot
+from dashboard.readings import Progress, Snapshot
 from dashboard.spans import STALE_SECONDS
 
 WORDS = {"never": "never seen", "silent": "silent"}
@@ -41,59 +42,67 @@ def state_of(beat: Beat | None, now: float) -> str:
 def hop(beat: Beat | None, service: str, now: float) -> Hop:
     """Return the arrow that a service carries."""
     if beat is None:
-        return Hop(service, "never", None, "lag unknown", None)
+        return Hop(service, "never", None, formats.UNKNOWN, None)
     state = state_of(beat, now)
     return Hop(service, state, beat.events_per_second if state == "running" else None, lag_of(beat), beat.at.timestamp(), beat.message)
 
 
 def lag_of(beat: Beat) -> str:
-    """Return how far a service is behind; above zero the count is an upper bound."""
+    """Return how far a service is behind, in events and seconds; above zero the count is an upper bound. The generator follows nobody."""
     if beat.lag_events is None and beat.lag_seconds is None:
-        return "makes facts" if beat.service == "generator" else "lag unknown"
-    events = "" if beat.lag_events is None else "nothing waits" if beat.lag_events == 0 else f"≤ {formats.count(beat.lag_events)} wait"
-    seconds = f"{beat.lag_seconds:.1f} s behind" if beat.lag_seconds else ""
-    return ", ".join(part for part in (events, seconds) if part) or "nothing waits"
+        return "" if beat.service == "generator" else formats.UNKNOWN
+    events = "" if beat.lag_events is None else "0" if beat.lag_events == 0 else f"≤ {formats.count(beat.lag_events)}"
+    seconds = f"{beat.lag_seconds:.1f} s" if beat.lag_seconds else ""
+    return ", ".join(part for part in (events, seconds) if part) or "0"
 
 
 def picture(snapshot: Snapshot, now: float) -> list[Component]:
     """Return stages and arrows: generator → shop → Kafka → warehouse, items, and by Spark and Redis this screen."""
-    hops = {service: hop(snapshot.beats.get(service), service, now) for service in SERVICES}
+    carried = {service: hop(snapshot.beats.get(service), service, now) for service in SERVICES}
     progress, stored = snapshot.progress, snapshot.warehouse
-    screen = Hop("dashboard", "silent" if snapshot.trouble else "running", None, "Redis does not answer" if snapshot.trouble else "reads twice a second", snapshot.taken_at)
-    batch = [f"batch {progress.batch:,} took {progress.batch_seconds:.1f} s"] if progress else ["no batch yet"]
+    books = Hop("dashboard", "silent" if stored.trouble else "running", None, "", stored.read_at)
+    screen = Hop("dashboard", "silent" if snapshot.trouble else "running", None, "", snapshot.taken_at)
     return [
-        _arrow(hops["generator"], now, "generator"),
+        _arrow(carried["generator"], now, "generator"),
         _stage("Shop", "Postgres", "shop"),
-        _arrow(hops["producer"], now, "producer"),
-        _stage("Kafka", "3 brokers, 8 topics", "kafka"),
-        _arrow(hops["consumer"], now, "consumer"),
-        _stage("Warehouse", _arrived(stored, now), "warehouse"),
-        _arrow(hops["enricher"], now, "enricher"),
-        _stage("Items", "back into Kafka", "items"),
-        _arrow(hops["live_metrics"], now, "spark"),
-        _stage("Redis", batch, "redis"),
-        _arrow(screen, now, "dashboard"),
+        _arrow(carried["producer"], now, "producer", "shop"),
+        _stage("Kafka", f"{len(STREAMS)} streams", "kafka"),
+        _arrow(carried["consumer"], now, "consumer", "Kafka"),
+        _stage("Warehouse", ["not read yet"] if stored.read_at is None else f"{formats.count(stored.events)} events", "warehouse"),
+        _arrow(books, now, "books", "warehouse"),
+        _arrow(carried["enricher"], now, "enricher", "Kafka"),
+        _stage("Items", "↩ back into Kafka", "items"),
+        _arrow(carried["live_metrics"], now, "live", "Kafka"),
+        _stage("Spark", f"batch {formats.count(progress.batch if progress else None)}", "spark"),
+        _arrow(_written(carried["live_metrics"], progress, now), now, "batch", "Spark"),
+        _stage("Redis", f"{formats.count(len(snapshot.windows))} windows kept", "redis"),
+        _arrow(screen, now, "dashboard", "Redis"),
         _stage("Screen", ["windows ", age(progress.at if progress else None, now, STALE_SECONDS, after=" old")], "screen"),
     ]
 
 
-def _arrived(warehouse: object, now: float) -> list[object]:
-    events, read_at = warehouse.events, warehouse.read_at  # type: ignore[attr-defined]
-    return ["not read yet"] if read_at is None else [f"{formats.count(events)} events, ", age(read_at, now)]
+def _written(job: Hop, progress: Progress | None, now: float) -> Hop:
+    """Return the arrow from Spark to Redis: the job carries it, and its progress is what it says of itself."""
+    if progress is None:
+        return replace(job, carrier="windows", per_second=None, lag="", at=None, state="never")
+    state = "silent" if now - progress.at > STALE_SECONDS else "running"
+    return Hop("windows", state, None, f"{progress.batch_seconds:.1f} s", progress.at)
 
 
 def _stage(title: str, note: object, name: str) -> Component:
     return html.Div([html.Strong(title), html.Span(note)], className=f"stage at-{name}")
 
 
-def _arrow(of: Hop, now: float, name: str) -> Component:
-    facts = of.lag if of.per_second is None else f"{formats.rate(of.per_second)} · {of.lag}"
-    state = WORDS.get(of.state, of.state)
+def _arrow(of: Hop, now: float, name: str, source: str = "") -> Component:
+    """Return an arrow; where the picture is a column, it says where it comes from."""
+    facts = [formats.rate(of.per_second)] if of.per_second is not None else []
+    facts += [f"lag {of.lag}"] if of.lag else []
+    state = "" if of.state == "running" else WORDS.get(of.state, of.state)
     return html.Div(
         [
-            html.Span([html.Span(of.carrier), html.Em("" if state == "running" else state)], className="arrow-name"),
+            html.Span([html.Span(f"{source} → ", className="arrow-source") if source else "", html.Span(of.carrier), html.Em(state)], className="arrow-name"),
             html.Span(className="arrow-line"),
-            html.Span([html.Span(facts), age(of.at, now, None if of.state == "stopped" else STALE_SECONDS)], className="arrow-facts"),
+            html.Span([html.Span(" · ".join(facts)), age(of.at, now, None if of.state == "stopped" else STALE_SECONDS)], className="arrow-facts"),
         ],
         className=f"arrow at-{name} is-{of.state}",
         title=of.message or None,
@@ -114,6 +123,6 @@ def _row(service: str, beat: Beat | None, now: float) -> Component:
     else:
         message = beat.message or (f"Its DAG run_{service} should start it again." if state in ("stopped", "silent") else "")
         limit = None if state == "stopped" else STALE_SECONDS
-        cells = [mark, age(beat.at.timestamp(), now, limit), f"{beat.events_per_second:,.1f}", lag_of(beat), formats.count(beat.events_total), message]
+        cells = [mark, age(beat.at.timestamp(), now, limit), f"{beat.events_per_second:,.1f}", lag_of(beat) or formats.UNKNOWN, formats.count(beat.events_total), message]
     heads = ("State", "Beat", "Events/s", "Lag", "Events", "Message")
     return html.Tr([html.Th(service, scope="row"), *[html.Td(cell, **{"data-head": head}) for head, cell in zip(heads, cells, strict=True)]])

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ from instashop.events import CartEvent, Event, Refusal, Search, Transaction, Tra
 from instashop.metrics import PROGRESS_KEY, WINDOW_SECONDS
 from instashop.settings import Settings, load
 from instashop.streams import BY_NAME, STREAMS
-from instashop.transport.loop import Batch, Pulse, stop_on_signals
+from instashop.transport.loop import Batch, Pulse, lifetime, stop_on_signals
 from instashop.transport.topics import consumer, require
 from instashop.transport.window_sink import WindowSink
 
@@ -116,9 +117,8 @@ def session(settings: Settings) -> SparkSession:
     return spark
 
 
-def start(spark: SparkSession, settings: Settings) -> StreamingQuery:
+def start(spark: SparkSession, settings: Settings, folder: Path, begun_ms: int) -> StreamingQuery:
     """Start the query; each batch writes the absolute values of the windows it changed."""
-    folder, begun_ms = live.checkpoint(settings)
     sink = WindowSink(connect.redis(settings), begun_ms, settings.live_expiry_seconds)
 
     def write(frame: DataFrame, batch: int) -> None:
@@ -149,9 +149,9 @@ def progress_of(query: StreamingQuery, begun_ms: int) -> dict[str, Any] | None:
     }
 
 
-def watch(query: StreamingQuery, stop: threading.Event, pulse: Pulse, settings: Settings) -> None:
+def watch(query: StreamingQuery, stop: threading.Event, pulse: Pulse, settings: Settings, begun_ms: int) -> None:
     """Say how far the query is until it ends or the stop is asked for."""
-    redis, begun_ms, seen = connect.redis(settings), live.checkpoint(settings)[1], -1
+    redis, seen = connect.redis(settings), -1
     while query.isActive and not stop.is_set():
         progress = progress_of(query, begun_ms)
         if progress:
@@ -177,8 +177,10 @@ def main() -> int:
         spark = session(settings)
         with consumer(settings, "instashop-live-metrics") as client:
             require(client, settings, TOPICS)
-        query = start(spark, settings)
-        watch(query, stop, pulse, settings)
+        folder, begun_ms = live.checkpoint(settings)
+        query = start(spark, settings, folder, begun_ms)
+        with lifetime(settings, stop):
+            watch(query, stop, pulse, settings, begun_ms)
         failed = query.exception()
         if failed is not None:
             log.error("the query ended: %s", failed)

@@ -39,7 +39,7 @@ def layout(snapshot: Snapshot, now: float) -> Component:
         return kind(id=name, **{**more, **at[name]})
 
     def chart(name: str) -> Component:
-        return dcc.Graph(id=name, className="chart", config=config, **at[name])
+        return dcc.Graph(id=name, className="chart", config=config, style={"height": figures.HEIGHT}, **at[name])  # Else it is as high as its card is empty.
 
     return html.Main(
         [

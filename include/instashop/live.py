@@ -63,11 +63,11 @@ def submit_environment(settings: Settings) -> dict[str, str]:
 
 
 def checkpoint(settings: Settings) -> tuple[Path, int]:
-    """Return the checkpoint of the present query's text, and when it was begun (Unix milliseconds)."""
+    """Return the checkpoint of the present query's text, and when it was begun (Unix milliseconds); one that was removed begins anew."""
     text = hashlib.sha256(sql.statement("metrics/windows").encode()).hexdigest()[:12]
     folder = settings.home / "spark" / "checkpoints" / f"{SERVICE}-{text}"
     begun = folder.with_suffix(".begun")
-    if not begun.exists():
+    if not (begun.exists() and folder.exists()):
         begun.parent.mkdir(parents=True, exist_ok=True)
         begun.write_text(str(int(time.time() * 1000)), encoding="utf-8")
     return folder, int(begun.read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from instashop import connect
 from instashop.errors import InstaShopError
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_key, window_of
 from instashop.settings import Settings
-from instashop.streams import DATABASES, of_database
+from instashop.streams import BY_NAME, DATABASES, of_database
 
 
 class NoSuchEvent(InstaShopError):
@@ -55,7 +55,8 @@ def _warehouse(settings: Settings, event_id: UUID) -> list[str]:
         if found:
             kind, occurred, recorded, arrived, topic, partition, offset = found
             lines += [f"kafka      {topic}/{partition} offset {offset}", f"warehouse  realtime_events as {kind}, arrived {arrived}"]
-            lines.append(_window(settings, occurred, recorded))
+            if BY_NAME[kind].live:
+                lines.append(_window(settings, occurred, recorded))
         letters = connection.execute('SELECT topic, "partition", "offset", reason, detail FROM dead_letters WHERE event_id = %s', [event_id])
         lines += [f"refused    {topic}/{partition} offset {offset}: {reason} ({detail})" for topic, partition, offset, reason, detail in letters]
     return lines

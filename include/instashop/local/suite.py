@@ -37,7 +37,7 @@ def test() -> int:
     with _stack("test-platform") as settings:
         up(settings)
         statuses.append(_run(["pytest", "-q", "tests/platform"]))
-    return max(statuses)
+    return int(any(statuses))
 
 
 @contextmanager

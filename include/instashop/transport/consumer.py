@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
 from confluent_kafka import Message
 
@@ -64,7 +65,7 @@ class WarehouseSink:
         for message in batch.records:
             verdict = self._judges[message.topic()](message.value())
             if isinstance(verdict, Refusal):
-                refused.append((message, verdict, None))
+                refused.append((message, verdict, _claimed_id(message)))
             else:
                 lines.append(_line(message, verdict))
                 days.add(_day(verdict.event_id))
@@ -112,6 +113,18 @@ class WarehouseSink:
             first, last = (uuid7(datetime(d.year, d.month, d.day, tzinfo=UTC), 0) for d in (day, day + timedelta(days=1)))
             low, high = (UUID(int=bound.int >> 80 << 80) for bound in (first, last))
             cursor.execute(f"CREATE TABLE IF NOT EXISTS realtime_events_{day:%Y%m%d} PARTITION OF realtime_events FOR VALUES FROM ('{low}') TO ('{high}')")
+
+
+class _Claim(msgspec.Struct):
+    event_id: UUID
+
+
+def _claimed_id(message: Message) -> UUID | None:
+    """Return the id that a refused message gives itself, if it has one that can be read."""
+    try:
+        return msgspec.json.decode(message.value() or b"", type=_Claim).event_id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _day(event_id: UUID) -> date:

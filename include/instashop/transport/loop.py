@@ -8,8 +8,8 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
@@ -21,13 +21,17 @@ from confluent_kafka import KafkaException
 from instashop import connect
 from instashop.control import lease
 from instashop.control.beats import Beat, BeatWriter, State
-from instashop.errors import InstaShopError
+from instashop.errors import CursorMissing, CursorOfAnotherShop, InstaShopError
 from instashop.settings import Settings
 
 log = logging.getLogger(__name__)
 
 PASSING = (psycopg.OperationalError, psycopg.errors.AdminShutdown, KafkaException, InstaShopError)
 """Faults after which the work is taken up again from the stored position."""
+
+
+FINAL = (CursorMissing, CursorOfAnotherShop)
+"""Faults that no waiting mends; the service ends with them."""
 
 
 @dataclass(frozen=True)
@@ -129,29 +133,46 @@ def run_service(service: str, work: Work, settings: Settings, stop: threading.Ev
     with lease.take(settings.run_dir, service):
         pulse = Pulse(service, settings, BeatWriter(settings.run_dir, connect.redis(settings)))
         pulse.beat("starting", now=True)
-        lifetime = threading.Timer(settings.service_lifetime_seconds, stop.set)
-        lifetime.daemon = True
-        lifetime.start()
 
         def carried(batch: Batch) -> None:
             pulse.events_total += len(batch.records)
             pulse.beat("running", batch=batch)
 
-        pause = 0.2
-        while not stop.is_set():
-            began = time.monotonic()
-            try:
-                with ExitStack() as open_things:
-                    source, sink = open_things.enter_context(work())
-                    move(source, sink, stop, carried)
-            except PASSING as error:
-                message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-                log.warning("%s; trying again in %.1f s", message, pause)
-                pulse.beat("waiting", message, now=True)
-                stop.wait(pause)
-                pause = 0.2 if time.monotonic() - began > 30 else min(pause * 2, 3)
+        with lifetime(settings, stop):
+            _work_on(work, stop, pulse, carried)
         pulse.beat("stopped", now=True)
         log.info("%s stopped cleanly after %d events", service, pulse.events_total)
+
+
+def _work_on(work: Work, stop: threading.Event, pulse: Pulse, carried: Callable[[Batch], None]) -> None:
+    """Open a session and carry batches; after a passing fault, open another."""
+    pause = 0.2
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            with ExitStack() as open_things:
+                source, sink = open_things.enter_context(work())
+                move(source, sink, stop, carried)
+        except FINAL:
+            raise
+        except PASSING as error:
+            message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            log.warning("%s; trying again in %.1f s", message, pause)
+            pulse.beat("waiting", message, now=True)
+            stop.wait(pause)
+            pause = 0.2 if time.monotonic() - began > 30 else min(pause * 2, 3)
+
+
+@contextmanager
+def lifetime(settings: Settings, stop: threading.Event) -> Iterator[None]:
+    """Ask for the stop when the service has lived as long as it may."""
+    timer = threading.Timer(settings.service_lifetime_seconds, stop.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def stop_on_signals() -> threading.Event:
