@@ -5,11 +5,11 @@ import signal
 import sys
 
 import uvicorn
-from instashop.errors import InstaShopError
-from instashop.settings import load
 
 from dashboard.app import build
 from dashboard.readings import Reader
+from instashop.errors import InstaShopError
+from instashop.settings import load
 
 
 def main() -> int:

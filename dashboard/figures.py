@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import plotly.graph_objects as go
-from instashop.metrics import WINDOW_SECONDS
 
 from dashboard import formats, spans
 from dashboard.readings import Snapshot, Window
+from instashop.metrics import WINDOW_SECONDS
 
 REVENUE, ORDERS = "#0f9d8a", "#5f72e8"
 HEIGHT = 230

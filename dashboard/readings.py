@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.rows import dict_row
+from redis import Redis, RedisError
+
 from instashop import connect
 from instashop.control import beats
 from instashop.control.beats import Beat
 from instashop.errors import InstaShopError, RedisUnreachable
 from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY, WINDOW_SECONDS, WRITTEN_FIELD, window_key, window_of
 from instashop.settings import Settings
-from psycopg.rows import dict_row
-from redis import Redis, RedisError
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
-
 from dashboard.readings import Snapshot, Window
+from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
 
 SPAN_SECONDS = 900
 STALE_SECONDS = 10

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 from dash import html
 from dash.development.base_component import Component
-from instashop.control.beats import SERVICES, Beat
-from instashop.streams import STREAMS
 
 from dashboard import formats
 from dashboard.cards import age
 from dashboard.readings import Progress, Snapshot
 from dashboard.spans import STALE_SECONDS
+from instashop.control.beats import SERVICES, Beat
+from instashop.streams import STREAMS
 
 WORDS = {"never": "never seen", "silent": "silent"}
 """States of an arrow that are not a service's own word."""

@@ -201,7 +201,8 @@ class FollowsService:
 
     def _ending(self, settings: Settings, process: Holder, code: int | None) -> supervision.Ending:
         beat = beats.read(settings.run_dir, self.service)
-        return supervision.ending(process, code, beat, self._asked, self._lifetime(settings))
+        asked = self._asked or self._step(settings, process) == "stop"  # `down` ends services itself, at the same time.
+        return supervision.ending(process, code, beat, asked, self._lifetime(settings))
 
     def _lifetime(self, settings: Settings) -> float:
         return settings.service_lifetime_seconds

@@ -58,6 +58,15 @@ def warehouse(settings: Settings, name: str, **options: Any) -> psycopg.Connecti
     return _postgres(settings.warehouse_dsn, WarehouseUnreachable, name, **options)
 
 
+def postgres(dsn: str, seconds: int) -> psycopg.Connection:
+    """Open any database of the platform for a short look; gives up after some seconds.
+
+    Raises:
+        psycopg.OperationalError: it does not answer.
+    """
+    return psycopg.connect(dsn, application_name="instashop-look", connect_timeout=seconds, options="-c timezone=UTC")
+
+
 def redis(settings: Settings) -> Redis:
     """Return a client of Redis that gives up after a second; nothing connects before the first command."""
     return Redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=2, socket_connect_timeout=1)

@@ -141,7 +141,7 @@ def _topics(settings: Settings) -> list[Finding]:
 
 
 def _airflow(settings: Settings) -> list[Finding]:
-    with psycopg.connect(settings.airflow_dsn, connect_timeout=3) as connection:
+    with connect.postgres(settings.airflow_dsn, seconds=3) as connection:
         broken = [row[0] for row in connection.execute("SELECT filename FROM import_error").fetchall()]
         paused = [row[0] for row in connection.execute("SELECT dag_id FROM dag WHERE is_paused AND NOT is_stale ORDER BY 1").fetchall()]
         known = connection.execute("SELECT count(*) FROM dag WHERE NOT is_stale").fetchone()

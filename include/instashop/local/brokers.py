@@ -37,6 +37,7 @@ class Broker:
             "-Xms128m",
             "-Xmx256m",
             "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",  # Less work for the compiler while everything starts on two cores.
             "-XX:+ExitOnOutOfMemoryError",
             logging,
             "-cp",

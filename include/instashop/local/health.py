@@ -39,7 +39,7 @@ def _postgres(dsn_of: Callable[[Settings], str]) -> Check:
     def check(settings: Settings) -> str | None:
         dsn = dsn_of(settings)
         try:
-            with psycopg.connect(dsn, connect_timeout=2) as connection:
+            with connect.postgres(dsn, seconds=2) as connection:
                 connection.execute("SELECT 1")
         except psycopg.Error as error:
             return f"{connect.address(dsn)}: {(str(error).strip().splitlines() or ['no answer'])[-1]}"

@@ -1,0 +1,82 @@
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from instashop.settings import ROOT
+
+
+@pytest.fixture
+def bootstrap() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bootstrap", ROOT / "deploy" / "local" / "bootstrap.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_browser_is_needed_for_the_tests_only(bootstrap: ModuleType) -> None:
+    text = (ROOT / "deploy" / "local" / "packages.txt").read_text()
+    assert "chromium" not in bootstrap.listed(text, "up")
+    assert "chromium" in bootstrap.listed(text, "test")
+    assert set(bootstrap.listed(text, "up")) == {"postgresql", "redis-server", "openjdk-17-jre-headless", "python3-venv"}
+
+
+def test_who_is_not_root_gets_the_exact_command(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: f"/usr/bin/{name}")
+    with pytest.raises(SystemExit) as ended:
+        bootstrap.install_packages(["postgresql", "redis-server"])
+    assert ended.value.code == 1
+    assert "sudo apt-get install --no-install-recommends -y postgresql redis-server" in capsys.readouterr().err.replace("update && ", "update\n")
+
+
+def test_what_keeps_debians_servers_from_starting_is_removed_again(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, cluster = tmp_path / "policy-rc.d", tmp_path / "createcluster.d" / "instashop.conf"
+    monkeypatch.setattr(bootstrap, "POLICY", policy)
+    monkeypatch.setattr(bootstrap, "CREATE_CLUSTER", cluster)
+    with bootstrap.no_servers_started():
+        assert "exit 101" in policy.read_text()
+        assert cluster.read_text() == "create_main_cluster = false\n"
+    assert not policy.exists()
+    assert not cluster.exists()
+
+
+def test_a_policy_that_was_there_before_is_left_alone(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("somebody's own")
+    monkeypatch.setattr(bootstrap, "POLICY", policy)
+    monkeypatch.setattr(bootstrap, "CREATE_CLUSTER", tmp_path / "instashop.conf")
+    with bootstrap.no_servers_started():
+        pass
+    assert policy.read_text() == "somebody's own"
+
+
+def test_the_environment_with_the_tools_serves_every_command_and_an_unfinished_one_none(
+    bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stamp = tmp_path / "stamp"
+    monkeypatch.setattr(bootstrap, "STAMP", stamp)
+    assert not bootstrap.is_current(dev=False)
+    stamp.write_text(bootstrap.fingerprint(bootstrap.requirements(False), False))
+    assert bootstrap.is_current(dev=False)
+    assert not bootstrap.is_current(dev=True)
+    stamp.write_text("\n".join(bootstrap.fingerprint(bootstrap.requirements(dev), dev) for dev in (True, False)))
+    assert bootstrap.is_current(dev=True)
+
+
+def test_the_door_refuses_a_python_that_is_too_old_with_its_cure(tmp_path: Path) -> None:
+    for name in ("python3", "python3.11", "python3.12", "python3.13"):
+        old = tmp_path / name
+        old.write_text('#!/bin/sh\ncase "$1" in --version) echo "Python 3.9.2";; *) exit 1;; esac\n')
+        old.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    result = subprocess.run([str(ROOT / "instashop"), "status"], env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "needs Python 3.11, 3.12 or 3.13, but here is Python 3.9.2" in result.stderr
+    assert sys.version_info >= (3, 11)

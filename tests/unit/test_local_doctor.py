@@ -1,0 +1,50 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from instashop.control.beats import Beat
+from instashop.control.doctor import live_finding, moment, service_finding
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def _beat(state: str = "running", age: float = 1, **more: object) -> Beat:
+    return Beat("consumer", 1, NOW - timedelta(hours=1), NOW - timedelta(seconds=age), state, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("beat", "runs", "wanted", "level", "says"),
+    [
+        (_beat(), True, True, "well", "events/s"),
+        (_beat(), False, False, "note", "on purpose"),
+        (_beat(), False, True, "fault", "does not run"),
+        (None, True, True, "fault", "never said so"),
+        (_beat(age=500), True, True, "fault", "500 s old"),
+        (_beat("waiting", message="no topic"), True, True, "fault", "waiting: no topic"),
+        (_beat(lag_seconds=90.0), True, True, "fault", "90 s behind"),
+    ],
+)
+def test_a_service_is_judged_by_its_beat_its_lease_and_what_is_wanted(beat: Beat | None, runs: bool, wanted: bool, level: str, says: str) -> None:
+    found = service_finding("consumer", beat, runs, wanted, NOW, 120)
+    assert found.level == level
+    assert says in found.text
+    assert found.cure or level == "well"
+
+
+@pytest.mark.parametrize(
+    ("progress", "level"),
+    [
+        (None, "fault"),
+        ({"at": NOW.isoformat(), "batch": 7, "dropped_by_watermark": 0}, "well"),
+        ({"at": (NOW - timedelta(minutes=5)).isoformat(), "batch": 7}, "fault"),
+        ({"at": NOW.isoformat(), "batch": 7, "dropped_by_watermark": 3}, "fault"),
+    ],
+)
+def test_spark_is_judged_by_its_last_batch(progress: dict[str, object] | None, level: str) -> None:
+    assert live_finding(progress, NOW).level == level
+
+
+def test_a_moment_is_read_in_each_form_in_which_it_is_written() -> None:
+    assert moment("2026-05-01T12:00:00Z") == NOW
+    assert moment(NOW.timestamp()) == NOW
+    assert moment(NOW.timestamp() * 1000) == NOW

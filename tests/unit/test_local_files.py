@@ -1,0 +1,148 @@
+import configparser
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from instashop.local import airflow_server, brokers, down, health, jars, launch, passwords, programs, servers
+from instashop.settings import ROOT, Settings, load
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("INSTASHOP_HOME", str(tmp_path))
+    load.cache_clear()
+    yield load()
+    load.cache_clear()
+
+
+def test_passwords_are_made_once_and_only_their_owner_can_read_them(settings: Settings) -> None:
+    first = passwords.ensure(settings)
+    assert first.postgres_password
+    assert first.postgres_password in first.shop_dsn
+    assert stat.S_IMODE(settings.secrets_file.stat().st_mode) == 0o600
+    assert passwords.ensure(first).postgres_password == first.postgres_password
+
+
+def test_a_password_that_is_missing_is_added_and_the_others_stay(settings: Settings) -> None:
+    settings.secrets_file.write_text("INSTASHOP_REDIS_PASSWORD=kept\n")
+    known = passwords.ensure(settings)
+    assert known.redis_password == "kept"
+    assert known.airflow_password
+
+
+def test_every_server_has_a_question_for_its_health(settings: Settings) -> None:
+    assert set(servers.table(settings)) == set(health.CHECKS)
+
+
+def test_every_server_ends_in_exactly_one_stage(settings: Settings) -> None:
+    ended = [name for stage in down.stages(servers.table(settings)) for name in stage]
+    assert sorted(ended) == sorted(servers.table(settings))
+
+
+def test_no_password_is_in_what_others_can_read(settings: Settings) -> None:
+    known = passwords.ensure(settings)
+    settings.run_dir.mkdir()
+    programs.write_config(known)
+    for server in servers.table(known).values():
+        assert not any(known.postgres_password in part or known.redis_password in part for part in server.argv)
+        assert stat.S_IMODE((settings.run_dir / f"{server.name}.json").stat().st_mode) == 0o600
+
+
+def test_supervisord_runs_every_server_and_its_stamp_follows_the_command(settings: Settings) -> None:
+    settings.run_dir.mkdir()
+
+    def stamps(of: Settings) -> dict[str, str]:
+        programs.write_config(of)
+        parser = configparser.RawConfigParser()
+        parser.read(programs.config_path(of))
+        return {s.removeprefix("program:"): parser[s]["environment"] for s in parser.sections() if s.startswith("program:")}
+
+    before = stamps(settings)
+    assert set(before) == set(servers.table(settings))
+    moved = stamps(settings.model_copy(update={"redis_port": 1}))
+    assert {name for name in before if before[name] != moved[name]} == set()  # Redis reads its port from its own file.
+    moved = stamps(settings.model_copy(update={"dashboard_port": 1, "spark_ui_port": 2}))
+    assert {name for name in before if before[name] != moved[name]} == {"spark-master"}
+
+
+def test_a_long_home_gets_a_socket_in_the_temporary_folder(tmp_path: Path) -> None:
+    assert len(str(programs.socket_path(Settings(home=tmp_path / ("x" * 120))))) < 100
+
+
+def test_each_broker_has_its_own_number_ports_and_folder_and_all_know_the_voters(settings: Settings) -> None:
+    settings.run_dir.mkdir()
+    brokers.write_config(settings)
+    texts = [broker.config.read_text() for broker in brokers.brokers(settings)]
+    for name in ("node.id=", "listeners=", "log.dirs="):
+        assert len({next(line for line in text.splitlines() if line.startswith(name)) for text in texts}) == 3
+    voters = {next(line for line in text.splitlines() if line.startswith("controller.quorum.voters")) for text in texts}
+    assert len(voters) == 1
+    assert all("$" not in text and "min.insync.replicas=2" in text for text in texts)
+
+
+def test_one_broker_needs_no_second_copy(settings: Settings) -> None:
+    settings.run_dir.mkdir()
+    brokers.write_config(settings.model_copy(update={"kafka_brokers": 1}))
+    text = (settings.run_dir / "kafka-1.properties").read_text()
+    assert "min.insync.replicas=1" in text
+    assert "offsets.topic.replication.factor=1" in text
+
+
+def test_airflow_knows_the_five_connections(settings: Settings) -> None:
+    environment = airflow_server.environment(passwords.ensure(settings))
+    named = {key for key in environment if key.startswith("AIRFLOW_CONN_")}
+    assert named == {f"AIRFLOW_CONN_{name}" for name in ("KAFKA_DEFAULT", "POSTGRES_SHOP", "POSTGRES_CRM", "POSTGRES_DWH", "SPARK_DEFAULT")}
+    assert json.loads(environment["AIRFLOW_CONN_POSTGRES_DWH"])["schema"] == "dwh_db"
+    assert int(environment["AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME"]) > settings.service_lifetime_seconds
+
+
+def _jar(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as jar:
+        jar.writestr("a.class", "content " * 500)
+    return path
+
+
+def test_a_jar_cut_off_or_damaged_is_found(tmp_path: Path) -> None:
+    _jar(tmp_path / "good.jar")
+    whole = _jar(tmp_path / "cut.jar").read_bytes()
+    (tmp_path / "cut.jar").write_bytes(whole[: len(whole) // 2])
+    damaged = bytearray(whole)
+    damaged[45] ^= 0xFF
+    (tmp_path / "damaged.jar").write_bytes(damaged)
+    assert [path.name for path in jars.broken(tmp_path)] == ["cut.jar", "damaged.jar"]
+
+
+def test_what_a_killed_program_left_is_ended_and_nobody_else(tmp_path: Path) -> None:
+    record = tmp_path / "x.group"
+    text = "import os, sys; sys.path.insert(0, sys.argv[1]); import launch, pathlib, signal; os.setpgrp(); launch.record(pathlib.Path(sys.argv[2])); "
+    text += "pid = os.fork(); print('ready', flush=True) if pid else None; signal.pause()"
+    folder = str(Path(launch.__file__).parent)
+    leader = subprocess.Popen([sys.executable, "-c", text, folder, str(record)], stdout=subprocess.PIPE, text=True)
+    assert leader.stdout is not None
+    assert leader.stdout.readline() == "ready\n"
+    leader.send_signal(signal.SIGKILL)
+    leader.wait()
+    left = launch.members(record)
+    assert len(left) == 1
+    assert left[0].pid != leader.pid
+    launch.end_group(record, None, 0)
+    assert launch.members(record) == []
+
+
+def test_a_record_of_another_boot_ends_nobody(tmp_path: Path) -> None:
+    record = tmp_path / "x.group"
+    record.write_text(json.dumps({"boot": "another", "group": os.getpgrp(), "session": os.getsid(0), "began": 1}))
+    assert launch.members(record) == []
+
+
+def test_the_locks_name_neither_a_registry_nor_a_machine() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (ROOT / name).read_text()
+        assert not any(word in text for word in ("://", "--index", "--find-links", "file:", str(ROOT)))

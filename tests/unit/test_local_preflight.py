@@ -1,0 +1,85 @@
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from instashop.local import preflight
+from instashop.local.failures import UpTaken
+from instashop.local.lock import only_one
+from instashop.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path)
+
+
+@pytest.mark.parametrize(("version", "fits"), [((3, 10, 9), False), ((3, 11, 2), True), ((3, 13, 0), True), ((3, 14, 0), False)])
+def test_python_must_be_3_11_to_3_13(version: tuple[int, ...], fits: bool) -> None:
+    assert (preflight.python_problem(version) is None) is fits
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ('openjdk version "17.0.15" 2025-04-15', 17),
+        ('openjdk version "21" 2023-09-19', 21),
+        ('java version "1.8.0_392"', 8),
+        ("command not found", None),
+    ],
+)
+def test_the_version_of_java_is_read_from_what_it_prints(text: str, version: int | None) -> None:
+    assert preflight.java_version(text) == version
+
+
+def _java(tmp_path: Path, version: str) -> str:
+    program = tmp_path / "java"
+    program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2020-01-01' >&2\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_java_11_is_too_old_and_the_message_names_the_cure(tmp_path: Path) -> None:
+    problem = preflight.java_problem(_java(tmp_path, "11.0.2"))
+    assert problem is not None
+    assert "is Java 11" in problem
+    assert "openjdk-17-jre-headless" in problem
+
+
+def test_java_21_fits(tmp_path: Path) -> None:
+    assert preflight.java_problem(_java(tmp_path, "21.0.1")) is None
+
+
+def test_a_java_that_is_not_there_is_a_problem_with_a_cure(tmp_path: Path) -> None:
+    assert "JAVA_HOME" in (preflight.java_problem(str(tmp_path / "none")) or "")
+
+
+def test_too_little_memory_and_disk_are_named_with_what_is_needed(tmp_path: Path) -> None:
+    assert "4500 MB are needed" in (preflight.memory_problem(1200) or "")
+    assert preflight.memory_problem(9000) is None
+    assert "INSTASHOP_HOME" in (preflight.disk_problem(10, tmp_path) or "")
+    assert preflight.disk_problem(9000, tmp_path) is None
+
+
+def test_a_taken_port_is_named_with_its_holder_and_its_setting(tmp_path: Path) -> None:
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        settings = Settings(home=tmp_path, redis_port=stranger.getsockname()[1])
+        problems = preflight.port_problems(settings, {"redis"})
+    assert len(problems) == 1
+    assert f"process {os.getpid()}" in problems[0]
+    assert "INSTASHOP_REDIS_PORT" in problems[0]
+
+
+def test_two_servers_that_want_one_port_are_named(tmp_path: Path) -> None:
+    problems = preflight.port_problems(Settings(home=tmp_path, redis_port=18501, dashboard_port=18501), set())
+    assert problems == ["port 18501 is wanted by redis and by dashboard; change INSTASHOP_DASHBOARD_PORT."]
+
+
+def test_two_starts_at_once_are_refused_and_the_first_is_named(settings: Settings) -> None:
+    with only_one(settings, "up"), pytest.raises(UpTaken, match=rf"`./instashop up` already runs \(process {os.getpid()}\)"), only_one(settings, "down"):
+        pass
+    with only_one(settings, "down"):
+        pass
