@@ -31,6 +31,4 @@ with DAG(
     },
     tags=["service"],
 ) as dag:
-    ServiceOperator(
-        task_id="generator", service="generator", lifetime_seconds="{{ params.lifetime_seconds }}", options={"seed": "{{ params.seed }}"}
-    )
+    ServiceOperator(task_id="generator", service="generator", lifetime_seconds="{{ params.lifetime_seconds }}", options={"seed": "{{ params.seed }}"})

@@ -75,7 +75,13 @@ def _frame(snapshot: Snapshot, now: float) -> Any:
         persistence=True,
         persistence_type="local",
     )
-    pause = html.Button([html.Span(className="icon-pause"), html.Span("Pause", className="pause-word")], id="pause", n_clicks=0, title="Pause or go on", **{"aria-pressed": "false"})
+    pause = html.Button(
+        [html.Span(className="icon-pause"), html.Span("Pause", className="pause-word")],
+        id="pause",
+        n_clicks=0,
+        title="Pause or go on",
+        **{"aria-pressed": "false"},
+    )
     theme = dmc.ColorSchemeToggle(
         id="theme",
         lightIcon=html.Span(className="icon-sun"),
@@ -94,7 +100,23 @@ def _frame(snapshot: Snapshot, now: float) -> Any:
         className="top",
     )
     lost = html.Div(
-        [html.Span(className="banner-mark"), html.Div([html.Strong("This screen has lost the dashboard"), html.P(["Nothing has come for ", html.Span(id="lost-for"), ". It goes on by itself when the dashboard answers; ", html.Code("./instashop status"), " tells whether it runs."])])],
+        [
+            html.Span(className="banner-mark"),
+            html.Div(
+                [
+                    html.Strong("This screen has lost the dashboard"),
+                    html.P(
+                        [
+                            "Nothing has come for ",
+                            html.Span(id="lost-for"),
+                            ". It goes on by itself when the dashboard answers; ",
+                            html.Code("./instashop status"),
+                            " tells whether it runs.",
+                        ]
+                    ),
+                ]
+            ),
+        ],
         className="banner is-broken is-lost",
         role="alert",
     )
@@ -165,7 +187,13 @@ def _push(reader: Reader) -> None:
 def _answer_choices() -> None:
     chosen = (Input("url", "pathname"), Input("refresh", "value"), Input("pause", "n_clicks"))
     clientside_callback(dash.ClientsideFunction("instashop", "choose"), Output("choices", "data"), *chosen)
-    clientside_callback(dash.ClientsideFunction("instashop", "ask"), Output("ask", "data"), Input("fallback", "n_intervals"), State("choices", "data"), prevent_initial_call=True)
+    clientside_callback(
+        dash.ClientsideFunction("instashop", "ask"),
+        Output("ask", "data"),
+        Input("fallback", "n_intervals"),
+        State("choices", "data"),
+        prevent_initial_call=True,
+    )
 
 
 THEME = {

@@ -20,13 +20,27 @@ def verdict(warehouse: Warehouse, now: float) -> list[Component]:
     if found is None:
         unread = warehouse.read_at is None
         title, text = ("The warehouse has not been read yet", warehouse.trouble or "") if unread else ("Never verified", "Nobody has compared the stages yet.")
-        return [html.Div([html.Span(className="verdict-mark"), html.Div([html.Strong(title), html.P([text, " ", html.Code("./instashop verify"), " compares every stage to the cent."])])], className="verdict is-never")]
+        return [
+            html.Div(
+                [
+                    html.Span(className="verdict-mark"),
+                    html.Div([html.Strong(title), html.P([text, " ", html.Code("./instashop verify"), " compares every stage to the cent."])]),
+                ],
+                className="verdict is-never",
+            )
+        ]
     title = "The books balance" if found.balanced else "The books do not balance"
     last = ["Verified ", age(found.at, now, OLD_SECONDS), f" in {found.seconds:.1f} s. ", *_last_true(found, now)]
-    head = html.Div([html.Span(className="verdict-mark"), html.Div([html.Strong(title), html.P(last)])], className=f"verdict is-{'true' if found.balanced else 'false'}")
+    head = html.Div(
+        [html.Span(className="verdict-mark"), html.Div([html.Strong(title), html.P(last)])], className=f"verdict is-{'true' if found.balanced else 'false'}"
+    )
     stages = [stage for stage in STAGES if any(line.stage == stage for line in found.lines)]
     more = sorted({line.stage for line in found.lines} - set(STAGES))
-    return [head, html.Ul([_stage(stage, [line for line in found.lines if line.stage == stage]) for stage in [*stages, *more]], className="stages"), *_trouble(warehouse, now)]
+    return [
+        head,
+        html.Ul([_stage(stage, [line for line in found.lines if line.stage == stage]) for stage in [*stages, *more]], className="stages"),
+        *_trouble(warehouse, now),
+    ]
 
 
 def _last_true(found: Verdict, now: float) -> list[object]:
@@ -41,7 +55,9 @@ def _stage(stage: str, lines: list[BooksLine]) -> Component:
     cents = sum(line.cents for line in lines)
     facts = f"{what} · {formats.count(sum(line.events for line in lines))} events" + (f" · {formats.money(cents)}" if cents else "")
     differences = [html.P([html.Strong(line.stream), f" {_difference(line)}"]) for line in wrong]
-    return html.Li([html.Span(stage, className="stage-name"), html.Span(facts, className="stage-facts"), *differences], className="is-true" if not wrong else "is-false")
+    return html.Li(
+        [html.Span(stage, className="stage-name"), html.Span(facts, className="stage-facts"), *differences], className="is-true" if not wrong else "is-false"
+    )
 
 
 def _difference(line: BooksLine) -> str:
@@ -57,10 +73,19 @@ def refused(warehouse: Warehouse, now: float) -> list[Component]:
     if not warehouse.dead_letters:
         return [html.P(["Nothing was refused, as of ", age(warehouse.read_at, now), "."], className="empty is-good"), *_trouble(warehouse, now)]
     rows = [
-        html.Li([html.Strong(letters.reason), html.Small(", ".join(letters.topics)), html.Small(["newest ", age(letters.newest_at, now)]), html.Strong(formats.count(letters.count))])
+        html.Li(
+            [
+                html.Strong(letters.reason),
+                html.Small(", ".join(letters.topics)),
+                html.Small(["newest ", age(letters.newest_at, now)]),
+                html.Strong(formats.count(letters.count)),
+            ]
+        )
         for letters in warehouse.dead_letters
     ]
-    total = html.P([f"{formats.count(sum(letters.count for letters in warehouse.dead_letters))} in all, as of ", age(warehouse.read_at, now), "."], className="list-foot")
+    total = html.P(
+        [f"{formats.count(sum(letters.count for letters in warehouse.dead_letters))} in all, as of ", age(warehouse.read_at, now), "."], className="list-foot"
+    )
     return [html.Ul(rows, className="letters"), total, *_trouble(warehouse, now)]
 
 

@@ -31,14 +31,28 @@ def banner(state: State, trouble: str | None, live: Live, now: float) -> Compone
     match state:
         case "broken":
             known = ["The numbers below are from ", since, "."] if live.as_of else ["Nothing has been read yet."]
-            return _banner("broken", "Redis does not answer", [html.P(trouble), html.P([*known, " ", html.Code("./instashop doctor"), " names the broken part."])])
+            return _banner(
+                "broken", "Redis does not answer", [html.P(trouble), html.P([*known, " ", html.Code("./instashop doctor"), " names the broken part."])]
+            )
         case "starting":
-            return _banner("starting", "Starting", [html.P("Spark has not written a window since this start. The first numbers come about 20 seconds after its job was submitted.")])
+            return _banner(
+                "starting",
+                "Starting",
+                [html.P("Spark has not written a window since this start. The first numbers come about 20 seconds after its job was submitted.")],
+            )
         case "stale":
             cure = ["See ", html.Code("run_live_metrics"), " in Airflow, or run ", html.Code("./instashop doctor"), "."]
-            return _banner("stale", ["These numbers are ", age(live.as_of, now, after=" old")], [html.P([f"Spark has said nothing for more than {STALE_SECONDS} seconds. ", *cure])])
+            return _banner(
+                "stale",
+                ["These numbers are ", age(live.as_of, now, after=" old")],
+                [html.P([f"Spark has said nothing for more than {STALE_SECONDS} seconds. ", *cure])],
+            )
         case "zero":
-            return _banner("zero", f"Nothing happened in the last {SPAN_WORDS}", [html.P(["Spark's word is fresh (", since, "): these zeros are true. Is the generator running?"])])
+            return _banner(
+                "zero",
+                f"Nothing happened in the last {SPAN_WORDS}",
+                [html.P(["Spark's word is fresh (", since, "): these zeros are true. Is the generator running?"])],
+            )
         case "live":
             return None
 
@@ -72,13 +86,25 @@ def _since_start(live: Live, now: float, kept_seconds: int, started_at: float | 
         since = f"started at {formats.clock(started_at)} UTC"
     shown = count if live.as_of is not None else None
     value = html.Div(formats.count(shown), id="events-since-start", className="kpi-value", **{"data-value": str(count or 0)})
-    return html.Div([html.H3(["Events since start", html.Span("by window", className="kpi-hint")]), value, html.P(since, className="kpi-before"), _as_of(live, now), _sparks(live)], className="kpi is-wide")
+    return html.Div(
+        [
+            html.H3(["Events since start", html.Span("by window", className="kpi-hint")]),
+            value,
+            html.P(since, className="kpi-before"),
+            _as_of(live, now),
+            _sparks(live),
+        ],
+        className="kpi is-wide",
+    )
 
 
 def _sparks(live: Live) -> Component:
     """Return the events of each window of the span as small bars; the last ones can still grow."""
     highest = max(live.events_by_window.values(), default=0) or 1
-    bars = [html.I(style={"height": f"{max(count / highest, 0.02) * 100:.1f}%"}, className="is-open" if unfinished(start, live.until) else "") for start, count in live.events_by_window.items()]
+    bars = [
+        html.I(style={"height": f"{max(count / highest, 0.02) * 100:.1f}%"}, className="is-open" if unfinished(start, live.until) else "")
+        for start, count in live.events_by_window.items()
+    ]
     return html.Span(bars, className="sparks", **{"aria-hidden": "true"})
 
 
@@ -110,7 +136,9 @@ def _as_of(live: Live, now: float) -> Component:
 
 def money_steps(live: Live) -> list[Component]:
     """Return the way from gross to what is kept, each step drawn from where the one before ended."""
-    gross, discount, net, tax, total, refund = (live.now[name] for name in ("gross_cents", "discount_cents", "net_cents", "tax_cents", "revenue_cents", "refund_cents"))
+    gross, discount, net, tax, total, refund = (
+        live.now[name] for name in ("gross_cents", "discount_cents", "net_cents", "tax_cents", "revenue_cents", "refund_cents")
+    )
     steps = (
         ("Gross", 0, gross, "sum"),
         ("Discounts", net, -discount, "less"),
@@ -122,7 +150,10 @@ def money_steps(live: Live) -> list[Component]:
     )
     widest = max(gross, total, 1)
     return [
-        html.Div([html.Span(label, className="step-name"), _bar(begin / widest, abs(cents) / widest, kind), html.Span(_signed(cents, kind), className="step-value")], className=f"step is-{kind}")
+        html.Div(
+            [html.Span(label, className="step-name"), _bar(begin / widest, abs(cents) / widest, kind), html.Span(_signed(cents, kind), className="step-value")],
+            className=f"step is-{kind}",
+        )
         for label, begin, cents, kind in steps
     ]
 
@@ -145,7 +176,14 @@ def categories(live: Live, shown: int = 8) -> list[Component]:
     if not ranked:
         return [html.P("No items sold in this span." if live.as_of else "No reading yet.", className="empty")]
     return [
-        html.Div([html.Span(name, className="step-name"), _bar(0, cents / widest, "category"), html.Span([formats.money(cents), html.Small(formats.share(cents / total))], className="step-value")], className="step")
+        html.Div(
+            [
+                html.Span(name, className="step-name"),
+                _bar(0, cents / widest, "category"),
+                html.Span([formats.money(cents), html.Small(formats.share(cents / total))], className="step-value"),
+            ],
+            className="step",
+        )
         for name, cents in ranked
     ]
 
@@ -156,7 +194,14 @@ def behaviour(live: Live) -> list[Component]:
     known = live.as_of is not None
     widest = max(*(live.now[name] for _label, name in steps), 1)
     rows = [
-        html.Div([html.Span(label, className="step-name"), _bar(0, live.now[name] / widest, "visit"), html.Span([formats.count(live.now[name] if known else None), html.Small(_per_session(live, name))], className="step-value")], className="step")
+        html.Div(
+            [
+                html.Span(label, className="step-name"),
+                _bar(0, live.now[name] / widest, "visit"),
+                html.Span([formats.count(live.now[name] if known else None), html.Small(_per_session(live, name))], className="step-value"),
+            ],
+            className="step",
+        )
         for label, name in steps
     ]
     searches, without = live.measured("searches").value, live.measured("searches_without_result").value

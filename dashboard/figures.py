@@ -36,7 +36,11 @@ def _by_window(snapshot: Snapshot, now: float, colour: str, measure: Callable[[W
     figure = go.Figure(layout=_layout(ticks, unit, starts, empty=not any(values.values())))
     for name, some, marker in (
         ("finished", finished, {"color": colour}),
-        ("unfinished", still_open, {"color": FADED[colour], "line": {"color": colour, "width": 1}, "pattern": {"shape": "/", "fgcolor": colour, "size": 5, "solidity": 0.35}}),
+        (
+            "unfinished",
+            still_open,
+            {"color": FADED[colour], "line": {"color": colour, "width": 1}, "pattern": {"shape": "/", "fgcolor": colour, "size": 5, "solidity": 0.35}},
+        ),
     ):
         figure.add_bar(
             name=name,
@@ -49,7 +53,9 @@ def _by_window(snapshot: Snapshot, now: float, colour: str, measure: Callable[[W
         )
     if still_open and finished:
         figure.add_vline(x=_time(still_open[0]), line={"dash": "dash", "width": 1, "color": colour})
-        figure.add_annotation(x=_time(still_open[0]), y=1, yref="paper", yanchor="bottom", xanchor="right", text="unfinished ▸", showarrow=False, font={"size": 11})
+        figure.add_annotation(
+            x=_time(still_open[0]), y=1, yref="paper", yanchor="bottom", xanchor="right", text="unfinished ▸", showarrow=False, font={"size": 11}
+        )
     return figure
 
 
@@ -73,7 +79,15 @@ def _layout(ticks: str, unit: str, starts: range, empty: bool) -> dict[str, obje
         "uirevision": "same",
         "hoverlabel": {"bgcolor": "#1d232b", "bordercolor": "#1d232b", "font": {"color": "#fff", "size": 12}},
         "xaxis": {**axis, "type": "date", "range": [_time(starts[0]), _time(starts[-1] + WINDOW_SECONDS)], "tickformat": "%H:%M", "nticks": 6},
-        "yaxis": {**axis, "showgrid": True, "rangemode": "tozero", "tickprefix": unit, "tickformat": ticks, "nticks": 4, **({"range": [0, 1], "showticklabels": False} if empty else {})},
+        "yaxis": {
+            **axis,
+            "showgrid": True,
+            "rangemode": "tozero",
+            "tickprefix": unit,
+            "tickformat": ticks,
+            "nticks": 4,
+            **({"range": [0, 1], "showticklabels": False} if empty else {}),
+        },
     }
 
 

@@ -22,7 +22,7 @@ def count(value: float | None) -> str:
 
 def share(value: float | None) -> str:
     """Return a share of one in percent: `12.3 %`."""
-    return UNKNOWN if value is None else f"{value * 100:,.1f} %"
+    return UNKNOWN if value is None else f"{value * 100:,.1f}\u00a0%"
 
 
 def rate(per_second: float | None) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dash import html
 from dash.development.base_component import Component
 
 from dashboard import formats
 from dashboard.cards import age
-from dashboard.readings import Progress, Snapshot
+from dashboard.readings import SNAPSHOT_SECONDS, WAREHOUSE_SECONDS, Progress, Snapshot
 from dashboard.spans import STALE_SECONDS
 from instashop.control.beats import SERVICES, Beat
 from instashop.streams import STREAMS
@@ -20,12 +20,12 @@ WORDS = {"never": "never seen", "silent": "silent"}
 
 @dataclass(frozen=True)
 class Hop:
-    """One arrow of the picture: who carries, how it is doing, how fast, how far behind, and when it said so."""
+    """One arrow of the picture: who carries, how it is doing, how fast, what else, and when it said so."""
 
     carrier: str
     state: str
     per_second: float | None
-    lag: str
+    facts: str
     at: float | None
     message: str = ""
 
@@ -42,9 +42,10 @@ def state_of(beat: Beat | None, now: float) -> str:
 def hop(beat: Beat | None, service: str, now: float) -> Hop:
     """Return the arrow that a service carries."""
     if beat is None:
-        return Hop(service, "never", None, formats.UNKNOWN, None)
+        return Hop(service, "never", None, "", None)
     state = state_of(beat, now)
-    return Hop(service, state, beat.events_per_second if state == "running" else None, lag_of(beat), beat.at.timestamp(), beat.message)
+    lag = lag_of(beat) if state != "stopped" else ""
+    return Hop(service, state, beat.events_per_second if state == "running" else None, f"lag {lag}" if lag else "", beat.at.timestamp(), beat.message)
 
 
 def lag_of(beat: Beat) -> str:
@@ -60,8 +61,8 @@ def picture(snapshot: Snapshot, now: float) -> list[Component]:
     """Return stages and arrows: generator → shop → Kafka → warehouse, items, and by Spark and Redis this screen."""
     carried = {service: hop(snapshot.beats.get(service), service, now) for service in SERVICES}
     progress, stored = snapshot.progress, snapshot.warehouse
-    books = Hop("dashboard", "silent" if stored.trouble else "running", None, "", stored.read_at)
-    screen = Hop("dashboard", "silent" if snapshot.trouble else "running", None, "", snapshot.taken_at)
+    books = Hop("dashboard", "silent" if stored.trouble else "running", None, f"every {WAREHOUSE_SECONDS:g} s", stored.read_at)
+    screen = Hop("dashboard", "silent" if snapshot.trouble else "running", None, f"every {SNAPSHOT_SECONDS:g} s", snapshot.taken_at)
     return [
         _arrow(carried["generator"], now, "generator"),
         _stage("Shop", "Postgres", "shop"),
@@ -74,19 +75,19 @@ def picture(snapshot: Snapshot, now: float) -> list[Component]:
         _stage("Items", "↩ back into Kafka", "items"),
         _arrow(carried["live_metrics"], now, "live", "Kafka"),
         _stage("Spark", f"batch {formats.count(progress.batch if progress else None)}", "spark"),
-        _arrow(_written(carried["live_metrics"], progress, now), now, "batch", "Spark"),
+        _arrow(_written(progress, now), now, "batch", "Spark"),
         _stage("Redis", f"{formats.count(len(snapshot.windows))} windows kept", "redis"),
         _arrow(screen, now, "dashboard", "Redis"),
         _stage("Screen", ["windows ", age(progress.at if progress else None, now, STALE_SECONDS, after=" old")], "screen"),
     ]
 
 
-def _written(job: Hop, progress: Progress | None, now: float) -> Hop:
-    """Return the arrow from Spark to Redis: the job carries it, and its progress is what it says of itself."""
+def _written(progress: Progress | None, now: float) -> Hop:
+    """Return the arrow from Spark to Redis, as the job's last batch tells it."""
     if progress is None:
-        return replace(job, carrier="windows", per_second=None, lag="", at=None, state="never")
+        return Hop("windows", "never", None, "", None)
     state = "silent" if now - progress.at > STALE_SECONDS else "running"
-    return Hop("windows", state, None, f"{progress.batch_seconds:.1f} s", progress.at)
+    return Hop("windows", state, progress.rows_per_second if state == "running" else None, f"took {progress.batch_seconds:.1f} s", progress.at)
 
 
 def _stage(title: str, note: object, name: str) -> Component:
@@ -96,13 +97,15 @@ def _stage(title: str, note: object, name: str) -> Component:
 def _arrow(of: Hop, now: float, name: str, source: str = "") -> Component:
     """Return an arrow; where the picture is a column, it says where it comes from."""
     facts = [formats.rate(of.per_second)] if of.per_second is not None else []
-    facts += [f"lag {of.lag}"] if of.lag else []
+    facts += [of.facts] if of.facts else []
     state = "" if of.state == "running" else WORDS.get(of.state, of.state)
     return html.Div(
         [
             html.Span([html.Span(f"{source} → ", className="arrow-source") if source else "", html.Span(of.carrier), html.Em(state)], className="arrow-name"),
             html.Span(className="arrow-line"),
-            html.Span([html.Span(" · ".join(facts)), age(of.at, now, None if of.state == "stopped" else STALE_SECONDS)], className="arrow-facts"),
+            html.Span(
+                [html.Span(" · ".join(facts)) if facts else "", age(of.at, now, None if of.state == "stopped" else STALE_SECONDS)], className="arrow-facts"
+            ),
         ],
         className=f"arrow at-{name} is-{of.state}",
         title=of.message or None,
@@ -112,7 +115,10 @@ def _arrow(of: Hop, now: float, name: str, source: str = "") -> Component:
 def services(snapshot: Snapshot, now: float) -> Component:
     """Return the table of services, each with the age of its beat."""
     heads = ("Service", "State", "Beat", "Events/s", "Lag", "Events", "Message")
-    return html.Table([html.Thead(html.Tr([html.Th(head) for head in heads])), html.Tbody([_row(service, snapshot.beats.get(service), now) for service in SERVICES])], className="services")
+    return html.Table(
+        [html.Thead(html.Tr([html.Th(head) for head in heads])), html.Tbody([_row(service, snapshot.beats.get(service), now) for service in SERVICES])],
+        className="services",
+    )
 
 
 def _row(service: str, beat: Beat | None, now: float) -> Component:
@@ -123,6 +129,13 @@ def _row(service: str, beat: Beat | None, now: float) -> Component:
     else:
         message = beat.message or (f"Its DAG run_{service} should start it again." if state in ("stopped", "silent") else "")
         limit = None if state == "stopped" else STALE_SECONDS
-        cells = [mark, age(beat.at.timestamp(), now, limit), f"{beat.events_per_second:,.1f}", lag_of(beat) or formats.UNKNOWN, formats.count(beat.events_total), message]
+        cells = [
+            mark,
+            age(beat.at.timestamp(), now, limit),
+            f"{beat.events_per_second:,.1f}",
+            lag_of(beat) or formats.UNKNOWN,
+            formats.count(beat.events_total),
+            message,
+        ]
     heads = ("State", "Beat", "Events/s", "Lag", "Events", "Message")
     return html.Tr([html.Th(service, scope="row"), *[html.Td(cell, **{"data-head": head}) for head, cell in zip(heads, cells, strict=True)]])

@@ -84,9 +84,7 @@ class FollowsService:
         intent = supervision.read_intent(settings.run_dir, self.service)
         command = self.command(settings)
         process = supervision.start(settings.run_dir, self.service, command, self.environment(settings, intent), self._log_file(settings))
-        self.log.info(
-            "%s started as process %d: %s; its own log is %s", self.service, process.pid, " ".join(command), self._log_file(settings)
-        )
+        self.log.info("%s started as process %d: %s; its own log is %s", self.service, process.pid, " ".join(command), self._log_file(settings))
         return _handle(process)
 
     def get_job_status(self, external_id: Any, context: Context) -> str:
@@ -135,9 +133,7 @@ class FollowsService:
         verdict = self._ending(settings, process, code)
         if not verdict.well:
             log_file = self._log_file(settings)
-            raise supervision.ServiceEnded(
-                service=self.service, pid=process.pid, how=verdict.how, log=log_file, tail=supervision.last_lines(log_file)
-            )
+            raise supervision.ServiceEnded(service=self.service, pid=process.pid, how=verdict.how, log=log_file, tail=supervision.last_lines(log_file))
         self.log.info("%s ended well: %s. The next run starts it afresh.", self.service, verdict.how)
 
     def get_job_result(self, external_id: Any, context: Context) -> None:
@@ -185,9 +181,7 @@ class FollowsService:
 
     def _step(self, settings: Settings, process: Holder | None) -> str:
         run_dir = settings.run_dir
-        return supervision.next_step(
-            supervision.read_intent(run_dir, self.service), supervision.read_intent(run_dir, supervision.PLATFORM), process
-        )
+        return supervision.next_step(supervision.read_intent(run_dir, self.service), supervision.read_intent(run_dir, supervision.PLATFORM), process)
 
     def _stop(self, settings: Settings, process: Holder) -> None:
         self._asked = True
@@ -195,9 +189,7 @@ class FollowsService:
         if supervision.stop(settings.run_dir, self.service, process):
             self.log.info("%s has stopped by itself.", self.service)
         else:
-            self.log.warning(
-                "%s did not stop within %.0f s and was killed; it goes on at its cursor.", self.service, supervision.GRACE_SECONDS
-            )
+            self.log.warning("%s did not stop within %.0f s and was killed; it goes on at its cursor.", self.service, supervision.GRACE_SECONDS)
 
     def _ending(self, settings: Settings, process: Holder, code: int | None) -> supervision.Ending:
         beat = beats.read(settings.run_dir, self.service)
@@ -226,9 +218,7 @@ class ServiceOperator(FollowsService, ResumableJobMixin, BaseOperator):
     template_fields: Sequence[str] = ("lifetime_seconds", "options")
     operator_extra_links = (DashboardLink(),)
 
-    def __init__(
-        self, *, service: str, lifetime_seconds: int | str | None = None, options: dict[str, Any] | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, service: str, lifetime_seconds: int | str | None = None, options: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.service = service
         self.lifetime_seconds = lifetime_seconds
@@ -243,9 +233,7 @@ class ServiceOperator(FollowsService, ResumableJobMixin, BaseOperator):
         options = {name: value for name, value in self.options.items() if value not in (None, "", "None")}
         if intent.rate is not None:
             options["rate"] = intent.rate
-        return supervision.child_environment(
-            os.environ, home=settings.home, service_lifetime_seconds=int(self._lifetime(settings)), **options
-        )
+        return supervision.child_environment(os.environ, home=settings.home, service_lifetime_seconds=int(self._lifetime(settings)), **options)
 
     def _lifetime(self, settings: Settings) -> float:
         return float(self.lifetime_seconds) if self.lifetime_seconds not in (None, "", "None") else settings.service_lifetime_seconds
@@ -270,9 +258,7 @@ def ask(service: str, action: supervision.Action, rate: float | None) -> str:
         if supervision.carried_out(intent, process, beat):
             return f"{service}: {supervision.describe(beat, datetime.now(UTC))}"
         tick.wait(0.5)
-    raise supervision.NotCarriedOut(
-        service=service, action=action, state=supervision.describe(beats.read(settings.run_dir, service), datetime.now(UTC))
-    )
+    raise supervision.NotCarriedOut(service=service, action=action, state=supervision.describe(beats.read(settings.run_dir, service), datetime.now(UTC)))
 
 
 def _handle(process: Holder) -> str:

@@ -100,9 +100,7 @@ def _service_faults(settings: Settings) -> list[str]:
     faults = []
     for service in beats.SERVICES:
         intent, process = supervision.read_intent(settings.run_dir, service), supervision.find(settings.run_dir, service)
-        found = supervision.finding(
-            service, intent, process, beats.read(settings.run_dir, service), datetime.now(UTC), settings.beat_stale_seconds
-        )
+        found = supervision.finding(service, intent, process, beats.read(settings.run_dir, service), datetime.now(UTC), settings.beat_stale_seconds)
         if found is None:
             continue
         faults.append(f"{service} {found.text}")
@@ -126,17 +124,11 @@ def _broker_faults(settings: Settings) -> list[str]:
     except KafkaException as error:
         raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
     wanted = len(settings.kafka_bootstrap.split(","))
-    faults = (
-        []
-        if len(found.brokers) >= wanted
-        else [f"only {len(found.brokers)} of {wanted} brokers answer; start the others with `./instashop up`"]
-    )
+    faults = [] if len(found.brokers) >= wanted else [f"only {len(found.brokers)} of {wanted} brokers answer; start the others with `./instashop up`"]
     missing = sorted({stream.name for stream in STREAMS} - set(found.topics)) + [CURSORS] * (CURSORS not in found.topics)
     if missing:
         faults.append(f"topics {', '.join(missing)} are not there; run prepare_platform")
-    thin = sorted(
-        {name for name, topic in found.topics.items() for part in topic.partitions.values() if len(part.isrs) < len(part.replicas)}
-    )
+    thin = sorted({name for name, topic in found.topics.items() for part in topic.partitions.values() if len(part.isrs) < len(part.replicas)})
     if thin:
         faults.append(f"topics {', '.join(thin)} have partitions without all their copies; a broker is down or behind")
     log.info("%d of %d brokers, %d topics", len(found.brokers), wanted, len(found.topics))
@@ -168,9 +160,7 @@ def spark_fault(progress: dict[str, Any] | None, newest: datetime | None, now: d
     if progress is None:
         return "Spark has not finished a batch yet; look at the log of run_live_metrics"
     age = (now - _moment(progress["at"])).total_seconds()
-    return (
-        f"Spark's last batch is {age:.0f} s old while events arrive; look at the log of run_live_metrics" if age > stale_seconds else None
-    )
+    return f"Spark's last batch is {age:.0f} s old while events arrive; look at the log of run_live_metrics" if age > stale_seconds else None
 
 
 def _moment(value: str | float) -> datetime:

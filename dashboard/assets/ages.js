@@ -31,7 +31,7 @@
       const seconds = ours + ahead - parseFloat(element.dataset.at);
       const text = words(seconds) + (element.dataset.after || "");
       if (element.textContent !== text) element.textContent = text;
-      if (element.dataset.limit) element.classList.toggle("is-old", seconds > parseFloat(element.dataset.limit));
+      if (element.dataset.limit) element.classList.toggle("is-old", seconds > parseFloat(element.dataset.limit) + (paused ? 0 : parseFloat(pulse.dataset.seconds)));
     });
     const lost = !paused && silence() > 2 * parseFloat(pulse.dataset.seconds) + 8;
     document.body.classList.toggle("is-lost", lost);

@@ -18,7 +18,9 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
     live = spans.live_of(snapshot, now)
     return {
         "live": {"className": f"page state-{live.state}"},
-        "live-span": {"children": f"Last {cards.SPAN_WORDS}, {formats.minute(live.since)}–{formats.clock(live.until)} UTC, against the {cards.SPAN_WORDS} before."},
+        "live-span": {
+            "children": f"Last {cards.SPAN_WORDS}, {formats.minute(live.since)}–{formats.clock(live.until)} UTC, against the {cards.SPAN_WORDS} before."
+        },
         "live-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now)},
         "live-kpis": {"children": cards.kpis(live, now, snapshot.kept_seconds, snapshot.started_at)},
         "live-revenue": {"figure": figures.revenue(snapshot, now)},

@@ -37,7 +37,13 @@ def layout(snapshot: Snapshot, now: float) -> Component:
 
     return html.Main(
         [
-            html.Div([html.Div([html.H1(NAME), html.P("How facts travel from the shop to this screen, and whether every stage agrees.")]), part("platform-ages", html.P, className="page-age")], className="page-head"),
+            html.Div(
+                [
+                    html.Div([html.H1(NAME), html.P("How facts travel from the shop to this screen, and whether every stage agrees.")]),
+                    part("platform-ages", html.P, className="page-age"),
+                ],
+                className="page-head",
+            ),
             part("platform-banner"),
             cards.card("The way", part("platform-way", className="way"), note="on each arrow: events a second, lag, age of the beat"),
             cards.card("Services", part("platform-services", className="table-frame"), note="rates over ten seconds, events since each service's start"),

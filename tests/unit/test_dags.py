@@ -84,7 +84,7 @@ def test_plugins_are_flat_files_named_instashop():
 def test_the_dashboard_is_in_the_navigation(dags):
     from instashop_pages import InstaShopPages
 
-    assert [view["name"] for view in InstaShopPages.external_views if view["destination"] == "nav"][0] == "Dashboard"
+    assert next(view["name"] for view in InstaShopPages.external_views if view["destination"] == "nav") == "Dashboard"
 
 
 def test_a_stale_batch_is_a_fault_only_while_events_arrive(dags):

@@ -66,10 +66,10 @@ def test_supervisord_runs_every_server_and_its_stamp_follows_the_command(setting
 
     before = stamps(settings)
     assert set(before) == set(servers.table(settings))
-    moved = stamps(settings.model_copy(update={"redis_port": 1}))
-    assert {name for name in before if before[name] != moved[name]} == set()  # Redis reads its port from its own file.
     moved = stamps(settings.model_copy(update={"dashboard_port": 1, "spark_ui_port": 2}))
     assert {name for name in before if before[name] != moved[name]} == {"spark-master"}
+    (settings.run_dir / "redis.conf").write_text("port 1\n")
+    assert {name for name in before if before[name] != stamps(settings)[name]} == {"redis"}
 
 
 def test_a_long_home_gets_a_socket_in_the_temporary_folder(tmp_path: Path) -> None:

@@ -205,17 +205,13 @@ def finding(service: str, intent: Intent, process: Holder | None, beat: Beat | N
     ours = beat is not None and beat.started_at.timestamp() >= process.create_time - 1
     quiet = now.timestamp() - (beat.at.timestamp() if beat is not None and ours else process.create_time)
     if quiet > stale_seconds:
-        return Finding(
-            service, f"hangs: process {process.pid} has not beaten for {quiet:.0f} s; it is ended and run_{service} starts it again", True
-        )
+        return Finding(service, f"hangs: process {process.pid} has not beaten for {quiet:.0f} s; it is ended and run_{service} starts it again", True)
     if beat is None or not ours:
         return None
     if beat.state == "waiting":
         return Finding(service, f"waits: {beat.message or 'it does not say for what'}")
     if beat.state == "running" and (beat.lag_seconds or 0) > stale_seconds and beat.lag_events and not beat.events_per_second:
-        return Finding(
-            service, f"is stuck {beat.lag_events} events and {beat.lag_seconds:.0f} s behind and moves nothing; its log says why"
-        )
+        return Finding(service, f"is stuck {beat.lag_events} events and {beat.lag_seconds:.0f} s behind and moves nothing; its log says why")
     return None
 
 
@@ -254,9 +250,7 @@ def start(run_dir: Path, service: str, command: Sequence[str], environment: Mapp
         log_file.replace(log_file.with_name(f"{log_file.name}.1"))
     try:
         with log_file.open("ab") as output:
-            child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=dict(environment), start_new_session=True
-            )
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=dict(environment), start_new_session=True)
         holder = Holder(child.pid, psutil.Process(child.pid).create_time())
     except (OSError, psutil.NoSuchProcess) as error:
         raise ServiceNotStarted(service=service, cause=error, command=" ".join(command[:6])) from error
@@ -299,9 +293,7 @@ def stop(run_dir: Path, service: str, process: Holder, grace_seconds: float = GR
 
 def child_environment(parent: Mapping[str, str], **more: object) -> dict[str, str]:
     """Return the environment of a service: the parent's without Airflow's settings and secrets, and INSTASHOP_* of what is given."""
-    kept = {
-        name: value for name, value in parent.items() if not name.startswith(("AIRFLOW__", "AIRFLOW_CTX_", "AIRFLOW_CONN_", "_AIRFLOW"))
-    }
+    kept = {name: value for name, value in parent.items() if not name.startswith(("AIRFLOW__", "AIRFLOW_CTX_", "AIRFLOW_CONN_", "_AIRFLOW"))}
     given = {f"INSTASHOP_{name.upper()}": str(value) for name, value in more.items() if value is not None}
     return {**kept, "PYTHONUNBUFFERED": "1", **given}
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def _whole(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as jar:
             return jar.testzip() is None
-    except (zipfile.BadZipFile, OSError, EOFError):
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError):
         return False
 
 

@@ -63,7 +63,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _program(settings: Settings, server: Server) -> str:
-    """Write what launch.py reads, and return the server's section; its stamp changes whenever the server's command does."""
+    """Write what launch.py reads, and return the server's section; its stamp changes with the server's command, environment and configuration."""
     text = json.dumps(
         {
             "argv": server.argv,
@@ -76,7 +76,8 @@ def _program(settings: Settings, server: Server) -> str:
     )
     file = settings.run_dir / f"{server.name}.json"
     write_private(file, text)
-    stamp = hashlib.sha256(json.dumps([server.argv, server.environment, server.user]).encode()).hexdigest()[:12]
+    config = server.config.read_text(encoding="utf-8") if server.config and server.config.exists() else ""
+    stamp = hashlib.sha256(json.dumps([server.argv, server.environment, server.user, config]).encode()).hexdigest()[:12]
     lines = [
         f"[program:{server.name}]",
         f"command={_escape(sys.executable)} -I {_escape(Path(launch.__file__))} {_escape(file)}",

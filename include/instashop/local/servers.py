@@ -28,6 +28,7 @@ class Server:
     stop_signal: str = "TERM"
     stop_seconds: int = 10
     page: str | None = None
+    config: Path | None = None  # A file that the program reads at its start.
 
     @property
     def address(self) -> str:
@@ -143,6 +144,7 @@ def table(settings: Settings) -> dict[str, Server]:
         REDIS,
         (shutil.which("redis-server") or "/usr/bin/redis-server", str(settings.run_dir / "redis.conf")),
         {"redis_port": settings.redis_port},
+        config=settings.run_dir / "redis.conf",
     )
     rows = [
         *(
@@ -150,7 +152,10 @@ def table(settings: Settings) -> dict[str, Server]:
             for cluster in postgres.clusters(settings)
         ),
         redis,
-        *(Server(broker(b.number), b.argv(java()), {"kafka_port": b.port, "kafka_controller_port": b.controller_port}) for b in brokers.brokers(settings)),
+        *(
+            Server(broker(b.number), b.argv(java()), {"kafka_port": b.port, "kafka_controller_port": b.controller_port}, config=b.config)
+            for b in brokers.brokers(settings)
+        ),
         *_spark(settings),
         *_airflow(settings),
         dashboard,
