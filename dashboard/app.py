@@ -137,7 +137,9 @@ def _pulse(now: float, seconds: float) -> dict[str, str]:
 def _state(snapshot: Snapshot, now: float) -> Any:
     state = spans.state_of(snapshot, now)
     at = snapshot.progress.at if snapshot.progress else None
-    return html.Span([html.I(), html.Span(STATE_WORDS[state]), cards.age(at, now, spans.STALE_SECONDS)], className=f"pill is-{state}")
+    return html.Span(
+        [html.I(), html.Span(STATE_WORDS[state]), cards.age(at, now, spans.STALE_SECONDS) if at and state != "starting" else ""], className=f"pill is-{state}"
+    )
 
 
 def _changes(reader: Reader, choices: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -6,7 +6,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard import formats
-from dashboard.cards import age
+from dashboard.cards import age, marked
 from dashboard.readings import BooksLine, Verdict, Warehouse
 
 STAGES = ("shop", "kafka", "warehouse", "items", "windows")
@@ -24,7 +24,7 @@ def verdict(warehouse: Warehouse, now: float) -> list[Component]:
             html.Div(
                 [
                     html.Span(className="verdict-mark"),
-                    html.Div([html.Strong(title), html.P([text, " ", html.Code("./instashop verify"), " compares every stage to the cent."])]),
+                    html.Div([html.Strong(title), html.P([*marked(text), " ", html.Code("./instashop verify"), " compares every stage to the cent."])]),
                 ],
                 className="verdict is-never",
             )
@@ -69,7 +69,7 @@ def _difference(line: BooksLine) -> str:
 def refused(warehouse: Warehouse, now: float) -> list[Component]:
     """Return the dead letters by reason; none at all is good news and said as such."""
     if warehouse.read_at is None:
-        return [html.P(warehouse.trouble or "The warehouse has not been read yet.", className="empty")]
+        return [html.P(marked(warehouse.trouble or "The warehouse has not been read yet."), className="empty")]
     if not warehouse.dead_letters:
         return [html.P(["Nothing was refused, as of ", age(warehouse.read_at, now), "."], className="empty is-good"), *_trouble(warehouse, now)]
     rows = [
@@ -92,4 +92,4 @@ def refused(warehouse: Warehouse, now: float) -> list[Component]:
 def _trouble(warehouse: Warehouse, now: float) -> list[Component]:
     if warehouse.trouble is None:
         return []
-    return [html.P(["The warehouse does not answer; this is from ", age(warehouse.read_at, now), f". {warehouse.trouble}"], className="trouble")]
+    return [html.P(["The warehouse does not answer; this is from ", age(warehouse.read_at, now), ". ", *marked(warehouse.trouble)], className="trouble")]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dash import html
 from dash.development.base_component import Component
 
 from dashboard import formats
 from dashboard.spans import SPAN_SECONDS, STALE_SECONDS, Live, Measured, State, unfinished
 
+Write = Callable[[float | None], str]
 SPAN_WORDS = f"{SPAN_SECONDS // 60} minutes"
 
 
@@ -25,6 +28,11 @@ def card(title: str, *body: Component, note: str | Component = "", name: str = "
     return html.Section([html.Header([html.H2(title), html.Span(note, className="card-note")], className="card-head"), *body], className=f"card {name}")
 
 
+def marked(text: str) -> list[Component | str]:
+    """Return a message with what stands between backticks set as code."""
+    return [html.Code(part) if number % 2 else part for number, part in enumerate(text.split("`"))]
+
+
 def banner(state: State, trouble: str | None, live: Live, now: float) -> Component | None:
     """Return what the reader must know before trusting a number; None when all is well."""
     since = age(live.as_of, now)
@@ -32,7 +40,9 @@ def banner(state: State, trouble: str | None, live: Live, now: float) -> Compone
         case "broken":
             known = ["The numbers below are from ", since, "."] if live.as_of else ["Nothing has been read yet."]
             return _banner(
-                "broken", "Redis does not answer", [html.P(trouble), html.P([*known, " ", html.Code("./instashop doctor"), " names the broken part."])]
+                "broken",
+                "Redis does not answer",
+                [html.P(marked(trouble or "")), html.P([*known, " ", html.Code("./instashop doctor"), " names the broken part."])],
             )
         case "starting":
             return _banner(
@@ -44,7 +54,7 @@ def banner(state: State, trouble: str | None, live: Live, now: float) -> Compone
             cure = ["See ", html.Code("run_live_metrics"), " in Airflow, or run ", html.Code("./instashop doctor"), "."]
             return _banner(
                 "stale",
-                ["These numbers are ", age(live.as_of, now, after=" old")],
+                ["The live numbers are ", age(live.as_of, now, after=" old")],
                 [html.P([f"Spark has said nothing for more than {STALE_SECONDS} seconds. ", *cure])],
             )
         case "zero":
@@ -84,8 +94,7 @@ def _since_start(live: Live, now: float, kept_seconds: int, started_at: float | 
         since = f"started {formats.age(now - started_at)} ago; counted over the last {formats.age(kept_seconds)}, which is what Redis keeps"
     else:
         since = f"started at {formats.clock(started_at)} UTC"
-    shown = count if live.as_of is not None else None
-    value = html.Div(formats.count(shown), id="events-since-start", className="kpi-value", **{"data-value": str(count or 0)})
+    value = html.Div(formats.count(count), id="events-since-start", className="kpi-value", **{"data-value": str(count or 0)})
     return html.Div(
         [
             html.H3(["Events since start", html.Span("by window", className="kpi-hint")]),
@@ -108,20 +117,20 @@ def _sparks(live: Live) -> Component:
     return html.Span(bars, className="sparks", **{"aria-hidden": "true"})
 
 
-def _kpi(label: str, name: str, measured: Measured, write: object, live: Live, now: float, hint: str = "", good_is_up: bool = True) -> Component:
-    text = write(measured.value)  # type: ignore[operator]
+def _kpi(label: str, name: str, measured: Measured, write: Write, live: Live, now: float, hint: str = "", good_is_up: bool = True) -> Component:
+    text = write(measured.value)
     whole, point, cents = text.partition(".") if text.startswith(("€", formats.MINUS)) else (text, "", "")
     value = html.Div([whole, html.Small(point + cents)] if point else whole, id=f"kpi-{name}", className="kpi-value", title=hint or None)
     body = [html.H3([label, html.Span(hint, className="kpi-hint")] if hint else label), value, _before(measured, write, live, good_is_up), _as_of(live, now)]
     return html.Div(body, className="kpi")
 
 
-def _before(measured: Measured, write: object, live: Live, good_is_up: bool) -> Component:
+def _before(measured: Measured, write: Write, live: Live, good_is_up: bool) -> Component | str:
     if live.as_of is None:
-        return html.P("no reading yet", className="kpi-before")
+        return ""
     if live.before is None:
-        return html.P("no 15 minutes before to compare", className="kpi-before")
-    before, change = write(measured.before), measured.change  # type: ignore[operator]
+        return html.P("nothing from before to compare", className="kpi-before")
+    before, change = write(measured.before), measured.change
     if change is None:
         return html.P(f"{before} before", className="kpi-before")
     flat = abs(change) < 0.0005
@@ -137,7 +146,7 @@ def _as_of(live: Live, now: float) -> Component:
 def money_steps(live: Live) -> list[Component]:
     """Return the way from gross to what is kept, each step drawn from where the one before ended."""
     gross, discount, net, tax, total, refund = (
-        live.now[name] for name in ("gross_cents", "discount_cents", "net_cents", "tax_cents", "revenue_cents", "refund_cents")
+        live.now.get(name, 0) for name in ("gross_cents", "discount_cents", "net_cents", "tax_cents", "revenue_cents", "refund_cents")
     )
     steps = (
         ("Gross", 0, gross, "sum"),
@@ -151,7 +160,11 @@ def money_steps(live: Live) -> list[Component]:
     widest = max(gross, total, 1)
     return [
         html.Div(
-            [html.Span(label, className="step-name"), _bar(begin / widest, abs(cents) / widest, kind), html.Span(_signed(cents, kind), className="step-value")],
+            [
+                html.Span(label, className="step-name"),
+                _bar(begin / widest, abs(cents) / widest, kind),
+                html.Span(_signed(cents, kind) if live.as_of else formats.UNKNOWN, className="step-value"),
+            ],
             className=f"step is-{kind}",
         )
         for label, begin, cents, kind in steps
@@ -191,14 +204,13 @@ def categories(live: Live, shown: int = 8) -> list[Component]:
 def behaviour(live: Live) -> list[Component]:
     """Return what visitors did, from session to checkout, and their searches."""
     steps = [("Sessions", "sessions"), ("Product views", "product_views"), ("Put in cart", "cart_adds"), ("Checkouts", "checkouts")]
-    known = live.as_of is not None
-    widest = max(*(live.now[name] for _label, name in steps), 1)
+    widest = max(*(live.now.get(name, 0) for _label, name in steps), 1)
     rows = [
         html.Div(
             [
                 html.Span(label, className="step-name"),
-                _bar(0, live.now[name] / widest, "visit"),
-                html.Span([formats.count(live.now[name] if known else None), html.Small(_per_session(live, name))], className="step-value"),
+                _bar(0, live.now.get(name, 0) / widest, "visit"),
+                html.Span([formats.count(live.measured(name).value), html.Small(_per_session(live, name))], className="step-value"),
             ],
             className="step",
         )
@@ -215,5 +227,5 @@ def behaviour(live: Live) -> list[Component]:
 
 
 def _per_session(live: Live, name: str) -> str:
-    sessions = live.now["sessions"]
-    return "" if name == "sessions" or not sessions else f"{live.now[name] / sessions:.2f} a session"
+    sessions = live.now.get("sessions")
+    return "" if name == "sessions" or not sessions else f"{live.now.get(name, 0) / sessions:.2f} a session"

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import plotly.graph_objects as go
 
 from dashboard import formats, spans
-from dashboard.readings import Snapshot, Window
+from dashboard.readings import Window
+from dashboard.spans import Live
 from instashop.metrics import WINDOW_SECONDS
 
 REVENUE, ORDERS = "#0f9d8a", "#5f72e8"
@@ -16,24 +17,27 @@ HEIGHT = 230
 FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)"}
 
 
-def revenue(snapshot: Snapshot, now: float) -> go.Figure:
+def revenue(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return revenue by window."""
-    return _by_window(snapshot, now, REVENUE, lambda window: window.total.get("revenue_cents", 0) / 100, "€%{y:,.2f}", "~s", "€")
+    return _by_window(windows, live, REVENUE, lambda window: window.total.get("revenue_cents", 0) / 100, "€%{y:,.2f}", "~s", "€")
 
 
-def orders(snapshot: Snapshot, now: float) -> go.Figure:
+def orders(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return orders paid by window."""
-    return _by_window(snapshot, now, ORDERS, lambda window: window.total.get("orders_paid", 0), "%{y:,d} paid", ",d")
+    return _by_window(windows, live, ORDERS, lambda window: window.total.get("orders_paid", 0), "%{y:,d} paid", ",d")
 
 
-def _by_window(snapshot: Snapshot, now: float, colour: str, measure: Callable[[Window], float], hover: str, ticks: str, unit: str = "") -> go.Figure:
+def _by_window(windows: Mapping[int, Window], live: Live, colour: str, measure: Callable[[Window], float], hover: str, ticks: str, unit: str = "") -> go.Figure:
     """Return a bar for each window of the span; windows that can still change are hatched behind a dashed line."""
-    until = snapshot.progress.at if snapshot.progress else now
-    starts = spans.span(until)
-    values = _values(snapshot.windows, starts, measure)
-    finished = [start for start in starts if not spans.unfinished(start, until)]
-    still_open = [start for start in starts if spans.unfinished(start, until)]
+    starts = spans.span(live.until)
+    values = _values(windows if live.as_of else {}, starts, measure)
+    finished = [start for start in starts if not spans.unfinished(start, live.until)]
+    still_open = [start for start in starts if spans.unfinished(start, live.until)]
     figure = go.Figure(layout=_layout(ticks, unit, starts, empty=not any(values.values())))
+    if not any(values.values()):
+        text = "none in these windows" if live.as_of else "no windows yet"
+        figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text=text, showarrow=False, font={"size": 13})
+        return figure
     for name, some, marker in (
         ("finished", finished, {"color": colour}),
         (
@@ -51,7 +55,7 @@ def _by_window(snapshot: Snapshot, now: float, colour: str, measure: Callable[[W
             customdata=[f"{formats.clock(start)}–{formats.clock(start + WINDOW_SECONDS)} UTC{', unfinished' if some is still_open else ''}" for start in some],
             hovertemplate=f"<b>{hover}</b><br>%{{customdata}}<extra></extra>",
         )
-    if still_open and finished:
+    if still_open:
         figure.add_vline(x=_time(still_open[0]), line={"dash": "dash", "width": 1, "color": colour})
         figure.add_annotation(
             x=_time(still_open[0]), y=1, yref="paper", yanchor="bottom", xanchor="right", text="unfinished ▸", showarrow=False, font={"size": 11}
@@ -86,7 +90,7 @@ def _layout(ticks: str, unit: str, starts: range, empty: bool) -> dict[str, obje
             "tickprefix": unit,
             "tickformat": ticks,
             "nticks": 4,
-            **({"range": [0, 1], "showticklabels": False} if empty else {}),
+            **({"range": [0, 1], "showticklabels": False, "showgrid": False} if empty else {}),
         },
     }
 

@@ -159,7 +159,7 @@ class Reader:
         except RedisError as error:
             cause = str(error).strip().splitlines()[0] or type(error).__name__
             trouble = str(RedisUnreachable(address=connect.address(self._settings.redis_url), cause=cause))
-            self._snapshot = replace(self._snapshot, trouble=trouble, beats=read_beat_files(self._settings))
+            self._snapshot = replace(self._snapshot, trouble=trouble, beats={**self._snapshot.beats, **read_beat_files(self._settings)})
         self.looked_at = self._clock()
 
     def _watch_redis(self) -> None:

@@ -34,7 +34,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Live:
-    """Everything the Live page shows, as of `as_of`: Spark's last word."""
+    """Everything the Live page shows, as of `as_of`, Spark's last word; when that is None, nothing is known."""
 
     state: State
     as_of: float | None
@@ -95,20 +95,22 @@ def sums(windows: Mapping[int, Window], starts: Iterable[int]) -> Counter[str]:
 
 def live_of(snapshot: Snapshot, now: float) -> Live:
     """Return what the Live page shows."""
-    progress = snapshot.progress
-    until = progress.at if progress else now
-    starts = span(until)
+    state, progress = state_of(snapshot, now), snapshot.progress
+    if progress is None or state == "starting":  # What an earlier run left behind is nobody's number now.
+        starts = span(now)
+        return Live(state, None, starts[0], now, {}, None, {}, None)
+    starts = span(progress.at)
     categories: Counter[str] = Counter()
     for start in starts:
         for name, measures in snapshot.windows[start].categories.items() if start in snapshot.windows else ():
             categories[name] += measures.get("sales_cents", 0)
     return Live(
-        state=state_of(snapshot, now),
-        as_of=progress.at if progress else None,
+        state=state,
+        as_of=progress.at,
         since=starts[0],
-        until=until,
+        until=progress.at,
         now=sums(snapshot.windows, starts),
-        before=_before(snapshot.windows, starts, until),
+        before=_before(snapshot.windows, starts, progress.at),
         categories=categories,
         events_since_start=_since_start(snapshot),
         events_by_window={start: snapshot.windows[start].total.get("events", 0) if start in snapshot.windows else 0 for start in starts},

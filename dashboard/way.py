@@ -8,7 +8,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard import formats
-from dashboard.cards import age
+from dashboard.cards import age, marked
 from dashboard.readings import SNAPSHOT_SECONDS, WAREHOUSE_SECONDS, Progress, Snapshot
 from dashboard.spans import STALE_SECONDS
 from instashop.control.beats import SERVICES, Beat
@@ -101,10 +101,15 @@ def _arrow(of: Hop, now: float, name: str, source: str = "") -> Component:
     state = "" if of.state == "running" else WORDS.get(of.state, of.state)
     return html.Div(
         [
-            html.Span([html.Span(f"{source} → ", className="arrow-source") if source else "", html.Span(of.carrier), html.Em(state)], className="arrow-name"),
+            html.Span([html.Span(f"{source} → ", className="arrow-source") if source else "", html.Span(of.carrier)], className="arrow-name"),
             html.Span(className="arrow-line"),
             html.Span(
-                [html.Span(" · ".join(facts)) if facts else "", age(of.at, now, None if of.state == "stopped" else STALE_SECONDS)], className="arrow-facts"
+                [
+                    html.Em(state) if state else "",
+                    html.Span(" · ".join(facts)) if facts else "",
+                    age(of.at, now, None if of.state == "stopped" else STALE_SECONDS) if of.at else "",
+                ],
+                className="arrow-facts",
             ),
         ],
         className=f"arrow at-{name} is-{of.state}",
@@ -127,12 +132,12 @@ def _row(service: str, beat: Beat | None, now: float) -> Component:
     if beat is None:
         cells: list[object] = [mark, age(None, now), *[formats.UNKNOWN] * 3, f"Has not run yet; the DAG run_{service} starts it."]
     else:
-        message = beat.message or (f"Its DAG run_{service} should start it again." if state in ("stopped", "silent") else "")
+        message = marked(beat.message) if beat.message else (f"Its DAG run_{service} should start it again." if state in ("stopped", "silent") else "")
         limit = None if state == "stopped" else STALE_SECONDS
         cells = [
             mark,
             age(beat.at.timestamp(), now, limit),
-            f"{beat.events_per_second:,.1f}",
+            f"{beat.events_per_second:,.1f}" if state == "running" else formats.UNKNOWN,
             lag_of(beat) or formats.UNKNOWN,
             formats.count(beat.events_total),
             message,

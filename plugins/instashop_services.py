@@ -46,6 +46,11 @@ class FollowsService:
     by the next try; it is ended only when somebody asked (intent, or the task was cleared or marked by hand).
     """
 
+    if TYPE_CHECKING:  # From the operator that this is mixed into.
+        log: Any
+        operator_extra_links: Any
+        execute_resumable: Any
+
     service: str
     external_id_key = "process"
     say_every_seconds = 5.0

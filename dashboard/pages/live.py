@@ -23,12 +23,12 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
         },
         "live-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now)},
         "live-kpis": {"children": cards.kpis(live, now, snapshot.kept_seconds, snapshot.started_at)},
-        "live-revenue": {"figure": figures.revenue(snapshot, now)},
-        "live-orders": {"figure": figures.orders(snapshot, now)},
+        "live-revenue": {"figure": figures.revenue(snapshot.windows, live)},
+        "live-orders": {"figure": figures.orders(snapshot.windows, live)},
         "live-money": {"children": cards.money_steps(live)},
         "live-categories": {"children": cards.categories(live)},
         "live-behaviour": {"children": cards.behaviour(live)},
-        "live-ages": {"children": ["all as of ", cards.age(live.as_of, now, spans.STALE_SECONDS)]},
+        "live-ages": {"children": ["all as of ", cards.age(live.as_of, now, spans.STALE_SECONDS)] if live.as_of else "nothing read yet"},
     }
 
 

@@ -52,3 +52,7 @@ class SupervisorFailed(InstaShopError):
     {lines}
     Cure: read {log}; if another one holds {socket}, end it, then run it again.
     """
+
+
+class SupervisorEnds(InstaShopError):
+    """supervisord is ending, because somebody sent it a signal; its last words are in {log}. Run this again once it has gone."""

@@ -19,7 +19,7 @@ import psutil
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from instashop.local import launch, servers
-from instashop.local.failures import SupervisorFailed
+from instashop.local.failures import SupervisorEnds, SupervisorFailed
 from instashop.local.progress import wait
 from instashop.local.servers import Server
 from instashop.settings import Settings
@@ -148,6 +148,7 @@ def begin(settings: Settings, stop: threading.Event) -> bool:
     if alive(settings):
         _reload(settings)
         return False
+    shut_down(settings)  # One that still ends, or no longer answers.
     end_orphans(settings)
     socket_path(settings).unlink(missing_ok=True)
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config_path(settings))]
@@ -162,8 +163,8 @@ def _reload(settings: Settings) -> None:
     """Take over a changed configuration; only the programs whose command changed are stopped."""
     supervisor = rpc(settings)
     added, changed, removed = supervisor.reloadConfig()[0]
+    stop(settings, [*changed, *removed], 30)
     for name in [*changed, *removed]:
-        supervisor.stopProcessGroup(name)
         supervisor.removeProcessGroup(name)
     for name in [*added, *changed]:
         supervisor.addProcessGroup(name)
@@ -175,6 +176,10 @@ def states(settings: Settings) -> dict[str, dict[str, Any]]:
         return {info["name"]: info for info in rpc(settings).getAllProcessInfo()}
     except (OSError, HTTPException):
         return {}
+    except Fault as fault:
+        if fault.faultCode != Faults.SHUTDOWN_STATE:
+            raise
+        return {}  # It ends: somebody sent it SIGTERM.
 
 
 def start(settings: Settings, name: str) -> bool:
@@ -182,6 +187,8 @@ def start(settings: Settings, name: str) -> bool:
     try:
         rpc(settings).startProcess(name, False)
     except Fault as fault:
+        if fault.faultCode == Faults.SHUTDOWN_STATE:
+            raise SupervisorEnds(log=settings.log_dir / "supervisord.log") from None
         if fault.faultCode != Faults.ALREADY_STARTED:
             raise
         return False
@@ -204,7 +211,7 @@ def ask_to_stop(settings: Settings, names: Iterable[str]) -> None:
         try:
             supervisor.stopProcess(name, False)
         except Fault as fault:
-            if fault.faultCode not in (Faults.NOT_RUNNING, Faults.BAD_NAME):
+            if fault.faultCode not in (Faults.NOT_RUNNING, Faults.BAD_NAME, Faults.SHUTDOWN_STATE):
                 raise
 
 
@@ -228,16 +235,30 @@ def stop(settings: Settings, names: Iterable[str], seconds: float) -> list[str]:
 
 def shut_down(settings: Settings) -> None:
     """End supervisord, and whatever it still runs."""
-    try:
-        pid = rpc(settings).getPID()
-        process = psutil.Process(pid)
-        rpc(settings).shutdown()
-        process.wait(timeout=25)
-    except (OSError, HTTPException, psutil.NoSuchProcess):
+    process = _process(settings)
+    if process is None:
         return
+    try:
+        rpc(settings).shutdown()
+    except Fault as fault:
+        if fault.faultCode != Faults.SHUTDOWN_STATE:  # Then it ends already.
+            raise
+    except (OSError, HTTPException):
+        process.terminate()
+    try:
+        process.wait(timeout=30)
     except psutil.TimeoutExpired:
         process.kill()
         end_orphans(settings)
+
+
+def _process(settings: Settings) -> psutil.Process | None:
+    """Return supervisord's own process, or None: the pid in its file may by now be somebody else's."""
+    try:
+        process = psutil.Process(int((settings.run_dir / "supervisord.pid").read_text()))
+        return process if str(config_path(settings)) in process.cmdline() else None
+    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        return None
 
 
 def orphans(settings: Settings) -> dict[str, list[int]]:

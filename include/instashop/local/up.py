@@ -13,9 +13,10 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import psycopg
 from rich.console import Console
 
-from instashop import connect
+from instashop import connect, sql
 from instashop.control import supervision
 from instashop.errors import InstaShopError
 from instashop.local import airflow_server, brokers, commands, down, health, jars, passwords, postgres, preflight, programs, servers
@@ -179,6 +180,9 @@ def _migrate(settings: Settings, stop: threading.Event) -> str | None:
 
 
 def _airflow(settings: Settings, stop: threading.Event) -> str | None:
+    if not _running(settings, servers.SCHEDULER):
+        with psycopg.connect(settings.airflow_dsn, connect_timeout=5) as connection:
+            connection.execute(sql.statement("airflow/end_dead_schedulers"))  # type: ignore[arg-type]
     supervision.announce_up(settings.run_dir)
     return _start_and_wait(settings, list(servers.AIRFLOW), stop)
 

@@ -1,0 +1,289 @@
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dash.development.base_component import Component
+
+from dashboard import api, books, cards, figures, formats, spans, way
+from dashboard.pages import live, platform
+from dashboard.readings import BooksLine, DeadLetters, Progress, Snapshot, Verdict, Warehouse, Window, progress_from, verdict_from, window_from
+from instashop.control.beats import Beat
+from instashop.metrics import MEASURES
+
+NOW = 1_800_000_015.0  # Half way through a window.
+WINDOW = 1_800_000_000
+PAID = {
+    "events": 10,
+    "orders_paid": 2,
+    "sessions": 4,
+    "revenue_cents": 11_900,
+    "gross_cents": 11_000,
+    "discount_cents": 1_000,
+    "net_cents": 10_000,
+    "tax_cents": 1_900,
+}
+
+
+def window(start: int, **measures: int) -> Window:
+    return Window(start, {**dict.fromkeys(MEASURES, 0), **measures}, {"Books": {"sales_cents": measures.get("revenue_cents", 0)}}, written="1 1 1")
+
+
+def snapshot(*windows: Window, progress_age: float | None = 1.0, **more: Any) -> Snapshot:
+    progress = None if progress_age is None else Progress(at=NOW - progress_age, batch=7, batch_seconds=0.4)
+    return Snapshot(taken_at=NOW, progress=progress, windows={one.start: one for one in windows}, **more)
+
+
+def beat(service: str = "consumer", age: float = 1.0, **more: Any) -> Beat:
+    at = datetime.fromtimestamp(NOW - age, UTC)
+    return Beat(**{"service": service, "pid": 1, "started_at": at, "at": at, "state": "running", **more})
+
+
+def texts(part: Any) -> str:
+    """Return every text in a component, in order."""
+    if isinstance(part, Component):
+        return texts(getattr(part, "children", None))
+    if isinstance(part, list | tuple):
+        return " ".join(" ".join(map(texts, part)).split())
+    return "" if part is None else str(part).strip()
+
+
+def by_id(part: Any, name: str) -> Component:
+    if isinstance(part, Component) and getattr(part, "id", None) == name:
+        return part
+    inner = part if isinstance(part, list | tuple) else getattr(part, "children", None) or []
+    for child in inner if isinstance(inner, list | tuple) else [inner]:
+        if isinstance(child, Component):
+            try:
+                return by_id(child, name)
+            except LookupError:
+                continue
+    raise LookupError(name)
+
+
+STATES = {
+    "starting": snapshot(progress_age=None),
+    "zero": snapshot(),
+    "live": snapshot(window(WINDOW, **PAID)),
+    "stale": snapshot(window(WINDOW, **PAID), progress_age=11.0),
+    "broken": snapshot(window(WINDOW, **PAID), trouble="Redis at nowhere does not answer; start it with `./instashop up`."),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_each_state_is_told_from_the_others(state: str) -> None:
+    assert spans.state_of(STATES[state], NOW) == state
+    assert live.values(STATES[state], NOW)["live"]["className"] == f"page state-{state}"
+
+
+@pytest.mark.parametrize("state", ["starting", "zero", "stale", "broken"])
+def test_each_state_that_needs_a_word_gets_one(state: str) -> None:
+    shown = live.values(STATES[state], NOW)["live-banner"]["children"]
+    assert f"is-{state}" in shown.className
+    assert len(texts(shown)) > 40
+
+
+def test_a_live_page_needs_no_banner() -> None:
+    assert live.values(STATES["live"], NOW)["live-banner"]["children"] is None
+
+
+def test_progress_of_an_earlier_run_is_nobodys_number() -> None:
+    left_behind = snapshot(window(WINDOW, **PAID), progress_age=5.0, started_at=NOW - 2)
+    assert spans.state_of(left_behind, NOW) == "starting"
+    assert spans.live_of(left_behind, NOW).measured("revenue_cents").value is None
+
+
+def test_nothing_known_is_never_shown_as_zero() -> None:
+    shown = live.values(STATES["starting"], NOW)
+    for name in ("live-kpis", "live-money", "live-categories", "live-behaviour"):
+        assert not re.search(r"\d", texts(shown[name]["children"]).replace("start is not known", "")), texts(shown[name]["children"])
+
+
+def test_a_true_zero_is_shown_as_zero() -> None:
+    shown = live.values(STATES["zero"], NOW)["live-kpis"]["children"]
+    assert texts(by_id(shown, "kpi-revenue")) == "€0 .00"
+    assert texts(by_id(shown, "kpi-conversion")) == formats.UNKNOWN
+
+
+@pytest.mark.parametrize("state", ["zero", "live", "stale", "broken"])
+def test_no_number_is_without_its_age(state: str) -> None:
+    for card in live.values(STATES[state], NOW)["live-kpis"]["children"]:
+        ages = [part for part in card._traverse() if getattr(part, "data-at", None)]
+        assert ages, texts(card)
+
+
+def test_a_zero_of_the_span_is_the_sum_of_its_windows_up_to_the_unfinished_one() -> None:
+    known = snapshot(window(WINDOW, **PAID), window(WINDOW - 870, **PAID), window(WINDOW - 900, **PAID))
+    assert spans.live_of(known, NOW).measured("orders_paid").value == 4
+
+
+def test_the_span_before_is_as_long_as_the_present_one() -> None:
+    before = [window(start - 900, **PAID) for start in spans.span(NOW)]
+    number = spans.live_of(snapshot(*before, progress_age=0.0), NOW).measured("orders_paid")
+    assert number.before == 2 * 29 + 2 * 0.5  # Of the window half passed now, half.
+
+
+def test_a_span_before_that_is_not_kept_is_not_compared() -> None:
+    assert spans.live_of(STATES["live"], NOW).measured("orders_paid").before is None
+
+
+def test_refunds_further_below_zero_are_more_refunds() -> None:
+    assert spans.Measured(-150, -100).change == 0.5
+
+
+def test_events_since_start_begin_with_the_first_whole_window() -> None:
+    known = snapshot(window(WINDOW, **PAID), window(WINDOW - 30, **PAID), window(WINDOW - 60, **PAID), started_at=WINDOW - 45.0)
+    assert spans.live_of(known, NOW).events_since_start == 20
+    card = by_id(live.values(known, NOW)["live-kpis"]["children"], "events-since-start")
+    assert getattr(card, "data-value") == "20"
+    assert api.live(known, NOW)["events_since_start"] == 20
+
+
+def test_events_of_an_unknown_start_are_unknown() -> None:
+    assert api.live(STATES["live"], NOW)["events_since_start"] is None
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_json_of_each_state_is_json(state: str) -> None:
+    told = json.loads(json.dumps(api.live(STATES[state], NOW)))
+    assert told["state"] == state
+
+
+def test_health_fails_when_nobody_reads_any_more() -> None:
+    assert api.health(NOW - 1, NOW).status_code == 200
+    assert api.health(NOW - 60, NOW).status_code == 503
+
+
+def test_windows_that_can_still_change_are_marked() -> None:
+    known = snapshot(*(window(start, **PAID) for start in spans.span(NOW)), progress_age=0.0)
+    finished, unfinished = figures.revenue(known.windows, spans.live_of(known, NOW)).data
+    assert len(unfinished.x) == 1
+    assert len(finished.x) == 29
+    assert unfinished.marker.pattern.shape == "/"
+
+
+def test_a_window_within_the_allowance_for_lateness_is_unfinished() -> None:
+    assert spans.unfinished(0, 39.9)
+    assert not spans.unfinished(0, 40.0)
+
+
+def test_windows_older_than_all_that_is_kept_are_gaps_and_later_ones_zeros() -> None:
+    known = snapshot(window(WINDOW - 90, **PAID), progress_age=0.0)
+    finished = figures.orders(known.windows, spans.live_of(known, NOW)).data[0]
+    assert finished.y[-4:] == (None, 2, 0, 0)
+
+
+def test_the_steps_from_gross_to_kept_add_up() -> None:
+    shown = texts(cards.money_steps(spans.live_of(snapshot(window(WINDOW, **PAID, refund_cents=-1_900)), NOW)))
+    assert re.findall(r"[+−]?€[\d,.]+", shown) == ["€110.00", "−€10.00", "€100.00", "+€19.00", "€119.00", "−€19.00", "€100.00"]
+
+
+def test_categories_that_do_not_fit_are_added_up() -> None:
+    shop = replace(spans.live_of(STATES["live"], NOW), categories={f"C{number}": 100 for number in range(10)})
+    assert "3 others €3.00" in texts(cards.categories(shop))
+
+
+@pytest.mark.parametrize(
+    ("given", "state"),
+    [
+        (None, "never"),
+        (beat(), "running"),
+        (beat(age=11), "silent"),
+        (beat(age=11, state="stopped"), "stopped"),
+        (beat(state="waiting", message="no topic"), "waiting"),
+    ],
+)
+def test_an_old_beat_of_a_running_service_is_silence(given: Beat | None, state: str) -> None:
+    assert way.state_of(given, NOW) == state
+
+
+def test_each_arrow_shows_rate_lag_and_age() -> None:
+    known = snapshot(beats={"consumer": beat(events_per_second=18.4, lag_events=14, lag_seconds=0.4)})
+    assert "consumer 18.4/s · lag ≤ 14, 0.4 s 1 s ago" in texts(way.picture(known, NOW))
+
+
+def test_a_silent_service_claims_no_rate() -> None:
+    known = snapshot(beats={"consumer": beat(age=30, events_per_second=18.4)})
+    assert "18.4" not in texts([way.picture(known, NOW), way.services(known, NOW)])
+
+
+LINES = (BooksLine("shop", "transactions", True, 5, 5, 100, 100), BooksLine("kafka", "transactions", False, 6, 5, 100, 100, "+1 events not in shop: abc"))
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "words"),
+    [
+        (Warehouse(), "has not been read yet"),
+        (Warehouse(read_at=NOW), "Never verified"),
+        (Warehouse(read_at=NOW, verdict=Verdict(NOW - 60, True, LINES[:1], 1.2, NOW - 60)), "The books balance Verified 1 min 0 s ago"),
+        (Warehouse(read_at=NOW, verdict=Verdict(NOW, False, LINES, 1.2, NOW - 120)), "They balanced last 2 min 0 s ago"),
+        (Warehouse(read_at=NOW, verdict=Verdict(NOW, False, LINES, 1.2, None)), "They have never balanced"),
+    ],
+)
+def test_the_books_say_what_was_found_and_when(warehouse: Warehouse, words: str) -> None:
+    assert words in texts(books.verdict(warehouse, NOW))
+
+
+def test_a_difference_in_the_books_is_named() -> None:
+    assert "+1 events not in shop: abc" in texts(books.verdict(Warehouse(read_at=NOW, verdict=Verdict(NOW, False, LINES)), NOW))
+
+
+def test_refused_events_are_counted_by_reason() -> None:
+    letters = (DeadLetters("not_json", 6, NOW - 3, ("searches",)), DeadLetters("clock_ahead", 1, NOW, ("searches",)))
+    shown = texts(books.refused(Warehouse(read_at=NOW, dead_letters=letters), NOW))
+    assert "not_json searches newest 3 s ago 6" in shown
+    assert "7 in all" in shown
+
+
+def test_a_warehouse_that_stopped_answering_says_from_when_its_numbers_are() -> None:
+    assert "this is from 9 s ago" in texts(books.refused(Warehouse(read_at=NOW - 9, trouble="gone"), NOW))
+
+
+@pytest.mark.parametrize("page", [live, platform])
+@pytest.mark.parametrize("state", STATES)
+def test_every_changing_part_is_on_the_page(page: Any, state: str) -> None:
+    laid_out = page.layout(STATES[state], NOW)
+    for name in page.values(STATES[state], NOW):
+        assert by_id(laid_out, name) is not None
+
+
+def test_a_window_of_redis_keeps_total_and_categories() -> None:
+    fields = {"total": '{"events": 3}', "category:Home: Garden": '{"sales_cents": 5}', "product:7": "{}", "written": "1 2 3"}
+    assert window_from(60, fields) == Window(60, {"events": 3}, {"Home: Garden": {"sales_cents": 5}}, "1 2 3")
+
+
+def test_progress_is_read_as_spark_writes_it() -> None:
+    text = json.dumps({"at": "2027-01-15T08:00:00+00:00", "batch": 4, "behind": 0, "rows": 9, "end_offsets": {}})
+    assert progress_from(text) == Progress(at=1_800_000_000.0, batch=4)
+    assert progress_from(None) is None
+
+
+def test_a_verdict_with_fields_of_a_later_version_is_read() -> None:
+    row: Mapping[str, Any] = {
+        "at": datetime.fromtimestamp(NOW, UTC),
+        "balanced": True,
+        "last_true_at": None,
+        "report": {"stages": [{"stage": "shop", "stream": "searches", "ok": True, "events": 1, "expected_events": 1, "new": 1}], "seconds": 2.0},
+    }
+    assert verdict_from(row).lines == (BooksLine("shop", "searches", True, 1, 1),)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(None, "never"), (0.4, "0 s"), (59.9, "59 s"), (61, "1 min 1 s"), (3_599, "59 min"), (11_100, "3 h 5 min"), (180_000, "2 d")]
+)
+def test_ages_are_short_words(seconds: float | None, words: str) -> None:
+    assert formats.age(seconds) == words
+
+
+def test_money_is_exact_to_the_cent() -> None:
+    assert [formats.money(cents) for cents in (0, 5, 123_450, -300, None)] == ["€0.00", "€0.05", "€1,234.50", "−€3.00", "—"]
+
+
+def test_every_style_and_script_is_of_this_house() -> None:
+    for file in (Path(live.__file__).parents[1] / "assets").iterdir():
+        foreign = re.findall(r"(?:https?:)?//(?!www\.w3\.org)[a-z0-9.-]+\.[a-z]{2,}", file.read_text(encoding="utf-8"))
+        assert not foreign, f"{file.name} asks {foreign}"
