@@ -27,7 +27,7 @@ def live(snapshot: Snapshot, now: float) -> dict[str, Any]:
         "revenue_cents": shown.measured("revenue_cents"),
         "orders_paid": shown.measured("orders_paid"),
         "average_order_cents": shown.ratio("revenue_cents", "orders_paid"),
-        "conversion": shown.ratio("orders_paid", "sessions"),
+        "conversion": shown.ratio("checkouts", "sessions"),
         "sessions": shown.measured("sessions"),
         "refund_cents": shown.measured("refund_cents"),
     }

@@ -117,7 +117,7 @@ def _frame(snapshot: Snapshot, now: float) -> Any:
                 ]
             ),
         ],
-        className="banner is-broken is-lost",
+        className="banner is-broken lost-banner",
         role="alert",
     )
     hidden = [
