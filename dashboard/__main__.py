@@ -26,7 +26,7 @@ def main() -> int:
         port=settings.dashboard_port,
         log_level="warning",
         access_log=False,
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     logging.getLogger("dashboard").info("the dashboard is at http://%s:%d", settings.host, settings.dashboard_port)

@@ -13,7 +13,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import psycopg
 from rich.console import Console
 
 from instashop import connect, sql
@@ -181,7 +180,7 @@ def _migrate(settings: Settings, stop: threading.Event) -> str | None:
 
 def _airflow(settings: Settings, stop: threading.Event) -> str | None:
     if not _running(settings, servers.SCHEDULER):
-        with psycopg.connect(settings.airflow_dsn, connect_timeout=5) as connection:
+        with connect.postgres(settings.airflow_dsn, seconds=5) as connection:
             connection.execute(sql.statement("airflow/end_dead_schedulers"))  # type: ignore[arg-type]
     supervision.announce_up(settings.run_dir)
     return _start_and_wait(settings, list(servers.AIRFLOW), stop)
