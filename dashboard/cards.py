@@ -80,7 +80,7 @@ def kpis(live: Live, now: float, kept_seconds: int, started_at: float | None) ->
         _kpi("Revenue", "revenue", live.measured("revenue_cents"), formats.money, live, now),
         _kpi("Orders paid", "orders", orders, formats.count, live, now),
         _kpi("Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, live, now),
-        _kpi("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.per_session, live, now, "checkouts by sessions"),
+        _kpi("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.share, live, now, "checkouts by sessions"),
         _kpi("Sessions", "sessions", live.measured("sessions"), formats.count, live, now),
         _kpi("Refunds", "refunds", refunds, formats.money, live, now, f"{formats.count(refunded)} orders", good_is_up=False),
     ]

@@ -25,11 +25,6 @@ def share(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value * 100:,.1f}\u00a0%"
 
 
-def per_session(value: float | None) -> str:
-    """Return orders by sessions: a share up to one, `2.50 each` where there are more orders than sessions."""
-    return share(value) if value is None or value <= 1 else f"{value:,.2f} each"
-
-
 def rate(per_second: float | None) -> str:
     """Return events a second: `9.8/s`, `1,204/s`."""
     if per_second is None:

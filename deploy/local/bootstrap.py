@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 STAMP = VENV / "instashop.stamp"
+LOCK = ROOT / ".local" / "bootstrap.lock"
 PACKAGES = Path(__file__).with_name("packages.txt")
 DEV_COMMANDS = ("test", "check", "bench")
 NO_SERVER_COMMANDS = ("check", "", "--help")
@@ -175,7 +176,8 @@ def main(command: str) -> None:
     missing = [package for package, brings in needed.items() if not is_there(brings)]
     if not missing and is_current(dev):
         return
-    with (ROOT / ".bootstrap.lock").open("w") as lock:
+    LOCK.parent.mkdir(exist_ok=True)
+    with LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
