@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import dash
@@ -29,7 +31,17 @@ STATE_WORDS = {"starting": "starting", "zero": "no events", "live": "live", "sta
 
 def build(reader: Reader) -> FastAPI:
     """Return the web server; health and JSON come before Dash, which answers every other path."""
-    server = FastAPI(title="InstaShop dashboard", docs_url=None, redoc_url=None)
+
+    @asynccontextmanager
+    async def prepared(_server: FastAPI) -> AsyncIterator[None]:
+        # Dash gathers styles, scripts and callbacks at the first request for "/": a first visit to another page would find none of them.
+        for prepare in app.backend._before_request_funcs:
+            waiting = prepare()
+            if inspect.isawaitable(waiting):
+                await waiting
+        yield
+
+    server = FastAPI(title="InstaShop dashboard", docs_url=None, redoc_url=None, lifespan=prepared)
 
     @server.get("/healthz")
     def healthz() -> Response:

@@ -74,7 +74,7 @@ def _layout(ticks: str, unit: str, starts: range, empty: bool) -> dict[str, obje
     return {
         "template": "none",
         "height": HEIGHT,
-        "margin": {"l": 46, "r": 10, "t": 22, "b": 26},
+        "margin": {"l": 46, "r": 10, "t": 22, "b": 30},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": "inherit"},
@@ -82,7 +82,14 @@ def _layout(ticks: str, unit: str, starts: range, empty: bool) -> dict[str, obje
         "barmode": "overlay",
         "uirevision": "same",
         "hoverlabel": {"bgcolor": "#1d232b", "bordercolor": "#1d232b", "font": {"color": "#fff", "size": 12}},
-        "xaxis": {**axis, "type": "date", "range": [_time(starts[0]), _time(starts[-1] + WINDOW_SECONDS)], "tickformat": "%H:%M", "nticks": 6},
+        "xaxis": {
+            **axis,
+            "type": "date",
+            "range": [_time(starts[0]), _time(starts[-1] + WINDOW_SECONDS)],
+            "tickformat": "%H:%M",
+            "nticks": 6,
+            "ticklabelstandoff": 5,
+        },
         "yaxis": {
             **axis,
             "showgrid": True,

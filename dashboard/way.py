@@ -106,7 +106,7 @@ def _arrow(of: Hop, now: float, name: str, source: str = "") -> Component:
             html.Span(
                 [
                     html.Em(state) if state else "",
-                    html.Span(" · ".join(facts)) if facts else "",
+                    html.Span([part for fact in facts for part in (" · ", html.Span(fact))][1:]) if facts else "",
                     age(of.at, now, None if of.state == "stopped" else STALE_SECONDS) if of.at else "",
                 ],
                 className="arrow-facts",

@@ -124,7 +124,7 @@ def test_it_starts_a_process_in_a_session_of_its_own_and_stops_it_when_asked(hom
     assert task.ended() is None
     assert process.process() is None
     assert "stopped cleanly" in (home.log_dir / "generator.log").read_text()
-    assert task.ti.links["_link_DashboardLink"].endswith(":8501/")
+    assert task.ti.links["_link_DashboardLink"].endswith(f":{home.dashboard_port}/")
 
 
 def test_a_killed_service_makes_the_task_fail_and_the_next_try_starts_it_again(home):

@@ -1,0 +1,41 @@
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from dashboard.app import build
+from dashboard.readings import Reader
+from instashop.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader(Settings(redis_url="redis://:secret@127.0.0.1:1/0"))
+
+
+@pytest.fixture(scope="module")
+def browser(reader: Reader) -> Iterator[TestClient]:
+    with TestClient(build(reader)) as client:
+        yield client
+
+
+def test_the_first_page_that_is_asked_for_has_its_styles_whichever_it_is(browser: TestClient) -> None:
+    page = browser.get("/platform").text
+    assert "/assets/style" in page
+    assert "/assets/ages" in page
+
+
+def test_health_is_bad_until_the_reader_has_looked(browser: TestClient, reader: Reader) -> None:
+    reader.looked_at = 0.0
+    assert browser.get("/healthz").status_code == 503
+    reader.look()
+    assert browser.get("/healthz").status_code == 200
+
+
+def test_a_redis_that_does_not_answer_is_told_with_its_cure_and_without_its_password(browser: TestClient, reader: Reader) -> None:
+    reader.look()
+    told = browser.get("/api/live").json()
+    assert told["state"] == "broken"
+    assert told["events_since_start"] is None
+    assert "INSTASHOP_REDIS_URL" in told["trouble"]
+    assert "secret" not in browser.get("/api/live").text
