@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import ExitStack
 
 import pytest
 
 from instashop import connect
 from instashop.control.books import verify
-from instashop.metrics import PROGRESS_KEY, window_key
+from instashop.metrics import LATE_SECONDS, PROGRESS_KEY, WINDOW_SECONDS, window_key
 from instashop.transport.window_sink import WindowSink
 from tests import bodies
 from tests.integration.conftest import live_metrics, service
@@ -33,12 +34,19 @@ def running(stack):
             spark.kill()
             count = _arrived(stack)
             wait_until(lambda: _arrived(stack) > count + 2000, 60, "the way open again")
+            wait_until(lambda: _in_closed_windows(redis) > 1000, 90, "a window under load that is closed")
         yield stack
 
 
 def _arrived(settings) -> int:
     with connect.warehouse(settings, "test") as connection:
         return connection.execute("SELECT coalesce(sum(events), 0) FROM consumer_offsets").fetchone()[0]
+
+
+def _in_closed_windows(redis) -> int:
+    ended = time.time() - WINDOW_SECONDS - LATE_SECONDS
+    starts = [start for key in redis.scan_iter("window:*") if (start := int(key.split(":")[1])) < ended]
+    return sum(json.loads(redis.hget(window_key(start), "total"))["events"] for start in starts)
 
 
 def _failed(verdict) -> dict[tuple[str, str], str]:
