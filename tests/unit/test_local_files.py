@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import uuid
 import zipfile
 from pathlib import Path
 
@@ -146,3 +147,8 @@ def test_the_locks_name_neither_a_registry_nor_a_machine() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
         text = (ROOT / name).read_text()
         assert not any(word in text for word in ("://", "--index", "--find-links", "file:", str(ROOT)))
+
+
+def test_an_id_for_kafka_is_never_taken_for_an_option():
+    assert not brokers.kafka_id(uuid.UUID(int=0xFB << 120)).startswith("-")
+    assert len(brokers.kafka_id(uuid.uuid4())) == 22

@@ -87,7 +87,13 @@ def _cluster_id(settings: Settings) -> str:
         file = node.data / "meta.properties"
         if file.exists():
             return next(line.split("=", 1)[1] for line in file.read_text().splitlines() if line.startswith("cluster.id="))
-    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return kafka_id(uuid.uuid4())
+
+
+def kafka_id(seed: uuid.UUID) -> str:
+    """Return a new id in Kafka's form; never one that begins with "-", which its tool takes for an option."""
+    first, *others = seed.bytes
+    return urlsafe_b64encode(bytes([first & 0x7F, *others])).decode().rstrip("=")
 
 
 def format_storage(settings: Settings, java: str, stop: threading.Event) -> bool:
@@ -126,6 +132,6 @@ def format_storage(settings: Settings, java: str, stop: threading.Event) -> bool
 
 def _meta_for(number: int, text: str) -> str:
     """Return meta.properties under another node's number, with a directory id of its own."""
-    own = {"node.id": str(number), "directory.id": urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")}
+    own = {"node.id": str(number), "directory.id": kafka_id(uuid.uuid4())}
     pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     return "".join(f"{key}={own.get(key, value)}\n" for key, value in pairs)
