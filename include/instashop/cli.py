@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -245,11 +246,13 @@ def producer() -> None:
 
 
 @app.command()
-def consumer() -> None:
+def consumer(
+    member: Annotated[int, typer.Option(min=1, max=3, help="Which member of the group: 1 is the one that Airflow runs; 2 and 3 share its work.")] = 1,
+) -> None:
     """Fill the warehouse from Kafka, in the foreground."""
     from instashop.transport.consumer import work
 
-    _serve("consumer", work, load())
+    _serve("consumer" if member == 1 else f"consumer-{member}", partial(work, member=member), load())
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """Dead letters: listed with their reasons, shown whole, and replayed once the judge takes them for good.
 
-A replay publishes the message's bytes again to its topic. Message and a note of the replay (in topic `cursors`) are one Kafka
+A replay publishes the message's bytes again to its topic; an item of an unknown product first gets the name that the catalogue has by now. Message and a note of the replay (in topic `cursors`) are one Kafka
 transaction, so a letter is published at most once more, whatever is killed, and replaying twice changes nothing.
 """
 
@@ -11,14 +11,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
 from instashop import connect, sql
 from instashop.errors import InstaShopError
-from instashop.events import Event, Reason, judge_of
+from instashop.events import Event, Reason, TransactionItem, judge_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, CURSORS
+from instashop.transport.enricher import Catalogue
 from instashop.transport.topics import ToEnd, consumer
 
 LIMIT = 10_000
@@ -126,7 +128,9 @@ def replay(settings: Settings, reason: str | None = None, topic: str | None = No
         dwh.execute("SELECT pg_advisory_lock(hashtext('instashop replay'))")
         rows = dwh.execute(sql.statement("dead_letters/open"), {"reason": reason, "topic": topic, "limit": limit}).fetchall()  # type: ignore[arg-type]
         good = []
-        for place_topic, number, offset, why, _event_id, key, body, known in rows:
+        repair = _Repair(settings)
+        for place_topic, number, offset, why, _event_id, key, letter, known in rows:
+            body = repair.named(letter) if why == Reason.UNKNOWN_PRODUCT else letter
             verdict = judge_of(place_topic, BY_NAME[place_topic].event_type)(body)
             if not isinstance(verdict, Event):
                 done.refused[verdict.reason.value] = done.refused.get(verdict.reason.value, 0) + 1
@@ -137,6 +141,27 @@ def replay(settings: Settings, reason: str | None = None, topic: str | None = No
         if good:
             _publish(settings, dwh, good, done)
     return done
+
+
+class _Repair:
+    """Names the product of an item that was refused because the catalogue did not know it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._catalogue: Catalogue | None = None
+
+    def named(self, body: bytes) -> bytes:
+        """Return the item with its product's name and category if the catalogue knows it by now, else as it is."""
+        if self._catalogue is None:
+            with consumer(self._settings, "instashop-replay") as client:
+                self._catalogue = Catalogue(ToEnd(client, ["products"]))
+                self._catalogue.read_to_end()
+        try:
+            item = msgspec.json.decode(body, type=TransactionItem)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return body
+        product = self._catalogue.known(item.product_id)
+        return msgspec.json.encode(msgspec.structs.replace(item, product_name=product.name, category=product.category)) if product else body
 
 
 def _publish(settings: Settings, dwh: psycopg.Connection, letters: list[tuple[str, int, int, bytes | None, bytes]], done: Replay) -> None:
