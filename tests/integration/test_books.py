@@ -39,7 +39,7 @@ def running(stack):
             spark.kill()
             count = _arrived(stack)
             wait_until(lambda: _arrived(stack) > count + 2000, 60, "the way open again")
-            wait_until(lambda: _in_closed_windows(redis) > 1000, 90, "a window under load that is closed")
+            wait_until(lambda: _in_closed_windows(redis, begun) > 1000, 90, "a window under load that is closed")
         yield stack
 
 
@@ -53,9 +53,9 @@ def _carried(settings, service_name) -> int:
     return beat.events_total if beat else 0
 
 
-def _in_closed_windows(redis) -> int:
+def _in_closed_windows(redis, begun: float) -> int:
     ended = time.time() - WINDOW_SECONDS - LATE_SECONDS
-    starts = [start for key in redis.scan_iter("window:*") if (start := int(key.split(":")[1])) < ended]
+    starts = [start for key in redis.scan_iter("window:*") if begun < (start := int(key.split(":")[1])) < ended]
     return sum(json.loads(redis.hget(window_key(start), "total"))["events"] for start in starts)
 
 

@@ -109,7 +109,8 @@ def _flush_redis(platform: Platform) -> datetime:
 def _search(connection: psycopg.Connection, occurred_at: datetime) -> str:
     event_id = uuid7(_now(), uuid4().int & (2**74 - 1))
     connection.execute(
-        "INSERT INTO searches (event_id, occurred_at, session_id, term, results) VALUES (%s, %s, %s, 'drill', 1)", [event_id, occurred_at, uuid4()]
+        "INSERT INTO searches (event_id, occurred_at, session_id, query, term, results) VALUES (%s, %s, %s, 'drill', 'drill', 1)",
+        [event_id, occurred_at, uuid4()],
     )
     return str(event_id)
 
