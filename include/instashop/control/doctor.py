@@ -146,7 +146,7 @@ def _airflow(settings: Settings) -> list[Finding]:
         paused = [row[0] for row in connection.execute("SELECT dag_id FROM dag WHERE is_paused AND NOT is_stale ORDER BY 1").fetchall()]
         known = connection.execute("SELECT count(*) FROM dag WHERE NOT is_stale").fetchone()
     found = [Finding("airflow", "fault", f"{name} cannot be imported.", "Airflow's page shows its error at the top.") for name in broken]
-    found += [Finding("airflow", "note", f"the DAG {name} is paused.", f"unpause it on Airflow's page, or `airflow dags unpause {name}`.") for name in paused]
+    found += [Finding("airflow", "note", f"the DAG {name} is paused.", "switch it on with the toggle beside its name on Airflow's page.") for name in paused]
     return found or [Finding("airflow", "well", f"{known[0] if known else 0} DAGs, none broken, none paused.")]
 
 
