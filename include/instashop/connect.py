@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 from confluent_kafka import Consumer, Producer
@@ -51,6 +51,11 @@ def feed(settings: Settings, database: str, name: str, **options: Any) -> psycop
     """Open a shop database as the role that may only read the feed views."""
     dsn = settings.shop_feed_dsn if database == "instashop" else settings.crm_feed_dsn
     return _postgres(dsn, ShopUnreachable, name, **options)
+
+
+def feed_role(settings: Settings, database: str) -> str:
+    """Return the role that may only read the feed views of a shop database."""
+    return unquote(urlsplit(settings.shop_feed_dsn if database == "instashop" else settings.crm_feed_dsn).username or "feed")
 
 
 def warehouse(settings: Settings, name: str, **options: Any) -> psycopg.Connection:

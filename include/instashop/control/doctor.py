@@ -21,7 +21,8 @@ from instashop.local import health, programs, servers
 from instashop.local.progress import at_once
 from instashop.metrics import PROGRESS_KEY
 from instashop.settings import Settings
-from instashop.streams import CURSORS, DATABASES, STREAMS, of_database
+from instashop.streams import CURSORS, STREAMS, of_database
+from instashop.transport.migrations import pending
 
 LAG_SECONDS = 60
 """A service further behind than this does not keep up."""
@@ -108,22 +109,26 @@ def _servers(settings: Settings, states: dict[str, dict[str, Any]]) -> list[Find
 
 
 def _tables(settings: Settings) -> list[Finding]:
-    cure = "`./instashop prepare` makes what is missing."
     missing: list[str] = []
-    for database in DATABASES:
-        open_database = connect.shop if database == "instashop" else connect.crm
+    waiting: list[str] = []
+    for open_database, folder, names in (
+        (connect.shop, "shop", [f"feed.{stream.name}" for stream in of_database("instashop")]),
+        (connect.crm, "crm", [f"feed.{stream.name}" for stream in of_database("crm_db")]),
+        (connect.warehouse, "warehouse", ["realtime_events", "dead_letters", "consumer_offsets", "verdicts"]),
+    ):
         with open_database(settings, "doctor") as connection:
-            missing += _missing(connection, [f"feed.{stream.name}" for stream in of_database(database)], database)
-    with connect.warehouse(settings, "doctor") as connection:
-        missing += _missing(connection, ["realtime_events", "dead_letters", "consumer_offsets", "verdicts"], "dwh_db")
+            missing += _missing(connection, names, folder)
+            waiting += [f"{folder}/{name}" for name in pending(connection, folder)]
     if missing:
-        return [Finding("tables", "fault", f"missing: {', '.join(missing)}.", cure)]
-    return [Finding("tables", "well", "all are there.")]
+        return [Finding("tables", "fault", f"missing: {', '.join(missing)}.", "`./instashop prepare` makes what is missing.")]
+    if waiting:
+        return [Finding("tables", "fault", f"not applied yet: {', '.join(waiting)}.", "`./instashop prepare` applies what is missing.")]
+    return [Finding("tables", "well", "all are there, every migration is applied.")]
 
 
-def _missing(connection: psycopg.Connection, names: list[str], database: str) -> Iterator[str]:
+def _missing(connection: psycopg.Connection, names: list[str], place: str) -> Iterator[str]:
     rows = connection.execute("SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL", [names])
-    return (f"{database}.{row[0]}" for row in rows.fetchall())
+    return (f"{place}: {row[0]}" for row in rows.fetchall())
 
 
 def _topics(settings: Settings) -> list[Finding]:

@@ -1,39 +1,40 @@
-"""Makes the tables, views and topics that everything needs; safe to repeat, also while the platform runs."""
+"""Brings tables and views up to this code by its migrations, and makes the topics; safe to repeat, also while the platform runs."""
 
 from __future__ import annotations
 
 import logging
 
-import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
 
-from instashop import connect, sql
+from instashop import connect
 from instashop.errors import KafkaUnreachable
 from instashop.settings import Settings
 from instashop.streams import CURSORS, PARTITIONS, RETENTION_MS, STREAMS
+from instashop.transport.migrations import migrate, of_folder
 
 log = logging.getLogger(__name__)
 
-_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('instashop prepare'))"
-
-
-def _run_folder(connection: psycopg.Connection, name: str) -> None:
-    with connection, connection.transaction():
-        connection.execute(_ONE_AT_A_TIME)
-        for statement in sql.folder(name):
-            connection.execute(sql.statement(statement))  # type: ignore[arg-type]
-
 
 def prepare_shop(settings: Settings) -> None:
-    """Make the tables and feed views of `instashop` and `crm_db` that are missing."""
-    _run_folder(connect.shop(settings, "prepare"), "shop")
-    _run_folder(connect.crm(settings, "prepare"), "crm")
+    """Bring the tables and feed views of `instashop` and `crm_db` up to this code.
+
+    Raises:
+        DatabaseIsNewer, MigrationChanged, MigrationBlocked, MigrationFailed: see `migrations.migrate`.
+    """
+    for database, folder, open_database in (("instashop", "shop", connect.shop), ("crm_db", "crm", connect.crm)):
+        with open_database(settings, "prepare", autocommit=True) as connection:
+            migrate(connection, of_folder(folder), names={"feed": connect.feed_role(settings, database)})
 
 
 def prepare_warehouse(settings: Settings) -> None:
-    """Make the tables and views of `dwh_db` that are missing."""
-    _run_folder(connect.warehouse(settings, "prepare"), "warehouse")
+    """Bring the tables and views of `dwh_db` up to this code.
+
+    Raises:
+        DatabaseIsNewer, MigrationChanged, MigrationBlocked, MigrationFailed: see `migrations.migrate`.
+    """
+    with connect.warehouse(settings, "prepare", autocommit=True) as connection:
+        migrate(connection, of_folder("warehouse"))
 
 
 def topics(settings: Settings) -> list[NewTopic]:
