@@ -21,6 +21,10 @@ class KafkaUnreachable(InstaShopError):
     """Kafka at {address} does not answer ({cause}); start it with `./instashop up` or set INSTASHOP_KAFKA_BOOTSTRAP."""
 
 
+class TopicNotMade(InstaShopError):
+    """Topic {topic} could not be made at {address} ({cause}). Brokers of others: our role has to be allowed to create topics, and INSTASHOP_KAFKA_REPLICATION may not exceed their number."""
+
+
 class RedisUnreachable(InstaShopError):
     """Redis at {address} does not answer ({cause}); start it with `./instashop up` or set INSTASHOP_REDIS_URL."""
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
@@ -20,7 +21,7 @@ from instashop.errors import InstaShopError
 from instashop.local import health, programs, servers
 from instashop.local.progress import at_once
 from instashop.metrics import PROGRESS_KEY
-from instashop.settings import Settings
+from instashop.settings import Settings, variable
 from instashop.streams import CURSORS, STREAMS, of_database
 from instashop.transport.migrations import pending
 
@@ -102,10 +103,15 @@ def _servers(settings: Settings, states: dict[str, dict[str, Any]]) -> list[Find
             found.append(
                 Finding(name, "fault", f"runs, but is not well: {reason}.", f"read the end of {log}; `./instashop down`, then `up`, starts it afresh.")
             )
-    cluster = health.kafka(settings) if not any(finding.hop.startswith("kafka") for finding in found) else None
+    for name, reason in at_once(health.elsewhere(settings), settings).items():
+        if reason:
+            cure = f"it is not ours: start it there, or correct {variable(name)}."
+            found.append(Finding(name, "fault", f"at {settings.where(name)} does not answer: {reason}.", cure))
+    ours = settings.runs_here("kafka_bootstrap") and not any(finding.hop.startswith("kafka") for finding in found)
+    cluster = health.kafka(settings) if ours else None
     if cluster:
         found.append(Finding("kafka", "fault", cluster, f"read the end of {programs.log_path(settings, 'kafka-1')}."))
-    return found or [Finding("servers", "well", f"all {len(reasons)} answer.")]
+    return found or [Finding("servers", "well", f"all {len(reasons) + len(settings.elsewhere)} answer.")]
 
 
 def _tables(settings: Settings) -> list[Finding]:
@@ -155,9 +161,9 @@ def _airflow(settings: Settings) -> list[Finding]:
     return found or [Finding("airflow", "well", f"{known[0] if known else 0} DAGs, none broken, none paused.")]
 
 
-def service_finding(service: str, beat: Beat | None, runs: bool, wanted: bool, now: datetime, stale_seconds: float) -> Finding:
+def service_finding(service: str, beat: Beat | None, runs: bool, wanted: bool, now: datetime, stale_seconds: float, logs: Path) -> Finding:
     """Return what a service's beat, lease and intent say together."""
-    log = f"its log is .local/logs/{service}.log"
+    log = f"its log is {logs / service}.log"
     if not wanted:
         return Finding(service, "note", "is stopped on purpose.", "start it with the DAG control_service.")
     if not runs:
@@ -189,6 +195,7 @@ def _services(settings: Settings) -> list[Finding]:
             supervision.read_intent(run_dir, name).state == "running",
             now,
             settings.beat_stale_seconds,
+            settings.log_dir,
         )
         for name in beats.SERVICES
     ]
@@ -197,7 +204,7 @@ def _services(settings: Settings) -> list[Finding]:
 def live_finding(progress: dict[str, Any] | None, now: datetime) -> Finding:
     """Return what the Spark job's last batch says."""
     if progress is None:
-        return Finding("live", "fault", "Spark has written nothing yet.", "look at the DAG run_live_metrics; its log is .local/logs/live_metrics.log.")
+        return Finding("live", "fault", "Spark has written nothing yet.", "look at the DAG run_live_metrics and its log, live_metrics.log.")
     age = (now - moment(progress["at"])).total_seconds()
     if age > PROGRESS_SECONDS:
         return Finding("live", "fault", f"Spark's last batch is {age:.0f} s old.", "look at the DAG run_live_metrics and at Spark's page.")
@@ -233,7 +240,9 @@ def _warehouse(settings: Settings) -> list[Finding]:
     age = (now - newest[0]).total_seconds() if newest and newest[0] else None
     if generator_runs and (age is None or age > SILENCE_SECONDS):
         since = "never" if age is None else f"{age:.0f} s ago"
-        found.append(Finding("warehouse", "fault", f"its last event came {since}.", "the first fault above is the cause; else read .local/logs/consumer.log."))
+        found.append(
+            Finding("warehouse", "fault", f"its last event came {since}.", f"the first fault above is the cause; else read {settings.log_dir}/consumer.log.")
+        )
     if refused and refused[0]:
         found.append(
             Finding(

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
 
 from instashop import connect
-from instashop.errors import KafkaUnreachable
+from instashop.errors import KafkaUnreachable, TopicNotMade
 from instashop.settings import Settings
 from instashop.streams import CURSORS, PARTITIONS, RETENTION_MS, STREAMS
 from instashop.transport.migrations import migrate, of_folder
@@ -37,9 +37,8 @@ def prepare_warehouse(settings: Settings) -> None:
         migrate(connection, of_folder("warehouse"))
 
 
-def topics(settings: Settings) -> list[NewTopic]:
-    """Return every topic of the platform, as it is to be."""
-    replication = settings.kafka_replication
+def topics(replication: int) -> list[NewTopic]:
+    """Return every topic of the platform, as it is to be with so many copies."""
     common = {"min.insync.replicas": str(min(2, replication)), "message.timestamp.type": "LogAppendTime"}
     kept = {**common, "retention.ms": str(RETENTION_MS)}
     compacted = {**common, "cleanup.policy": "compact", "min.compaction.lag.ms": str(RETENTION_MS)}
@@ -48,23 +47,32 @@ def topics(settings: Settings) -> list[NewTopic]:
     return [*wanted, cursors]
 
 
+def copies(settings: Settings, brokers: int) -> int:
+    """Return how many copies a topic gets: what is set, else one a broker, three at most; of others' brokers those are counted that are there."""
+    ours = settings.kafka_brokers if settings.runs_here("kafka_bootstrap") else brokers
+    return settings.kafka_replication or max(1, min(3, ours))
+
+
 def prepare_topics(settings: Settings) -> None:
     """Create the topics that are missing.
 
     Raises:
-        KafkaUnreachable: no broker answers, or too few for the replication.
+        KafkaUnreachable: no broker answers.
+        TopicNotMade: the brokers refuse one, for example since they are too few for its copies.
     """
     admin = connect.kafka_admin(settings)
     try:
-        there = admin.list_topics(timeout=10).topics
-        missing = [topic for topic in topics(settings) if topic.topic not in there]
-        created = admin.create_topics(missing, operation_timeout=20) if missing else {}
-        for topic, future in created.items():
+        there = admin.list_topics(timeout=10)
+    except KafkaException as error:
+        raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
+    missing = [topic for topic in topics(copies(settings, len(there.brokers))) if topic.topic not in there.topics]
+    for topic, future in (admin.create_topics(missing, operation_timeout=20) if missing else {}).items():
+        try:
             future.result()
             log.info("created topic %s", topic)
-    except KafkaException as error:
-        if error.args[0].name() != "TOPIC_ALREADY_EXISTS":  # Somebody else was as quick as we.
-            raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
+        except KafkaException as error:
+            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":  # Somebody else was as quick as we.
+                raise TopicNotMade(topic=topic, address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
 
 
 def prepare(settings: Settings) -> None:
