@@ -10,7 +10,7 @@ import pytest
 from instashop import connect
 from instashop import settings as words
 from instashop.errors import WrongSetting
-from instashop.local import airflow_server, brokers, health, launch, owner, postgres, preflight, programs, servers, suite
+from instashop.local import airflow_server, brokers, health, launch, owner, postgres, preflight, programs, servers, suite, up
 from instashop.local.failures import HomeTaken
 from instashop.settings import ADDRESSES, PORTS, Settings, load
 from instashop.transport.prepare import copies
@@ -119,6 +119,21 @@ def test_a_server_of_others_that_does_not_answer_is_named_with_its_setting(make:
     assert len(problems) == 2
     assert all("leads to 127.0.0.1:1, which does not answer" in problem and "secret" not in problem for problem in problems)
     assert {problem.split()[0] for problem in problems} == {"INSTASHOP_REDIS_URL", "INSTASHOP_SPARK_MASTER"}
+
+
+def test_a_start_waits_for_nothing_that_others_run(make: Callable[..., Settings]) -> None:
+    shop = {**SHOP, "crm_dsn": SHOP["shop_dsn"], "crm_feed_dsn": SHOP["shop_feed_dsn"]}
+    dwh = {"warehouse_dsn": "postgresql://a:b@db.acme/dwh", "airflow_dsn": "postgresql://a:b@db.acme/airflow"}
+    settings = make(**shop, **dwh, **ACME, redis_url="redis://cache.acme", spark_master="spark://spark.acme:7077")
+    steps = {step.name: step for step in up._steps(settings, set(servers.table(settings)), True, set())}
+    assert set(steps) == {"supervisord", "redis", "tables and topics", "airflow's tables", "airflow", "dashboard", "live numbers"}
+    assert all(need in steps for step in steps.values() for need in step.needs)
+    assert steps["live numbers"].needs == ("airflow", "dashboard", "tables and topics")
+
+
+def test_a_host_that_is_not_this_machines_is_named() -> None:
+    assert preflight.host_problem("127.0.0.1") is None
+    assert "192.0.2.1 is no address of this machine" in (preflight.host_problem("192.0.2.1") or "")
 
 
 def test_what_is_not_started_need_not_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,13 @@ def port_problems(settings: Settings, names: set[str]) -> list[str]:
     return problems
 
 
+def host_problem(host: str) -> str | None:
+    """Return what is wrong with the address that every server is to listen on, or None."""
+    if not taken(host, 0):
+        return None
+    return f"{host} is no address of this machine; set INSTASHOP_HOST to one of those that `ip addr` shows, or to 127.0.0.1."
+
+
 def folder_problem(settings: Settings) -> str | None:
     """Return what is wrong with the folder of the data, or None."""
     try:
@@ -153,7 +160,8 @@ def check(settings: Settings, names: set[str]) -> None:
         problems.append(disk_problem(shutil.disk_usage(settings.home).free / 1e6, settings.home))
     share = len(starting) / len(health.CHECKS)
     problems.append(memory_problem(psutil.virtual_memory().available / 1e6, MEMORY_MB * share))
-    problems += port_problems(settings, starting)
+    wrong_host = host_problem(settings.host)
+    problems += [wrong_host] if wrong_host else port_problems(settings, starting)
     problems += elsewhere_problems(settings) if names == set(servers.table(settings)) else []
     found = [problem for problem in problems if problem]
     if found:

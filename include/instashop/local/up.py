@@ -269,7 +269,7 @@ def addresses(settings: Settings) -> list[tuple[str, str]]:
     table: dict[str, Callable[[], str | None]] = {
         "Dashboard": lambda: f"http://{settings.host}:{settings.dashboard_port}",
         "Airflow": lambda: f"{airflow_server.page(settings)}  (user admin, password {settings.airflow_password})",
-        "Spark": lambda: f"http://{settings.host}:{settings.spark_ui_port}",
+        "Spark": lambda: f"http://{settings.host}:{settings.spark_ui_port}" if settings.runs_here("spark_master") else settings.spark_master,
         "Kafka": lambda: settings.kafka_bootstrap,
         "Shop": lambda: connect.address(settings.shop_dsn),
         "Warehouse": lambda: connect.address(settings.warehouse_dsn),
