@@ -23,7 +23,7 @@ from instashop.events import CartEvent, Event, Refusal, Search, Transaction, Tra
 from instashop.metrics import PROGRESS_KEY, WINDOW_SECONDS
 from instashop.settings import Settings, load
 from instashop.streams import BY_NAME, STREAMS
-from instashop.transport.loop import Batch, Pulse, lifetime, stop_on_signals
+from instashop.transport.loop import Batch, Pulse, beating, lifetime, stop_on_signals, wait_for
 from instashop.transport.topics import consumer, require
 from instashop.transport.window_sink import WindowSink
 
@@ -38,6 +38,9 @@ EVENTS_SCHEMA = (
     " quantity bigint, results bigint, gross_cents bigint, discount_cents bigint, net_cents bigint, tax_cents bigint, total_cents bigint"
 )
 COLUMNS = [column.split()[0] for column in EVENTS_SCHEMA.split(",")]
+_CHECKPOINTING = "org.apache.spark.sql.execution.streaming.checkpointing"
+TASKS = 2
+"""As many as the executor has cores."""
 _TIME = pa.timestamp("us", tz="UTC")
 _TYPES = [pa.string(), _TIME, _TIME, *[pa.string()] * 2, pa.int64(), pa.string(), *[pa.int64()] * 7]
 _ARROW = pa.schema(list(zip(COLUMNS, _TYPES, strict=True)))
@@ -78,7 +81,8 @@ def judged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def windows(messages: DataFrame) -> DataFrame:
     """Turn messages (topic, value) into the rows of windows.sql, with the window's begin as Unix seconds in `start`."""
-    events = messages.select("topic", "value").mapInArrow(judged, EVENTS_SCHEMA)
+    few = messages.select("topic", "value").coalesce(TASKS)  # Else every partition costs a task in every batch, however little is in it.
+    events = few.mapInArrow(judged, EVENTS_SCHEMA)
     events = events.withWatermark("occurred_at", "24 hours")  # Only frees state; late is decided by the event itself.
     events = events.withColumn("win", F.window("occurred_at", f"{WINDOW_SECONDS} seconds")).withColumn("win_end", F.col("win.end"))
     events.createOrReplaceTempView("events")
@@ -109,6 +113,9 @@ def session(settings: Settings) -> SparkSession:
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.streaming.metricsEnabled": "false",
         "spark.sql.streaming.minBatchesToRetain": "10",
+        # Without Hadoop's native library each file of the checkpoint costs a dozen processes (readlink, chmod); these need one.
+        "spark.sql.streaming.checkpointFileManagerClass": f"{_CHECKPOINTING}.FileSystemBasedCheckpointFileManager",
+        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     }
     for name, value in confs.items():
         builder = builder.config(name, value)
@@ -166,6 +173,11 @@ def watch(query: StreamingQuery, stop: threading.Event, pulse: Pulse, settings: 
         stop.wait(0.5)
 
 
+def _topics_are_there(settings: Settings) -> None:
+    with consumer(settings, "instashop-live-metrics") as client:
+        require(client, settings, TOPICS)
+
+
 def main() -> int:
     """Run until SIGTERM; return 0 after a stop that was asked for, 1 when the query failed."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
@@ -174,11 +186,12 @@ def main() -> int:
     with lease.take(settings.run_dir, live.SERVICE):
         pulse = Pulse(live.SERVICE, settings, BeatWriter(settings.run_dir, connect.redis(settings)))
         pulse.beat("starting", now=True)
-        spark = session(settings)
-        with consumer(settings, "instashop-live-metrics") as client:
-            require(client, settings, TOPICS)
+        if not wait_for(lambda: _topics_are_there(settings), stop, pulse):
+            pulse.beat("stopped", now=True)
+            return 0
         folder, begun_ms = live.checkpoint(settings)
-        query = start(spark, settings, folder, begun_ms)
+        with beating(pulse, "starting"):
+            query = start(session(settings), settings, folder, begun_ms)
         with lifetime(settings, stop):
             watch(query, stop, pulse, settings, begun_ms)
         failed = query.exception()

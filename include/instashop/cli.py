@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from instashop.errors import InstaShopError
-from instashop.settings import Settings, load
+from instashop.settings import ROOT, Settings, load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="InstaShop: a streaming shop platform whose books balance.")
 
@@ -83,13 +84,32 @@ def prepare() -> None:
 def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for every stage to pass the horizon.")] = 60,
+    whole: Annotated[bool, typer.Option("--whole", help="Add up all pages again, not only what is new, red or recent.")] = False,
 ) -> None:
     """Compare shop, Kafka, warehouse, items and live windows; exit status 0 only if the books balance."""
     from instashop.control.books import verify as compare
 
-    verdict = compare(load(), wait_seconds=wait)
+    verdict = compare(load(), wait_seconds=wait, whole=whole)
     typer.echo(json.dumps(verdict.report(), default=str) if as_json else verdict.describe())
     raise typer.Exit(0 if verdict.balanced else 1)
+
+
+@app.command()
+def bench(
+    only: Annotated[list[str] | None, typer.Option(help="Measure only this part: backlog or platform.")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Runs over each backlog; the median is shown.")] = 3,
+    minutes: Annotated[float, typer.Option(min=0.2, help="How long each steady rate is held.")] = 5,
+    rate: Annotated[list[float] | None, typer.Option(help="Steady rates to try, in order, in events a second.")] = None,
+    page: Annotated[Path, typer.Option(help="Where the page is written.")] = ROOT / "docs" / "performance.md",
+    beside: Annotated[bool, typer.Option("--beside", help="Measure although a platform runs here; its load is then in the figures.")] = False,
+) -> None:
+    """Measure rates, costs, delays and the start on stacks of its own, and write docs/performance.md."""
+    from instashop.local.bench import run
+
+    unknown = set(only or ()) - set(run.PARTS)
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose of {', '.join(run.PARTS)}", param_hint="--only")
+    run.bench(tuple(only or run.PARTS), runs, minutes, rate or [2000, 3500, 5000], page, beside)
 
 
 @app.command()

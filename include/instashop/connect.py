@@ -142,7 +142,7 @@ def kafka_consumer(settings: Settings, group: str, **options: Any) -> Consumer:
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
             "session.timeout.ms": 10_000,
-            "fetch.wait.max.ms": 20,
+            "fetch.wait.max.ms": 500,  # Only what an idle fetch waits: data is answered at once.
             "queued.max.messages.kbytes": 8_192,
             "fetch.message.max.bytes": 1_048_576,
             "log_level": 3,

@@ -181,9 +181,9 @@ class Settings(BaseSettings):
         }
 
     def _check_together(self) -> None:
-        for one, other in (("shop_dsn", "shop_feed_dsn"), ("crm_dsn", "crm_feed_dsn")):
-            if places(one, getattr(self, one)) != places(other, getattr(self, other)):
-                raise ValueError(f"{variable(one)} and {variable(other)} name two servers; the producer has to read the database that the shop writes")
+        for name in ("shop_feed_dsn", "crm_dsn", "crm_feed_dsn"):  # Producer and books count by the transaction ids of one server.
+            if places(name, getattr(self, name)) != places("shop_dsn", self.shop_dsn):
+                raise ValueError(f"INSTASHOP_SHOP_DSN and {variable(name)} name two servers; shop, CRM and their feeds are on one, so set all four")
         if self.kafka_security_protocol != "PLAINTEXT" and "kafka_bootstrap" not in self._elsewhere:
             raise ValueError("INSTASHOP_KAFKA_SECURITY_PROTOCOL is for brokers of others; set INSTASHOP_KAFKA_BOOTSTRAP, too: our own speak PLAINTEXT")
         if self.kafka_security_protocol.startswith("SASL") and not (self.kafka_user and self.kafka_password):

@@ -15,7 +15,8 @@ from instashop.local.failures import HomeTaken
 from instashop.settings import ADDRESSES, PORTS, Settings, load
 from instashop.transport.prepare import copies
 
-SHOP = {"shop_dsn": "postgresql://acme:x@db.acme:5432/shop", "shop_feed_dsn": "postgresql://reader:x@db.acme/shop"}
+_OWNER, _FEED = "postgresql://acme:x@db.acme:5432", "postgresql://reader:x@db.acme"
+SHOP = {"shop_dsn": f"{_OWNER}/shop", "shop_feed_dsn": f"{_FEED}/shop", "crm_dsn": f"{_OWNER}/crm", "crm_feed_dsn": f"{_FEED}/crm"}
 SASL = {"kafka_security_protocol": "SASL_SSL", "kafka_user": "acme", "kafka_password": 'a"b', "kafka_ca_file": "/etc/acme.pem"}
 ACME = {"kafka_bootstrap": "k1.acme:9093,k2.acme:9093"}
 
@@ -64,6 +65,7 @@ def test_the_environment_comes_before_env_and_env_of_the_home_before_the_project
         ({"INSTASHOP_KAFKA_BOOTSTRAP": "k1,k2"}, "INSTASHOP_KAFKA_BOOTSTRAP is not of the form host:port,host:port"),
         ({"INSTASHOP_REDIS_URL": "http://cache:6379"}, "INSTASHOP_REDIS_URL is not of the form redis://"),
         ({"INSTASHOP_SHOP_DSN": SHOP["shop_dsn"]}, "INSTASHOP_SHOP_DSN and INSTASHOP_SHOP_FEED_DSN name two servers"),
+        ({words.variable(name): SHOP[name] for name in list(SHOP)[:2]}, "INSTASHOP_SHOP_DSN and INSTASHOP_CRM_DSN name two servers"),
         ({"INSTASHOP_KAFKA_SECURITY_PROTOCOL": "SSL"}, "set INSTASHOP_KAFKA_BOOTSTRAP, too"),
         ({"INSTASHOP_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "INSTASHOP_KAFKA_BOOTSTRAP": "k1.acme:9093"}, "needs INSTASHOP_KAFKA_USER"),
     ],
@@ -100,8 +102,7 @@ def test_without_addresses_everything_runs_here(make: Callable[..., Settings]) -
     [
         ({"warehouse_dsn": "postgresql://a:b@127.0.0.1:6000/dwh"}, {"postgres-warehouse"}),
         ({"airflow_dsn": "postgres://a:b@db.acme/airflow"}, {"postgres-airflow"}),
-        (SHOP, set()),  # crm_db is still ours.
-        ({**SHOP, "crm_dsn": SHOP["shop_dsn"], "crm_feed_dsn": SHOP["shop_feed_dsn"]}, {"postgres-shop"}),
+        (SHOP, {"postgres-shop"}),
         (ACME, {"kafka-1", "kafka-2", "kafka-3"}),
         ({"redis_url": "rediss://:x@cache.acme:6380/0"}, {"redis"}),
         ({"spark_master": "spark://spark.acme:7077"}, {"spark-master", "spark-worker"}),
@@ -122,9 +123,8 @@ def test_a_server_of_others_that_does_not_answer_is_named_with_its_setting(make:
 
 
 def test_a_start_waits_for_nothing_that_others_run(make: Callable[..., Settings]) -> None:
-    shop = {**SHOP, "crm_dsn": SHOP["shop_dsn"], "crm_feed_dsn": SHOP["shop_feed_dsn"]}
     dwh = {"warehouse_dsn": "postgresql://a:b@db.acme/dwh", "airflow_dsn": "postgresql://a:b@db.acme/airflow"}
-    settings = make(**shop, **dwh, **ACME, redis_url="redis://cache.acme", spark_master="spark://spark.acme:7077")
+    settings = make(**SHOP, **dwh, **ACME, redis_url="redis://cache.acme", spark_master="spark://spark.acme:7077")
     steps = {step.name: step for step in up._steps(settings, set(servers.table(settings)), True, set())}
     assert set(steps) == {"supervisord", "redis", "tables and topics", "airflow's tables", "airflow", "dashboard", "live numbers"}
     assert all(need in steps for step in steps.values() for need in step.needs)
@@ -133,7 +133,7 @@ def test_a_start_waits_for_nothing_that_others_run(make: Callable[..., Settings]
 
 def test_a_host_that_is_not_this_machines_is_named() -> None:
     assert preflight.host_problem("127.0.0.1") is None
-    assert "192.0.2.1 is no address of this machine" in (preflight.host_problem("192.0.2.1") or "")
+    assert "198.51.100.77 is no address of this machine" in (preflight.host_problem("198.51.100.77") or "")
 
 
 def test_what_is_not_started_need_not_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +222,7 @@ def test_a_second_platform_has_its_own_ports_folders_and_socket(make: Callable[.
 def test_the_tests_never_use_servers_of_others(make: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, checkout: Path) -> None:
     lines = {**ACME, **SASL, "warehouse_dsn": "postgresql://a:b@db.acme/dwh", "dashboard_port": 9000}
     (checkout / ".env").write_text("".join(f"{words.variable(name)}={value}\n" for name, value in lines.items()))
-    for name, value in suite.own_environment(checkout / "home").items():
+    for name, value in owner.alone(checkout / "home", suite.TEST_PORT_OFFSET).items():
         monkeypatch.setenv(name, value)
     settings = load()
     assert settings.elsewhere == frozenset()

@@ -39,3 +39,11 @@ def claim(settings: Settings) -> None:
             shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
             raise HomeTaken(home=settings.home, differences=shown, offset=settings.port_offset or 100)
     programs.write_private(file, json.dumps(own, indent=1))
+
+
+def alone(home: Path, port_offset: int) -> dict[str, str]:
+    """Return the environment of a platform on its own servers alone, whatever `.env` says of others: a home, every port, no other address."""
+    ports = {name: Settings.model_fields[name].default + port_offset for name in PORTS}
+    plain = {"home": home, "host": "127.0.0.1", "port_offset": port_offset, "kafka_brokers": 3, "kafka_replication": 0}
+    plain |= {"kafka_security_protocol": "PLAINTEXT", "spark_driver_host": "", **dict.fromkeys(ADDRESSES, "")}
+    return {variable(name): str(value) for name, value in (plain | ports).items()}

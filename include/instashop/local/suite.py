@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from instashop.local import owner
 from instashop.local.down import down
 from instashop.local.up import start_servers, up
-from instashop.settings import ADDRESSES, PORTS, ROOT, Settings, load, variable
+from instashop.settings import ROOT, Settings, load
 
 TEST_PORT_OFFSET = 5000
 DATA_SERVERS = ("postgres-shop", "postgres-warehouse", "kafka-1", "kafka-2", "kafka-3", "redis", "spark-master", "spark-worker")
@@ -44,7 +45,7 @@ def test() -> int:
 def _stack(name: str) -> Iterator[Settings]:
     """Give this process, and all it starts, settings of their own with an empty home; stop whatever runs there at the end."""
     home = Path(os.environ.get("INSTASHOP_TEST_HOME", ROOT / ".local")) / name
-    os.environ |= own_environment(home)
+    os.environ |= owner.alone(home, TEST_PORT_OFFSET)
     if home.exists():
         load.cache_clear()
         down(load())
@@ -61,14 +62,6 @@ def _stack(name: str) -> Iterator[Settings]:
         down(load())
         if not failed.is_set():
             shutil.rmtree(home, ignore_errors=True)
-
-
-def own_environment(home: Path) -> dict[str, str]:
-    """Return what keeps tests on their own servers, whatever `.env` says of others: a home, every port, and no address of somebody else."""
-    defaults = {name: Settings.model_fields[name].default + TEST_PORT_OFFSET for name in PORTS}
-    plain = {"home": home, "host": "127.0.0.1", "port_offset": TEST_PORT_OFFSET, "kafka_brokers": 3, "kafka_replication": 0}
-    plain |= {"kafka_security_protocol": "PLAINTEXT", "spark_driver_host": "", **dict.fromkeys(ADDRESSES, "")}
-    return {variable(name): str(value) for name, value in (plain | defaults).items()}
 
 
 def _run(command: list[str]) -> int:

@@ -151,16 +151,51 @@ def _work_on(work: Work, stop: threading.Event, pulse: Pulse, carried: Callable[
         began = time.monotonic()
         try:
             with ExitStack() as open_things:
-                source, sink = open_things.enter_context(work())
+                with beating(pulse, "starting"):
+                    source, sink = open_things.enter_context(work())
                 move(source, sink, stop, carried)
         except FINAL:
             raise
         except PASSING as error:
-            message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            log.warning("%s; trying again in %.1f s", message, pause)
-            pulse.beat("waiting", message, now=True)
-            stop.wait(pause)
+            _wait(error, pulse, stop, pause)
             pause = 0.2 if time.monotonic() - began > 30 else min(pause * 2, 3)
+
+
+def _wait(error: Exception, pulse: Pulse, stop: threading.Event, seconds: float) -> None:
+    message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    log.warning("%s; trying again in %.1f s", message, seconds)
+    pulse.beat("waiting", message, now=True)
+    stop.wait(seconds)
+
+
+def wait_for(ready: Callable[[], None], stop: threading.Event, pulse: Pulse) -> bool:
+    """Ask until nothing passing is raised, saying what is waited for; return False when the stop came first."""
+    while not stop.is_set():
+        try:
+            with beating(pulse, "starting"):
+                ready()
+            return True
+        except PASSING as error:
+            _wait(error, pulse, stop, 3)
+    return False
+
+
+@contextmanager
+def beating(pulse: Pulse, state: State) -> Iterator[None]:
+    """Beat beside a call that may take long, such as the opening of a session."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(pulse.settings.beat_seconds):
+            pulse.beat(state)
+
+    thread = threading.Thread(target=beat, name="beat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 @contextmanager

@@ -1,5 +1,5 @@
--- Each kind in the warehouse up to the horizon: how many, how many cents, and the sum of the ids' low 64 bits.
+-- Each kind in the warehouse in a page: how many, how many cents, and the sum of the ids' low 64 bits.
 SELECT kind, count(*),
     coalesce(sum(coalesce(payload ->> 'total_cents', payload ->> 'value_cents')::bigint), 0),
     mod(sum(('x' || right(replace(event_id::text, '-', ''), 16))::bit(64)::bigint::numeric), 18446744073709551616)
-FROM realtime_events WHERE txid < %(horizon)s GROUP BY kind
+FROM realtime_events WHERE txid >= %(from_txid)s AND txid < %(to_txid)s GROUP BY kind

@@ -1,0 +1,122 @@
+"""One page at every stage: what the shop wrote against what Kafka, the warehouse and the items have."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from uuid import UUID
+
+import psycopg
+
+from instashop import sql
+from instashop.control.books.pages import Page
+from instashop.control.books.reading import PageReader, StreamRead
+from instashop.control.books.verdict import Line, Sum, named
+from instashop.streams import STREAMS, Stream
+
+Shops = dict[str, psycopg.Connection]
+
+
+def table_of(stream: Stream) -> str:
+    """Return the shop's table of a stream."""
+    return "product_versions" if stream.name == "products" else stream.name
+
+
+def shop_sums(shops: Shops, page: Page) -> dict[str, Sum]:
+    """Return what the shop has of a page, by stream."""
+    sums = {}
+    for stream in STREAMS:
+        if stream.database:
+            text = sql.statement("books/shop").format(cents=stream.cents or "0", table=table_of(stream))
+            row = shops[stream.database].execute(text, page.span).fetchone()  # type: ignore[arg-type]
+            assert row is not None
+            sums[stream.name] = Sum.of(*row)
+    return sums
+
+
+def warehouse_sums(dwh: psycopg.Connection, page: Page) -> dict[str, Sum]:
+    """Return what the warehouse has of a page, by stream."""
+    sums: dict[str, Sum] = defaultdict(Sum)
+    for kind, *values in dwh.execute(sql.statement("books/warehouse"), page.span):  # type: ignore[arg-type]
+        sums[kind] = Sum.of(*values)
+    return sums
+
+
+def compare(page: Page, reader: PageReader, expected: dict[str, Sum], shops: Shops, dwh: psycopg.Connection) -> list[Line]:
+    """Return the lines of a page that every stage has passed."""
+    lines = []
+    kept = warehouse_sums(dwh, page)
+    for stream in STREAMS:
+        read = reader.streams[stream.name]
+        if stream.database:
+            lines += _from_the_shop(page, stream, read, expected[stream.name], shops[stream.database])
+        else:
+            lines.append(_items(stream, read, reader.streams["transactions"].lines))
+        missing = "" if kept[stream.name] == read.sum else _differing(_ids_in_warehouse(dwh, stream, page), set(read.ids), "warehouse", "Kafka")
+        lines.append(Line.of("warehouse", stream.name, kept[stream.name], read.sum, missing))
+        letters = _letters(dwh, page, reader, stream)
+        if read.refused or letters:
+            lines.append(Line("dead", stream.name, letters == read.refused, letters, read.refused, detail="" if letters == read.refused else "letters differ"))
+    return lines
+
+
+def _from_the_shop(page: Page, stream: Stream, read: StreamRead, should: Sum, shop: psycopg.Connection) -> list[Line]:
+    shown = shop.execute(sql.statement("books/feed").format(stream=stream.name), page.span).fetchone()  # type: ignore[arg-type]
+    assert shown is not None
+    hidden = "" if shown[0] == should.events else f"the producer is shown {shown[0]} rows of {should.events}"
+    found = read.sum + _refused_rows(shop, stream, read)
+    trouble = [
+        f"{len(ids)} {word}: {named(ids)}"
+        for word, ids in (("repeated", read.repeats), ("of another page or of no transaction of the shop", read.strangers))
+        if ids
+    ]
+    if found != should:
+        trouble.append(_differing(set(read.ids) | set(read.claims), _ids_in_shop(shop, stream, page), "Kafka", "shop"))
+    return [
+        Line("shop", stream.name, not hidden, shown[0], should.events, should.cents, should.cents, hidden),
+        Line.of("kafka", stream.name, found, should, "; ".join(filter(None, trouble))),
+    ]
+
+
+def _refused_rows(shop: psycopg.Connection, stream: Stream, read: StreamRead) -> Sum:
+    """Return the sum of the shop's own rows among the refused messages; a stranger's message may claim anything."""
+    total = Sum()
+    if read.claims:
+        found = shop.execute(f"SELECT event_id FROM {table_of(stream)} WHERE event_id = ANY(%s)", [list(read.claims)])  # type: ignore[arg-type]
+        for (event_id,) in found.fetchall():
+            if event_id not in read.ids:
+                total.add(event_id, read.claims[event_id] if stream.cents else 0)
+    return total
+
+
+def _items(stream: Stream, read: StreamRead, lines: Sum) -> Line:
+    """Compare items with the lines that they were made of; a refused one (an unknown product) is counted, its money is not."""
+    wrong = [f"{len(ids)} {word}: {named(ids)}" for word, ids in (("repeated", read.repeats), ("of another page", read.strangers)) if ids]
+    same = read.sum.events + read.refused == lines.events and (read.sum.cents == lines.cents or read.refused > 0) and not wrong
+    refused = f"{read.refused} refused" if read.refused else ""
+    return Line("items", stream.name, same, read.sum.events + read.refused, lines.events, read.sum.cents, lines.cents, "; ".join([*wrong, refused]).strip("; "))
+
+
+def _letters(dwh: psycopg.Connection, page: Page, reader: PageReader, stream: Stream) -> int:
+    count = 0
+    for (topic, number), end in reader.next.items():
+        if topic == stream.name and end > (begin := page.begin.get((topic, number), 0)):
+            values = {"topic": topic, "partition": number, "begin": begin, "end": end}
+            row = dwh.execute(sql.statement("books/dead_letters"), values).fetchone()  # type: ignore[arg-type]
+            count += row[0] if row else 0
+    return count
+
+
+def _ids_in_shop(shop: psycopg.Connection, stream: Stream, page: Page) -> set[UUID]:
+    text = f"SELECT event_id FROM {table_of(stream)} WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8"
+    return {row[0] for row in shop.execute(text, page.span)}  # type: ignore[arg-type]
+
+
+def _ids_in_warehouse(dwh: psycopg.Connection, stream: Stream, page: Page) -> set[UUID]:
+    text = "SELECT event_id FROM realtime_events WHERE kind = %(kind)s AND txid >= %(from_txid)s AND txid < %(to_txid)s"
+    return {row[0] for row in dwh.execute(text, {**page.span, "kind": stream.name})}
+
+
+def _differing(found: set[UUID], should: set[UUID], here: str, there: str) -> str:
+    """Name the ids that only one of two places has."""
+    only = ((f"not in {here}", should - found), (f"not in {there}", found - should))
+    return "; ".join(f"{word}: {named(sorted(ids))}" for word, ids in only if ids)

@@ -1,0 +1,121 @@
+"""What Kafka has of a page, read by kafka-python: another client than the one that wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from instashop.control.books.pages import Offsets, Page
+from instashop.control.books.verdict import Sum
+from instashop.events import Event, Refusal, Transaction, judge_of
+from instashop.streams import BY_NAME, STREAMS
+
+
+class Claim(msgspec.Struct):
+    """What a refused message says of itself."""
+
+    event_id: UUID
+    txid: int
+    total_cents: int | None = None
+    value_cents: int | None = None
+
+
+@dataclass
+class StreamRead:
+    """One stream's messages of a page: events by id, what was refused, and what should not be there."""
+
+    sum: Sum = field(default_factory=Sum)
+    ids: dict[UUID, int] = field(default_factory=dict)
+    repeats: list[UUID] = field(default_factory=list)
+    strangers: list[UUID] = field(default_factory=list)
+    """Events whose `txid` belongs to an earlier page, or to none that the shop has begun."""
+    refused: int = 0
+    claims: dict[UUID, int] = field(default_factory=dict)
+    """Refused messages that name an id and a `txid` of this page, with their cents; the shop says whether they are its own."""
+    lines: Sum = field(default_factory=Sum)
+    """Lines of transactions in which money moved: what the enricher makes items of. Only events and cents."""
+
+
+class PageReader:
+    """Reads a page from Kafka, read-committed; each call of `read_on` goes on where the last one ended.
+
+    In each partition events come in the order of their `txid`, so the first one beyond the page ends it there.
+    """
+
+    def __init__(self, client: KafkaConsumer, page: Page, next_txid: Callable[[], int]) -> None:
+        self._client, self._page, self._next_txid = client, page, next_txid
+        places = [(s.name, number) for s in STREAMS for number in sorted(client.partitions_for_topic(s.name) or ())]
+        self.next: Offsets = {place: page.begin.get(place, 0) for place in places}
+        self.last: Offsets = {}
+        """The offset of the last message read of each partition."""
+        self.streams = {s.name: StreamRead() for s in STREAMS}
+        self._judges = {s.name: judge_of(s.name, s.event_type) for s in STREAMS}
+        self._ended: set[tuple[str, int]] = set()
+
+    def read_on(self) -> None:
+        """Read what has come since, up to the page's end."""
+        places = {TopicPartition(*place): place for place in self.next if place not in self._ended}
+        if not places:
+            return
+        self._client.assign(list(places))
+        ends = self._client.end_offsets(list(places))
+        if self._page.end is not None:
+            ends = {at: min(ends[at], self._page.end.get(place, 0)) for at, place in places.items()}
+        open_places = {at for at, place in places.items() if self.next[place] < ends[at]}
+        for at, place in places.items():
+            self._client.seek(at, self.next[place])
+        self._client.pause(*(at for at in places if at not in open_places))
+        while open_places:
+            for at, records in self._client.poll(timeout_ms=200, max_records=20_000).items():
+                if any(self._beyond(places[at], record.offset, record.value, ends[at]) for record in records):
+                    self._ended.add(places[at])
+                    open_places.discard(at)
+                    self._client.pause(at)
+            for at in list(open_places):
+                if self._client.position(at) >= ends[at]:
+                    self.next[places[at]] = ends[at]
+                    open_places.discard(at)
+                    self._client.pause(at)
+
+    def _beyond(self, place: tuple[str, int], offset: int, body: bytes | None, end: int) -> bool:
+        """Count a message; return whether it lies beyond the page and ends its partition."""
+        if place in self._ended or offset >= end:
+            return True
+        event = self._judges[place[0]](body)
+        if isinstance(event, Event) and event.txid >= self._page.to_txid and self._page.end is None and event.txid < self._next_txid():
+            self.next[place] = offset
+            return True
+        self.next[place], self.last[place] = offset + 1, offset
+        read = self.streams[place[0]]
+        if isinstance(event, Refusal):
+            self._claim(read, body)
+        elif not self._page.from_txid <= event.txid < self._page.to_txid:
+            read.strangers.append(event.event_id)
+        elif event.event_id in read.ids:
+            read.repeats.append(event.event_id)
+        else:
+            self._count(place[0], read, event)
+        return False
+
+    @staticmethod
+    def _count(topic: str, read: StreamRead, event: Event) -> None:
+        field_name = BY_NAME[topic].cents
+        cents = getattr(event, field_name) if field_name else 0
+        read.ids[event.event_id] = cents
+        read.sum.add(event.event_id, cents)
+        if isinstance(event, Transaction) and event.status in ("paid", "refunded"):
+            read.lines.events += len(event.lines)
+            read.lines.cents += event.total_cents
+
+    def _claim(self, read: StreamRead, body: bytes | None) -> None:
+        read.refused += 1
+        try:
+            claim = msgspec.json.decode(body or b"", type=Claim)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
+            return
+        if self._page.from_txid <= claim.txid < self._page.to_txid:
+            read.claims[claim.event_id] = claim.total_cents or claim.value_cents or 0

@@ -1,0 +1,132 @@
+"""A round of the books: cut what is new, wait, compare, keep; look again at what was red or is recent."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+
+from instashop import connect, sql
+from instashop.control.books.comparing import Shops, compare, shop_sums, warehouse_sums
+from instashop.control.books.pages import Ledger, Page
+from instashop.control.books.reading import PageReader
+from instashop.control.books.verdict import Line, Verdict
+from instashop.control.books.waiting import read_page, wait_for_readers
+from instashop.control.books.windows import compare_windows
+from instashop.errors import InstaShopError
+from instashop.settings import Settings
+from instashop.streams import BY_NAME
+
+RECHECK_MINUTES = 10.0
+"""Balanced pages younger than this are added up again in each round, at the shop and in the warehouse."""
+
+
+class BooksBusy(InstaShopError):
+    """Another round of the books has been running for {seconds:.0f} s; wait for its verdict, or end it if it hangs."""
+
+
+def verify(settings: Settings, wait_seconds: float = 60, whole: bool = False) -> Verdict:
+    """Take a horizon now, wait until every stage has passed it, and compare what is new since the last round.
+
+    Pages found red before are compared anew, from Kafka on; balanced ones of the last minutes (`whole`: all of them) are added up
+    again at the shop and in the warehouse. A stage that does not pass the horizon in `wait_seconds` is a line that is not ok, and
+    its page stays open. The verdict is kept in `verdicts`.
+
+    Raises:
+        BooksBusy: another round did not end within `wait_seconds`.
+    """
+    began = time.monotonic()
+    with _open(settings, wait_seconds) as books:
+        row = books.shops["instashop"].execute(sql.statement("books/horizon")).fetchone()
+        assert row is not None
+        horizon, settled = row
+        verdict = Verdict(horizon)
+        verdict.pages += books.look_again(None if whole else RECHECK_MINUTES)
+        late = books.compare_new(verdict, began + wait_seconds)
+        verdict.lines += books.ledger.totals()
+        for stage, behind in late.items():
+            verdict.lines.append(Line(stage, "all", False, 0, 0, detail=f"has not passed the horizon in {wait_seconds:.0f} s: {behind}"))
+        if not late:
+            verdict.lines.append(compare_windows(settings, books.dwh, settled))
+        verdict.lines.sort(key=lambda line: (_STAGES.index(line.stage), _STREAMS.index(line.stream)))
+        verdict.seconds = round(time.monotonic() - began, 2)
+        values = [horizon, verdict.balanced, json.dumps(verdict.report())]
+        books.dwh.execute("INSERT INTO verdicts (horizon, balanced, report) VALUES (%s, %s, %s)", values)
+    return verdict
+
+
+_STAGES = ("shop", "kafka", "items", "warehouse", "dead", "windows")
+_STREAMS = (*BY_NAME, "all")
+
+
+@dataclass
+class _Books:
+    settings: Settings
+    shops: Shops
+    dwh: psycopg.Connection
+    ledger: Ledger
+
+    def compare_new(self, verdict: Verdict, deadline: float) -> dict[str, str]:
+        """Compare page after page up to the horizon; return the stages that did not pass it in time."""
+        while page := self.ledger.next_page(self.shops["instashop"], verdict.horizon, verdict.at):
+            late = self._compare(page, deadline)
+            if late:
+                return late
+            verdict.pages += 1
+        return {}
+
+    def look_again(self, minutes: float | None) -> int:
+        """Compare red pages anew, and balanced ones whose sums have changed since; return how many."""
+        changed = [page for page in self.ledger.recent(minutes) if self._changed(page)]
+        for page in sorted([*self.ledger.red(), *changed], key=lambda page: page.from_txid):
+            self._compare(page, time.monotonic())
+        return len(changed)
+
+    def _changed(self, page: Page) -> bool:
+        kept = {(line.stage, line.stream): (line.events, line.cents) for line in page.lines}
+        shop, warehouse = shop_sums(self.shops, page), warehouse_sums(self.dwh, page)
+        now = {("shop", name): (total.events, total.cents) for name, total in shop.items()}
+        now |= {("warehouse", name): (warehouse[name].events, warehouse[name].cents) for stage, name in kept if stage == "warehouse"}
+        return any(kept.get(place) != sums for place, sums in now.items())
+
+    def _compare(self, page: Page, deadline: float) -> dict[str, str]:
+        client = connect.independent_reader(self.settings)
+        try:
+            reader = PageReader(client, page, self._next_txid)
+            expected = shop_sums(self.shops, page)
+            if page.end is None:
+                late = read_page(self.settings, page, reader, expected, self.shops, deadline)
+                late |= wait_for_readers(self.settings, reader.last, self.dwh, deadline)
+                if late:
+                    return late
+            else:
+                reader.read_on()
+        finally:
+            client.close()
+        self.ledger.keep(page, page.end or reader.next, compare(page, reader, expected, self.shops, self.dwh))
+        return {}
+
+    def _next_txid(self) -> int:
+        """Return the id above all that the shop's server has given out."""
+        row = self.shops["instashop"].execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint").fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+@contextmanager
+def _open(settings: Settings, wait_seconds: float) -> Iterator[_Books]:
+    """Open the books for one round; a second round waits for the first."""
+    with connect.shop(settings, "books") as shop, connect.crm(settings, "books") as crm, connect.warehouse(settings, "books") as dwh:
+        for connection in (shop, crm, dwh):
+            connection.autocommit = True
+        dwh.execute("SELECT set_config('lock_timeout', %s, false)", [f"{max(1, round(wait_seconds * 1000))}ms"])
+        try:
+            dwh.execute("SELECT pg_advisory_lock(hashtext('instashop books'))")
+        except psycopg.errors.LockNotAvailable as error:
+            raise BooksBusy(seconds=wait_seconds) from error
+        dwh.execute("SET lock_timeout = 0")
+        yield _Books(settings, {"instashop": shop, "crm_db": crm}, dwh, Ledger(dwh))

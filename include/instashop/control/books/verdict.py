@@ -1,0 +1,104 @@
+"""What the books say: sums, lines and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+LOW_64 = 2**64 - 1
+SHOWN = 5
+"""Differing ids or windows named in a line; the rest is counted."""
+
+
+@dataclass
+class Sum:
+    """What is compared of a stream at a stage: events, cents, and the sum of the ids' low 64 bits modulo 2^64."""
+
+    events: int = 0
+    cents: int = 0
+    ids: int = 0
+
+    @classmethod
+    def of(cls, events: int, cents: int, ids: int) -> Sum:
+        """Return the sum of a row of include/sql/books."""
+        return cls(int(events), int(cents), int(ids) % 2**64)
+
+    def add(self, event_id: UUID, cents: int) -> None:
+        """Count one event."""
+        bits = event_id.int & LOW_64
+        self.events += 1
+        self.cents += cents
+        self.ids = (self.ids + (bits - 2**64 if bits >> 63 else bits)) % 2**64
+
+    def __add__(self, other: Sum) -> Sum:
+        """Return both together."""
+        return Sum(self.events + other.events, self.cents + other.cents, (self.ids + other.ids) % 2**64)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One comparison: a stream (or the windows) at a stage against what it should be."""
+
+    stage: str
+    stream: str
+    ok: bool
+    events: int
+    expected_events: int
+    cents: int = 0
+    expected_cents: int = 0
+    detail: str = ""
+
+    @classmethod
+    def of(cls, stage: str, stream: str, found: Sum, should: Sum, trouble: str = "") -> Line:
+        """Compare two sums; a trouble makes the line red also when they are equal."""
+        same = found == should
+        if not same:
+            trouble = f"{found.events - should.events:+d} events, {(found.cents - should.cents) / 100:+.2f} € {trouble}".strip()
+        return cls(stage, stream, same and not trouble, found.events, should.events, found.cents, should.cents, trouble)
+
+
+@dataclass
+class Verdict:
+    """What a round of the books found: per stage and stream all pages so far, and the live windows."""
+
+    horizon: int
+    lines: list[Line] = field(default_factory=list)
+    seconds: float = 0.0
+    pages: int = 0
+    """Pages that this round compared."""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every line agrees."""
+        return bool(self.lines) and all(line.ok for line in self.lines)
+
+    def report(self) -> dict[str, Any]:
+        """Return the verdict as plain values, as `verdicts.report` keeps it."""
+        stages = [asdict(line) for line in self.lines]
+        return {
+            "balanced": self.balanced,
+            "horizon": self.horizon,
+            "at": self.at.isoformat(),
+            "seconds": self.seconds,
+            "pages": self.pages,
+            "stages": stages,
+        }
+
+    def describe(self) -> str:
+        """Return the verdict as lines to read, each difference with its size and ids."""
+        rows = [
+            f"{'ok ' if ln.ok else 'NO '} {ln.stage:<10} {ln.stream:<18} {ln.events:>9} events {ln.cents / 100:>14.2f} €  {ln.detail}".rstrip()
+            for ln in self.lines
+        ]
+        word = "The books balance" if self.balanced else "The books do NOT balance"
+        return "\n".join([*rows, f"{word} below horizon {self.horizon} ({self.seconds:.1f} s, {self.pages} pages compared)."])
+
+
+def named(ids: Iterable[object]) -> str:
+    """Return some of the ids, and how many more there are."""
+    words = [str(one) for one in ids]
+    return ", ".join(words[:SHOWN]) + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")

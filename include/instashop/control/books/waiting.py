@@ -1,0 +1,102 @@
+"""Waiting until every stage has passed a page; who has not is named with how far it is."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from instashop import connect, sql
+from instashop.control.books.comparing import Shops, table_of
+from instashop.control.books.pages import Offsets, Page
+from instashop.control.books.reading import PageReader
+from instashop.control.books.verdict import SHOWN, Sum
+from instashop.metrics import PROGRESS_KEY
+from instashop.settings import Settings
+from instashop.streams import BY_NAME, of_database
+from instashop.transport.enricher import GROUP
+from instashop.transport.producer import stored_cursor
+from instashop.transport.topics import consumer, partitions_of
+
+LOOK_SECONDS = 0.2
+
+
+def read_page(settings: Settings, page: Page, reader: PageReader, expected: dict[str, Sum], shops: Shops, deadline: float) -> dict[str, str]:
+    """Read a page from Kafka until all of it is there, or until it is sure that no more comes; return the stages that have not passed it.
+
+    The producer has passed a page when no row below its end lies behind the cursor; the enricher when its offsets lie behind the
+    page's last transaction. What is missing then is lost, and the comparison says so.
+    """
+    looked = time.monotonic()
+    while True:
+        reader.read_on()
+        streams = reader.streams
+        there = all(streams[name].sum.events + len(streams[name].claims) >= total.events for name, total in expected.items())
+        items = streams["transaction_items"].sum.events + streams["transaction_items"].refused >= streams["transactions"].lines.events
+        if there and items:
+            return {}
+        late = time.monotonic() > deadline
+        if late or time.monotonic() - looked > 2:
+            looked = time.monotonic()
+            behind = _unpublished(settings, page, shops)
+            waiting = {"kafka": behind} if behind else {}
+            if not behind:
+                reader.read_on()  # What the cursor has passed is readable by now.
+                with consumer(settings, GROUP) as group:
+                    committed = {(p.topic, p.partition): p.offset for p in group.committed(partitions_of(group, ["transactions"]), timeout=10)}
+                items_behind = _behind(reader.last, committed, lambda topic: topic == "transactions")
+                waiting = {"items": items_behind} if items_behind else {}
+            if not waiting:
+                reader.read_on()
+                return {}
+            if late:
+                return waiting
+        threading.Event().wait(LOOK_SECONDS)
+
+
+def wait_for_readers(settings: Settings, last: Offsets, dwh: psycopg.Connection, deadline: float) -> dict[str, str]:
+    """Wait until consumer and Spark have passed these messages; return who has not, and by how much."""
+    redis = connect.redis(settings)
+    while True:
+        stored = {(t, n): o for t, n, o in dwh.execute('SELECT topic, "partition", next_offset FROM consumer_offsets')}
+        ends = json.loads(redis.get(PROGRESS_KEY) or "{}").get("end_offsets", {})
+        spark = {(topic, int(number)): offset for topic, numbers in ends.items() for number, offset in numbers.items()}
+        behind = {
+            "warehouse": _behind(last, stored, lambda topic: True),
+            "windows": _behind(last, spark, lambda topic: BY_NAME[topic].live),
+        }
+        late = {stage: text for stage, text in behind.items() if text}
+        if not late or time.monotonic() > deadline:
+            return late
+        threading.Event().wait(LOOK_SECONDS)
+
+
+def _unpublished(settings: Settings, page: Page, shops: Shops) -> str:
+    """Return the streams of which rows below the page's end lie behind the producer's cursor."""
+    systems = {}
+    for database, connection in shops.items():
+        row = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
+        assert row is not None
+        systems[database] = row[0]
+    cursor = stored_cursor(settings, systems)
+    waiting = []
+    for database, connection in shops.items():
+        for stream in of_database(database):
+            txid, row_id = cursor.get(database, {}).get(stream.name, (0, 0))
+            values = {"txid": str(txid), "id": row_id, "to_txid": page.to_txid}
+            row = connection.execute(sql.statement("books/unpublished").format(table=table_of(stream)), values).fetchone()  # type: ignore[arg-type]
+            if row and row[0]:
+                waiting.append(stream.name)
+    return f"{', '.join(waiting)} not published yet" if waiting else ""
+
+
+def _behind(last: Offsets, at: Offsets, ours: Callable[[str], bool]) -> str:
+    places = [
+        f"{topic}/{number} at {at.get((topic, number), 0)} of {offset + 1}"
+        for (topic, number), offset in last.items()
+        if ours(topic) and at.get((topic, number), 0) <= offset
+    ]
+    return ", ".join(places[:SHOWN])

@@ -1,0 +1,114 @@
+"""The figures as one page: docs/performance.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import psutil
+
+from instashop.local.bench.backlog import Carried
+from instashop.local.bench.running import Rest, Step
+
+PACKAGES = ("apache-airflow", "pyspark", "confluent-kafka", "kafka-python", "psycopg", "dash")
+
+
+@dataclass
+class Figures:
+    """What a bench has measured; what it was not asked for stays empty."""
+
+    up_seconds: float | None = None
+    again_seconds: float | None = None
+    rest: Rest | None = None
+    latency: dict[str, dict[str, float]] = field(default_factory=dict)
+    latency_rate: float = 1000
+    carried: list[Carried] = field(default_factory=list)
+    spark_events: float | None = None
+    steps: list[Step] = field(default_factory=list)
+    balanced: bool | None = None
+    load: tuple[float, float] = (0, 0)
+    """Load average before and after."""
+
+
+def text(figures: Figures) -> str:
+    """Return the page in Markdown."""
+    parts = [
+        "# Performance\n",
+        "Made by `./instashop bench`; every figure is measured, none typed in. Load is open-loop: the generator does not wait for anybody.\n",
+        _machine(figures),
+    ]
+    if figures.carried:
+        parts.append(_carried(figures))
+    if figures.latency:
+        parts.append(_latency(figures))
+    if figures.steps:
+        parts.append(_steps(figures))
+    if figures.rest or figures.up_seconds:
+        parts.append(_rest(figures))
+    return "\n".join(parts)
+
+
+def _machine(figures: Figures) -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    memory = psutil.virtual_memory().total / 2**30
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.platform(terse=True)}, Python {platform.python_version()}; {versions}. "
+        f"Load average before {figures.load[0]:.1f}, after {figures.load[1]:.1f}.\n"
+    )
+
+
+def _carried(figures: Figures) -> str:
+    rows = [
+        "## From a backlog of the generator's mix, three brokers\n",
+        "Median of the runs (least–greatest). CPU seconds for a million records, by process.\n",
+        "| service | records | a second | own CPU-s | Postgres CPU-s | Kafka CPU-s | memory MB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    rows += [
+        f"| {c.service} | {c.records:,} | {c.rate.text()} | {c.own.text(1)} | {c.postgres.text(1)} | {c.kafka.text(1)} | {c.memory_mb.text()} |"
+        for c in figures.carried
+    ]
+    if figures.spark_events:
+        rows.append(f"\nSpark: {figures.spark_events:,.0f} events for a CPU second (driver, executor and Python together).")
+    return "\n".join(rows) + "\n"
+
+
+def _latency(figures: Figures) -> str:
+    rows = [
+        f"## From the row in the shop at {figures.latency_rate:,.0f} events/s\n",
+        "Milliseconds until a read-committed reader, the warehouse, Redis and a browser (refresh 1 s) had it.\n",
+        "| to | events | p50 | p90 | p99 |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    rows += [f"| {name} | {int(q['events']):,} | {q['p50']:,.0f} | {q['p90']:,.0f} | {q['p99']:,.0f} |" for name, q in figures.latency.items() if "p50" in q]
+    return "\n".join(rows) + "\n"
+
+
+def _steps(figures: Figures) -> str:
+    rows = [
+        "## The whole platform at a steady rate\n",
+        "| events/s | held s | reached/s | cores | kept up | lag at the end |",
+        "| ---: | ---: | ---: | ---: | --- | --- |",
+    ]
+    for step in figures.steps:
+        lag = ", ".join(f"{service} {events:,}" for service, events in step.lag_events.items())
+        rows.append(f"| {step.rate:,.0f} | {step.seconds:,.0f} | {step.reached:,.0f} | {step.cores:.2f} | {'yes' if step.kept_up else 'no'} | {lag} |")
+    if figures.balanced is not None:
+        rows.append(f"\nThe books {'balance' if figures.balanced else 'do NOT balance'} after it.")
+    return "\n".join(rows) + "\n"
+
+
+def _rest(figures: Figures) -> str:
+    rows = ["## Start and rest\n", "| | |", "| --- | ---: |"]
+    if figures.up_seconds:
+        rows.append(f"| `up` with no data, packages installed | {figures.up_seconds:.0f} s |")
+    if figures.again_seconds:
+        rows.append(f"| `up` again | {figures.again_seconds:.0f} s |")
+    if figures.rest:
+        rows.append(f"| at 10 events/s: cores | {figures.rest.cores:.2f} |")
+        rows.append(f"| at 10 events/s: memory (PSS) | {figures.rest.memory_mb / 1000:.1f} GB |")
+        rows += [f"| {service}: memory (PSS) | {mb:.0f} MB |" for service, mb in figures.rest.services_mb.items()]
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,109 @@
+"""`instashop bench`: one part after the other, on stacks of its own that are removed afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from instashop.errors import InstaShopError
+from instashop.local import owner, programs
+from instashop.local.bench import backlog, latency, report, running
+from instashop.local.down import down
+from instashop.local.up import start_servers, up
+from instashop.settings import ROOT, Settings, load
+
+PORT_OFFSET = 3000
+DATA_SERVERS = ("postgres-shop", "postgres-warehouse", "kafka-1", "kafka-2", "kafka-3", "redis", "spark-master", "spark-worker")
+PARTS = ("backlog", "platform")
+
+
+class PlatformRuns(InstaShopError):
+    """A platform runs here, in {home}, and would spoil the figures; end it with `./instashop down`, or measure beside it with `--beside`."""
+
+
+def bench(parts: tuple[str, ...], runs: int, minutes: float, rates: list[float], page: Path, beside: bool) -> None:
+    """Measure, print the page and write it to a file.
+
+    Raises:
+        PlatformRuns: a platform runs here and `beside` was not said.
+    """
+    settings, console = load(), Console(stderr=True)
+    if programs.alive(settings) and not beside:
+        raise PlatformRuns(home=settings.home)
+    figures = report.Figures()
+
+    def say(text: str) -> None:
+        console.print(f"  {text}")
+
+    load_before = os.getloadavg()[0]
+    if "backlog" in parts:
+        _backlogs(figures, runs, console, say)
+    if "platform" in parts:
+        _platform(figures, minutes, rates, console, say)
+    figures.load = (load_before, os.getloadavg()[0])
+    text = report.text(figures)
+    print(text)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(text, encoding="utf-8")
+    console.print(f"Written to {page}.", style="bold green")
+
+
+def _backlogs(figures: report.Figures, runs: int, console: Console, say: Callable[[str], None]) -> None:
+    with _stack("bench-servers") as settings:
+        console.print("Backlogs: making one", style="bold")
+        settings = start_servers(settings, DATA_SERVERS, console)
+        backlog.make(settings, 60)
+        figures.carried = backlog.run(settings, runs, say)
+        say("the Spark job")
+        figures.spark_events = backlog.spark(settings)
+        say(f"Spark: {figures.spark_events:,.0f} events for a CPU second")
+
+
+def _platform(figures: report.Figures, minutes: float, rates: list[float], console: Console, say: Callable[[str], None]) -> None:
+    with _stack("bench-platform") as settings:
+        console.print("The whole platform", style="bold")
+        figures.up_seconds = _timed(lambda: up(settings))
+        down(settings)
+        figures.again_seconds = _timed(lambda: up(settings))
+        settings = _with_passwords()
+        say("at rest for two minutes")
+        figures.rest = running.at_rest(settings, 60, 60)
+        running.set_rate(settings, figures.latency_rate)
+        say(f"delays at {figures.latency_rate:,.0f} events/s")
+        figures.latency = latency.measure(settings, 60, say)
+        figures.steps = running.climb(settings, rates, minutes * 60, say)
+        figures.balanced = running.balance(settings)
+
+
+def _timed(work: Callable[[], None]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def _with_passwords() -> Settings:
+    load.cache_clear()
+    return load()
+
+
+@contextmanager
+def _stack(name: str) -> Iterator[Settings]:
+    """Give this process, and all it starts, a home and ports of its own; stop it and remove its data at the end."""
+    home = ROOT / ".local" / name
+    os.environ |= owner.alone(home, PORT_OFFSET)
+    load.cache_clear()
+    try:
+        if home.exists():
+            down(load())
+            shutil.rmtree(home)
+        yield load()
+    finally:
+        load.cache_clear()
+        down(load())
+        shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,107 @@
+"""The whole platform at work: its start, its cost at rest, and the highest rate that it keeps up with."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from instashop.control import beats, supervision
+from instashop.control.books import verify
+from instashop.local.bench import meter
+from instashop.local.bench.backlog import DidNotFinish
+from instashop.settings import Settings
+
+READERS = ("producer", "consumer", "enricher", "live_metrics")
+GROWS_EVENTS_A_SECOND = 20
+"""A lag that grows slower than this over a step is noise."""
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What the platform costs at the seed's rate."""
+
+    cores: float
+    memory_mb: float
+    services_mb: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A rate, how long it was held, and what became of it."""
+
+    rate: float
+    seconds: float
+    kept_up: bool
+    reached: float
+    lag_events: dict[str, int]
+    cores: float
+
+
+def set_rate(settings: Settings, rate: float) -> None:
+    """Let the generator run at this rate, and return once it does."""
+    before = supervision.read_intent(settings.run_dir, "generator")
+    intent = supervision.intent_after("rate", before, rate, time.time())
+    supervision.write_intent(settings.run_dir, "generator", intent)
+    tick, until = threading.Event(), time.monotonic() + 120
+    while time.monotonic() < until:
+        beat = beats.read(settings.run_dir, "generator")
+        process = supervision.find(settings.run_dir, "generator")
+        if supervision.carried_out(intent, process, beat) and beat is not None and beat.events_per_second > rate / 2:
+            return
+        tick.wait(0.5)
+    raise DidNotFinish(what=f"the generator at {rate:.0f} events/s", seconds=120, said=str(beats.read(settings.run_dir, "generator")))
+
+
+def at_rest(settings: Settings, warm_seconds: float, seconds: float) -> Rest:
+    """Return cores and memory once the start is over."""
+    threading.Event().wait(warm_seconds)
+    roots = meter.platform_pids(settings)
+    cpu, began = meter.cpu_seconds(roots), time.monotonic()
+    threading.Event().wait(seconds)
+    cores = (meter.cpu_seconds(roots) - cpu) / (time.monotonic() - began)
+    holders = {service: supervision.find(settings.run_dir, service) for service in beats.SERVICES}
+    services = {service: meter.memory_mb([holder.pid]) for service, holder in holders.items() if holder}
+    return Rest(cores, meter.memory_mb(roots), services)
+
+
+def climb(settings: Settings, rates: list[float], seconds: float, say: Callable[[str], None]) -> list[Step]:
+    """Hold one rate after the other until one is too much; the step before it is the answer."""
+    steps = []
+    for rate in rates:
+        set_rate(settings, rate)
+        threading.Event().wait(20)  # The restarted generator settles.
+        steps.append(_hold(settings, rate, seconds))
+        say(f"{rate:,.0f} events/s: {'kept up' if steps[-1].kept_up else 'fell behind'}; reached {steps[-1].reached:,.0f}/s, lag {steps[-1].lag_events}")
+        if not steps[-1].kept_up:
+            break
+    return steps
+
+
+def _hold(settings: Settings, rate: float, seconds: float) -> Step:
+    roots = meter.platform_pids(settings)
+    cpu, began, total = meter.cpu_seconds(roots), time.monotonic(), _made(settings)
+    marks: dict[str, list[int]] = {service: [] for service in READERS}
+    while time.monotonic() - began < seconds:
+        threading.Event().wait(1.0)
+        for service in READERS:
+            beat = beats.read(settings.run_dir, service)
+            marks[service].append((beat.lag_events or 0) if beat else 0)
+    took = time.monotonic() - began
+    third = max(1, len(marks["producer"]) // 3)
+    growth = {service: (min(values[-third:]) - min(values[:third])) / took for service, values in marks.items()}
+    reached = (_made(settings) - total) / took
+    kept_up = reached > rate * 0.95 and all(value < GROWS_EVENTS_A_SECOND for value in growth.values())
+    return Step(rate, took, kept_up, reached, {s: values[-1] for s, values in marks.items()}, (meter.cpu_seconds(roots) - cpu) / took)
+
+
+def _made(settings: Settings) -> int:
+    beat = beats.read(settings.run_dir, "generator")
+    return beat.events_total if beat else 0
+
+
+def balance(settings: Settings) -> bool:
+    """Return to the seed's rate and say whether the books balance."""
+    set_rate(settings, 10)
+    return verify(settings, wait_seconds=180).balanced
