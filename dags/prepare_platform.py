@@ -1,10 +1,10 @@
-"""Make what everything needs: tables and views in the shop and the warehouse, topics in Kafka.
+"""Make what everything needs: tables and views in the shop and the warehouse by their migrations, topics in Kafka.
 
 Runs once by itself and may be run again at any time: what is there stays as it is.
 
 When red:
 - The error names the server that does not answer; `./instashop up` starts what is missing. Then clear the red task.
-- A statement fails: the log names it; they are the files of `include/sql/shop`, `crm` and `warehouse`, one statement each.
+- A migration fails, is blocked, or has changed: the log names it; they are the files of `include/sql/shop`, `crm` and `warehouse`.
 """
 
 from datetime import timedelta

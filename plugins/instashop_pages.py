@@ -7,6 +7,12 @@ from instashop_services import DashboardLink
 from instashop_spark import SparkLink
 
 _settings = load()
+_SPARK = {
+    "name": "Spark",
+    "href": f"http://{_settings.host}:{_settings.spark_ui_port}/",
+    "url_route": "instashop-spark",
+    "destination": "nav",
+}
 
 
 class InstaShopPages(AirflowPlugin):
@@ -20,11 +26,6 @@ class InstaShopPages(AirflowPlugin):
             "url_route": "instashop-dashboard",
             "destination": "nav",
         },
-        {
-            "name": "Spark",
-            "href": f"http://{_settings.host}:{_settings.spark_ui_port}/",
-            "url_route": "instashop-spark",
-            "destination": "nav",
-        },
+        *([_SPARK] if _settings.runs_here("spark_master") else []),
     ]
     operator_extra_links = [DashboardLink(), SparkLink()]

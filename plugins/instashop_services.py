@@ -249,7 +249,7 @@ def ask(service: str, action: supervision.Action, rate: float | None) -> str:
 
     Raises:
         UnknownService, NotARate: the form is not filled in well.
-        NotDone: it was written down, but did not come true in time.
+        NotCarriedOut: it was written down, but did not come true in time.
     """
     settings = load()
     supervision.check_request(service, action, rate)

@@ -181,7 +181,7 @@ def _spark_faults(settings: Settings) -> list[str]:
         text = client.get(metrics.PROGRESS_KEY)
         producer = beats.read_all(client).get("producer")
     except RedisError as error:
-        raise RedisUnreachable(address=f"{settings.host}:{settings.redis_port}", cause=error) from error
+        raise RedisUnreachable(address=settings.where("redis_url"), cause=error) from error
     progress = json.loads(text) if text else None
     log.info("last batch: %s", progress)
     fault = spark_fault(progress, producer.newest_recorded_at if producer else None, datetime.now(UTC), settings.beat_stale_seconds)

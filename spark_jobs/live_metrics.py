@@ -94,7 +94,7 @@ def windows(messages: DataFrame) -> DataFrame:
 def messages(spark: SparkSession, settings: Settings) -> DataFrame:
     """Return the stream of messages of every live topic, read-committed."""
     options = {
-        "kafka.bootstrap.servers": settings.kafka_bootstrap,
+        **connect.kafka_spark_options(settings),
         "kafka.isolation.level": "read_committed",
         "kafka.fetch.max.wait.ms": "10",
         "subscribe": ",".join(TOPICS),

@@ -29,6 +29,10 @@ def search(at: datetime | None = None, **changes: Any) -> dict[str, Any]:
     return {**envelope("searches", at), "session_id": str(uuid4()), "customer_id": None, "term": "kettle", "results": 3, **changes}
 
 
+def search_v2(at: datetime | None = None, **changes: Any) -> dict[str, Any]:
+    return {**search(at), "schema_version": 2, "sort": "price", **changes}
+
+
 def behavior(at: datetime | None = None, **changes: Any) -> dict[str, Any]:
     own = {"session_id": str(uuid4()), "customer_id": 3, "action": "session_start", "page": "/", "product_id": None, "device": "phone"}
     return {**envelope("user_behavior", at), **own, **changes}
@@ -73,6 +77,13 @@ def poison() -> list[tuple[str, bytes | None, Reason]]:
         ("transactions", raw({**good, "surprise": 1}), Reason.WRONG_SCHEMA),
         ("searches", raw(search(occurred_at="2026-01-01T00:00:00")), Reason.WRONG_SCHEMA),
         ("transactions", raw({**good, "schema_version": 2}), Reason.UNKNOWN_VERSION),
+        ("searches", raw(search_v2(schema_version=3)), Reason.UNKNOWN_VERSION),
+        ("searches", raw(search(sort="price")), Reason.WRONG_SCHEMA),
+        ("searches", raw(search(schema_version=2)), Reason.WRONG_SCHEMA),
+        ("searches", raw(search_v2(sort="colour")), Reason.WRONG_SCHEMA),
+        ("searches", raw(search_v2(sort=None)), Reason.WRONG_SCHEMA),
+        ("searches", raw(search(schema_version=True)), Reason.WRONG_SCHEMA),
+        ("searches", raw(search_v2(term="a\0b")), Reason.NULL_CHARACTER),
         ("searches", raw(search(kind="transactions")), Reason.UNKNOWN_KIND),
         ("searches", raw(search(term="a\0b")), Reason.NULL_CHARACTER),
         ("searches", raw(search(event_id=str(uuid4()))), Reason.NOT_UUID7),

@@ -76,7 +76,7 @@ def check() -> None:
 
 @app.command()
 def prepare() -> None:
-    """Make the tables, views and topics that are missing."""
+    """Apply the migrations and make the topics that are missing."""
     from instashop.transport.prepare import prepare as make
 
     make(load())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 from confluent_kafka import Consumer, Producer
@@ -18,7 +18,7 @@ from instashop.settings import Settings
 def address(dsn: str) -> str:
     """Return host, port and database of a DSN, without its password."""
     parts = urlsplit(dsn)
-    return f"{parts.hostname}:{parts.port}{parts.path}"
+    return f"{parts.hostname}:{parts.port or 5432}{parts.path}"
 
 
 def _postgres(dsn: str, unreachable: type[InstaShopError], name: str, **options: Any) -> psycopg.Connection:
@@ -53,6 +53,11 @@ def feed(settings: Settings, database: str, name: str, **options: Any) -> psycop
     return _postgres(dsn, ShopUnreachable, name, **options)
 
 
+def feed_role(settings: Settings, database: str) -> str:
+    """Return the role that may only read the feed views of a shop database."""
+    return unquote(urlsplit(settings.shop_feed_dsn if database == "instashop" else settings.crm_feed_dsn).username or "feed")
+
+
 def warehouse(settings: Settings, name: str, **options: Any) -> psycopg.Connection:
     """Open `dwh_db`."""
     return _postgres(settings.warehouse_dsn, WarehouseUnreachable, name, **options)
@@ -72,16 +77,49 @@ def redis(settings: Settings) -> Redis:
     return Redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=2, socket_connect_timeout=1)
 
 
+def kafka_options(settings: Settings) -> dict[str, Any]:
+    """Return where the brokers are and how to log in, in the words of librdkafka (confluent-kafka, Airflow's connection)."""
+    options: dict[str, Any] = {"bootstrap.servers": settings.kafka_bootstrap}
+    if settings.kafka_security_protocol == "PLAINTEXT":
+        return options
+    options["security.protocol"] = settings.kafka_security_protocol
+    if settings.kafka_security_protocol.startswith("SASL"):
+        options |= {"sasl.mechanism": settings.kafka_sasl_mechanism, "sasl.username": settings.kafka_user, "sasl.password": settings.kafka_password}
+    if settings.kafka_security_protocol.endswith("SSL") and settings.kafka_ca_file:
+        options["ssl.ca.location"] = settings.kafka_ca_file
+    return options
+
+
+def kafka_python_options(settings: Settings) -> dict[str, Any]:
+    """Return the same in the words of kafka-python."""
+    words = {"sasl.username": "sasl_plain_username", "sasl.password": "sasl_plain_password", "ssl.ca.location": "ssl_cafile"}
+    named = {words.get(name, name.replace(".", "_")): value for name, value in kafka_options(settings).items()}
+    return {**named, "bootstrap_servers": settings.kafka_bootstrap.split(",")}
+
+
+def kafka_spark_options(settings: Settings) -> dict[str, str]:
+    """Return the same in the words of Spark's source, which hands them on to Java's client."""
+    options = kafka_options(settings)
+    named = {f"kafka.{name}": options[name] for name in ("bootstrap.servers", "security.protocol", "sasl.mechanism") if name in options}
+    if "sasl.mechanism" in options:
+        module = "plain.PlainLoginModule" if settings.kafka_sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
+        user, password = (text.replace("\\", "\\\\").replace('"', '\\"') for text in (settings.kafka_user, settings.kafka_password))
+        named["kafka.sasl.jaas.config"] = f'org.apache.kafka.common.security.{module} required username="{user}" password="{password}";'
+    if "ssl.ca.location" in options:
+        named |= {"kafka.ssl.truststore.type": "PEM", "kafka.ssl.truststore.location": settings.kafka_ca_file}
+    return named
+
+
 def kafka_admin(settings: Settings) -> AdminClient:
     """Return a client that creates and describes topics."""
-    return AdminClient({"bootstrap.servers": settings.kafka_bootstrap, "socket.timeout.ms": 5000, "log_level": 0})
+    return AdminClient({**kafka_options(settings), "socket.timeout.ms": 5000, "log_level": 0})
 
 
 def kafka_producer(settings: Settings, transactional_id: str) -> Producer:
     """Return a transactional producer; the same id in two processes fences the older one."""
     return Producer(
         {
-            "bootstrap.servers": settings.kafka_bootstrap,
+            **kafka_options(settings),
             "transactional.id": transactional_id,
             "transaction.timeout.ms": 10_000,  # An abandoned transaction blocks readers no longer than this.
             "linger.ms": 2,
@@ -97,7 +135,7 @@ def kafka_consumer(settings: Settings, group: str, **options: Any) -> Consumer:
     """Return a read-committed consumer that never commits by itself."""
     return Consumer(
         {
-            "bootstrap.servers": settings.kafka_bootstrap,
+            **kafka_options(settings),
             "group.id": group,
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
@@ -116,7 +154,7 @@ def kafka_consumer(settings: Settings, group: str, **options: Any) -> Consumer:
 def independent_reader(settings: Settings) -> KafkaConsumer:
     """Return kafka-python's read-committed reader: another client than the one that wrote."""
     return KafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap.split(","),
+        **kafka_python_options(settings),
         isolation_level="read_committed",
         enable_auto_commit=False,
         group_id=None,

@@ -21,6 +21,10 @@ class KafkaUnreachable(InstaShopError):
     """Kafka at {address} does not answer ({cause}); start it with `./instashop up` or set INSTASHOP_KAFKA_BOOTSTRAP."""
 
 
+class TopicNotMade(InstaShopError):
+    """Topic {topic} could not be made at {address} ({cause}). Brokers of others: our role has to be allowed to create topics, and INSTASHOP_KAFKA_REPLICATION may not exceed their number."""
+
+
 class RedisUnreachable(InstaShopError):
     """Redis at {address} does not answer ({cause}); start it with `./instashop up` or set INSTASHOP_REDIS_URL."""
 
@@ -47,6 +51,26 @@ class CursorOfAnotherShop(InstaShopError):
 
 class SomebodyElseIsFurther(InstaShopError):
     """Another consumer has moved {where} on; this batch is rolled back and read again from the stored offsets."""
+
+
+class DatabaseIsNewer(InstaShopError):
+    """{database} is newer than this code, which does not know {names}; use the code that applied them, or a newer one."""
+
+
+class MigrationChanged(InstaShopError):
+    """{names} was applied to {database} with another text than the file has now; give the file its old text back, and say what is to change in a file with a new number."""
+
+
+class MigrationBlocked(InstaShopError):
+    """A migration of {database} did not get its lock for {seconds} s ({cause}). Open transactions: {others}. End what holds it, then run `./instashop prepare` again."""
+
+
+class MigrationFailed(InstaShopError):
+    """{name} could not be applied to {database}, and nothing of it is kept; what came before it is: {cause}"""
+
+
+class TwoMigrations(InstaShopError):
+    """{one} and {other} in include/sql/{folder} have one number; give the newer one the next number that is free."""
 
 
 class WrongSetting(InstaShopError):

@@ -32,7 +32,7 @@ class Event(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
 
     event_id: UUID
     kind: str
-    schema_version: Literal[1]
+    schema_version: Literal[1]  # A newer version is a struct of its own, see versions_of.
     occurred_at: datetime
     recorded_at: datetime
     txid: Id
@@ -110,6 +110,13 @@ class Search(Event, frozen=True, gc=False):
     results: Annotated[int, Meta(ge=0, le=10**9)]
 
 
+class SearchV2(Search, frozen=True, gc=False):
+    """Version 2: also in which order the visitor wanted the results. Version 1 does not say; both live together."""
+
+    schema_version: Literal[2]  # type: ignore[assignment]
+    sort: Literal["relevance", "price", "newest"]
+
+
 class CartEvent(Event, frozen=True, gc=False):
     """A cart changed; `value_cents` is its value afterwards."""
 
@@ -145,6 +152,14 @@ class Product(Event, frozen=True, gc=False):
     active: bool
 
 
+_NEWER: dict[type[Event], tuple[type[Event], ...]] = {Search: (SearchV2,)}
+
+
+def versions_of(event_type: type[Event]) -> tuple[type[Event], ...]:
+    """Return the struct of each schema version of a kind, newest first; every one is also an instance of version 1's."""
+    return (*_NEWER.get(event_type, ()), event_type)
+
+
 class Reason(StrEnum):
     """Why a message is refused."""
 
@@ -171,16 +186,17 @@ class Refusal(Struct, frozen=True):
 def judge_of(kind: str, event_type: type[Event]) -> Callable[[bytes | None], Event | Refusal]:
     """Return the judge of one topic: from a message's body to the event in it, or to why it is none.
 
-    Any bytes may come; nothing is raised.
+    An event comes as the struct of its own schema version. Any bytes may come; nothing is raised.
     """
-    decode = msgspec.json.Decoder(event_type).decode
+    versions = versions_of(event_type)
+    decode = _decoder(versions)
     money = _MONEY.get(event_type)
 
     def judge(body: bytes | None) -> Event | Refusal:
         try:
             event = decode(body or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
-            return _why_not(body or b"", str(error))
+        except _BROKEN as error:
+            return _why_not(body or b"", versions, error)
         if event.kind != kind:
             return Refusal(Reason.UNKNOWN_KIND, f"kind {event.kind!r} in topic {kind!r}")
         occurred, recorded = event.occurred_at, event.recorded_at
@@ -203,14 +219,40 @@ def judge_of(kind: str, event_type: type[Event]) -> Callable[[bytes | None], Eve
 _FIRST_MS, _LAST_MS = (int(day.timestamp() * 1000) for day in (FIRST_DAY, LAST_DAY))
 
 
-def _why_not(body: bytes, error: str) -> Refusal:
+_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError)
+
+
+def _decoder(versions: tuple[type[Event], ...]) -> Callable[[bytes], Event]:
+    """Return what decodes a body of any version: the newest is tried first, since most are of it."""
+    newest = msgspec.json.Decoder(versions[0]).decode
+    if len(versions) == 1:
+        return newest
+    older = _decoder(versions[1:])
+
+    def decode(body: bytes) -> Event:
+        try:
+            return newest(body)
+        except msgspec.ValidationError:
+            return older(body)
+
+    return decode
+
+
+def _why_not(body: bytes, versions: tuple[type[Event], ...], error: Exception) -> Refusal:
+    """Return why a body is no event, measured by the version that it claims to be."""
     try:
         raw = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as broken:
+    except _BROKEN as broken:
         return Refusal(Reason.NOT_JSON, str(broken))
-    if isinstance(raw, dict) and isinstance(raw.get("schema_version"), int) and raw["schema_version"] != 1:
-        return Refusal(Reason.UNKNOWN_VERSION, f"schema_version {raw['schema_version']}")
-    return Refusal(Reason.WRONG_SCHEMA, error)
+    claimed = raw.get("schema_version") if isinstance(raw, dict) else None
+    if isinstance(claimed, int) and not 1 <= claimed <= len(versions):
+        return Refusal(Reason.UNKNOWN_VERSION, f"schema_version {claimed}")
+    if isinstance(claimed, int) and len(versions) > 1:
+        try:
+            msgspec.json.decode(body, type=versions[-claimed])
+        except _BROKEN as of_its_version:
+            error = of_its_version
+    return Refusal(Reason.WRONG_SCHEMA, str(error))
 
 
 def _has_null(value: Any) -> bool:

@@ -1,13 +1,16 @@
-"""All settings, read once: environment variables `INSTASHOP_*`, then `.env`, then the passwords made at the first start."""
+"""All settings, read once: environment variables `INSTASHOP_*`, then `.env` of the home and of the project, then the passwords made at the first start."""
 
 from __future__ import annotations
 
 import os
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Literal, Self
+from urllib.parse import quote, urlsplit
 
-from pydantic import Field, ValidationError, model_validator
+from dotenv import dotenv_values
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from instashop.errors import WrongSetting
@@ -32,6 +35,43 @@ PORTS = (
 )
 
 
+DSNS = ("shop_dsn", "shop_feed_dsn", "crm_dsn", "crm_feed_dsn", "warehouse_dsn", "airflow_dsn")
+ADDRESSES = {
+    **dict.fromkeys(DSNS, ("postgresql://user:password@host:port/database", ("postgresql", "postgres"), 5432)),
+    "kafka_bootstrap": ("host:port,host:port", ("",), 9092),
+    "redis_url": ("redis://:password@host:port/0", ("redis", "rediss"), 6379),
+    "spark_master": ("spark://host:port", ("spark",), 7077),
+}
+"""Each setting that says where a server is: its form, its schemes, and the port when none is said."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"INSTASHOP_{name.upper()}"
+
+
+def places(name: str, address: str) -> list[tuple[str, int]]:
+    """Return host and port of each server that an address names.
+
+    Raises:
+        ValueError: the address is not of the setting's form.
+    """
+    form, schemes, port = ADDRESSES[name]
+    found = []
+    for part in address.split(",") if name == "kafka_bootstrap" else [address]:
+        try:
+            url = urlsplit(part if "://" in part else f"//{part.strip()}")
+            host, said = url.hostname, url.port
+        except ValueError:  # Its words would show a part of the password.
+            host = said = None
+        if not host or url.scheme not in schemes or (name == "kafka_bootstrap" and not said):
+            raise ValueError(f"{variable(name)} is not of the form {form}")
+        found.append(("127.0.0.1" if host == "localhost" else host, said or port))
+    return found
+
+
 class Settings(BaseSettings):
     """Where everything is, and how fast, how long and how much; each field is one environment variable."""
 
@@ -41,21 +81,21 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address every server listens on.")
     port_offset: int = Field(0, ge=0, le=40000, description="Added to every port that is not set by itself.")
 
-    shop_port: int = Field(5432, description="Postgres with `instashop` and `crm_db`.")
-    warehouse_port: int = Field(5436, description="Postgres with `dwh_db`.")
-    airflow_db_port: int = Field(5437, description="Airflow's own Postgres.")
-    kafka_port: int = Field(9092, description="First broker; the others follow.")
-    kafka_controller_port: int = Field(19092, description="First controller; the others follow.")
+    shop_port: Port = Field(5432, description="Postgres with `instashop` and `crm_db`.")
+    warehouse_port: Port = Field(5436, description="Postgres with `dwh_db`.")
+    airflow_db_port: Port = Field(5437, description="Airflow's own Postgres.")
+    kafka_port: Port = Field(9092, description="First broker; the others follow.")
+    kafka_controller_port: Port = Field(19092, description="First controller; the others follow.")
     kafka_brokers: int = Field(3, ge=1, le=3, description="How many brokers this machine runs.")
-    redis_port: int = Field(6379, description="Redis.")
-    spark_master_port: int = Field(7077, description="Spark's master.")
-    spark_ui_port: int = Field(8080, description="Page of Spark's master.")
-    spark_worker_ui_port: int = Field(8081, description="Page of Spark's worker.")
-    spark_app_ui_port: int = Field(4040, description="Page of the running Spark job.")
-    airflow_port: int = Field(8090, description="Airflow's page.")
-    airflow_log_port: int = Field(8793, description="Airflow's log server.")
-    airflow_trigger_log_port: int = Field(8794, description="Log server of Airflow's triggerer.")
-    dashboard_port: int = Field(8501, description="The dashboard.")
+    redis_port: Port = Field(6379, description="Redis.")
+    spark_master_port: Port = Field(7077, description="Spark's master.")
+    spark_ui_port: Port = Field(8080, description="Page of Spark's master.")
+    spark_worker_ui_port: Port = Field(8081, description="Page of Spark's worker.")
+    spark_app_ui_port: Port = Field(4040, description="Page of the running Spark job.")
+    airflow_port: Port = Field(8090, description="Airflow's page.")
+    airflow_log_port: Port = Field(8793, description="Airflow's log server.")
+    airflow_trigger_log_port: Port = Field(8794, description="Log server of Airflow's triggerer.")
+    dashboard_port: Port = Field(8501, description="The dashboard.")
 
     postgres_password: str = Field("", description="Password of the role that owns the databases.")
     feed_password: str = Field("", description="Password of the role that may only read the feed views.")
@@ -71,8 +111,14 @@ class Settings(BaseSettings):
     warehouse_dsn: str = Field("", description="Postgres `dwh_db`.")
     airflow_dsn: str = Field("", description="Airflow's own database.")
     kafka_bootstrap: str = Field("", description="Brokers, as host:port,host:port.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field("PLAINTEXT", description="How to speak with the brokers.")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("SCRAM-SHA-512", description="How to log in, with SASL.")
+    kafka_user: str = Field("", description="Who logs in, with SASL.")
+    kafka_password: str = Field("", description="The password, with SASL.")
+    kafka_ca_file: str = Field("", description="PEM file of who signed the brokers' certificates, with SSL; empty: whom this machine trusts.")
     redis_url: str = Field("", description="Redis, as redis://:password@host:port/0.")
     spark_master: str = Field("", description="Spark's master, as spark://host:port.")
+    spark_driver_host: str = Field("", description="This machine's address as Spark's workers see it; empty: the host.")
 
     rate: float = Field(10.0, gt=0, le=5000, description="Events a second that the generator makes.")
     orders_share: float = Field(0.7, ge=0, le=1, description="Share of the generator's events that are steps of orders.")
@@ -80,7 +126,7 @@ class Settings(BaseSettings):
     feed_pause_ms: int = Field(40, ge=1, le=2000, description="Pause between two looks of the producer.")
     feed_limit: int = Field(5000, ge=1, description="Rows of one stream in one Kafka transaction, at most.")
     batch_limit: int = Field(3000, ge=1, description="Messages in one batch of consumer or enricher, at most.")
-    kafka_replication: int = Field(0, ge=0, description="Copies of each topic; 0 means one a broker.")
+    kafka_replication: int = Field(0, ge=0, description="Copies of each topic; 0 means one a broker, three at most.")
     live_trigger_ms: int = Field(1000, ge=100, description="Pause between two batches of the live metrics.")
     live_offsets_limit: int = Field(100_000, ge=1, description="Messages in one batch of the live metrics, at most.")
     live_expiry_seconds: int = Field(3600, ge=120, description="How long a window stays in Redis.")
@@ -88,24 +134,73 @@ class Settings(BaseSettings):
     beat_seconds: float = Field(1.0, gt=0, description="How often a service says that it is alive.")
     beat_stale_seconds: float = Field(120, gt=0, description="A service whose beat is older hangs, and is ended.")
 
+    _elsewhere: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @field_validator("home")
+    @classmethod
+    def _whole_path(cls, home: Path) -> Path:
+        return home_of(str(home))
+
+    @field_validator("host")
+    @classmethod
+    def _one_address(cls, host: str) -> str:
+        if host in ("", "0.0.0.0", "::"):
+            raise ValueError("name one address of this machine, since clients are told it; 127.0.0.1 keeps the platform to this machine")
+        return host
+
     @model_validator(mode="after")
     def _fill_in(self) -> Self:
         for name in PORTS:
             if name not in self.model_fields_set:
                 setattr(self, name, getattr(self, name) + self.port_offset)
-        pg = f"postgresql://instashop:{self.postgres_password}@{self.host}"
-        feed = f"postgresql://feed:{self.feed_password}@{self.host}"
-        self.shop_dsn = self.shop_dsn or f"{pg}:{self.shop_port}/instashop"
-        self.crm_dsn = self.crm_dsn or f"{pg}:{self.shop_port}/crm_db"
-        self.shop_feed_dsn = self.shop_feed_dsn or f"{feed}:{self.shop_port}/instashop"
-        self.crm_feed_dsn = self.crm_feed_dsn or f"{feed}:{self.shop_port}/crm_db"
-        self.warehouse_dsn = self.warehouse_dsn or f"{pg}:{self.warehouse_port}/dwh_db"
-        self.airflow_dsn = self.airflow_dsn or f"{pg}:{self.airflow_db_port}/airflow"
-        self.kafka_bootstrap = self.kafka_bootstrap or ",".join(f"{self.host}:{self.kafka_port + i}" for i in range(self.kafka_brokers))
-        self.redis_url = self.redis_url or f"redis://:{self.redis_password}@{self.host}:{self.redis_port}/0"
-        self.spark_master = self.spark_master or f"spark://{self.host}:{self.spark_master_port}"
-        self.kafka_replication = self.kafka_replication or self.kafka_brokers
+        elsewhere = set()
+        for name, own in self._own_addresses().items():
+            given = getattr(self, name)
+            if given and not set(places(name, given)) <= set(places(name, own)):
+                elsewhere.add(name)
+            setattr(self, name, given or own)
+        self._elsewhere = frozenset(elsewhere)
+        self.spark_driver_host = self.spark_driver_host or self.host
+        self._check_together()
         return self
+
+    def _own_addresses(self) -> dict[str, str]:
+        """Return where each server is when this machine runs it."""
+        pg = f"postgresql://instashop:{quote(self.postgres_password, safe='')}@{self.host}"
+        feed = f"postgresql://feed:{quote(self.feed_password, safe='')}@{self.host}"
+        return {
+            "shop_dsn": f"{pg}:{self.shop_port}/instashop",
+            "crm_dsn": f"{pg}:{self.shop_port}/crm_db",
+            "shop_feed_dsn": f"{feed}:{self.shop_port}/instashop",
+            "crm_feed_dsn": f"{feed}:{self.shop_port}/crm_db",
+            "warehouse_dsn": f"{pg}:{self.warehouse_port}/dwh_db",
+            "airflow_dsn": f"{pg}:{self.airflow_db_port}/airflow",
+            "kafka_bootstrap": ",".join(f"{self.host}:{self.kafka_port + i}" for i in range(self.kafka_brokers)),
+            "redis_url": f"redis://:{quote(self.redis_password, safe='')}@{self.host}:{self.redis_port}/0",
+            "spark_master": f"spark://{self.host}:{self.spark_master_port}",
+        }
+
+    def _check_together(self) -> None:
+        for name in ("shop_feed_dsn", "crm_dsn", "crm_feed_dsn"):  # Producer and books count by the transaction ids of one server.
+            if places(name, getattr(self, name)) != places("shop_dsn", self.shop_dsn):
+                raise ValueError(f"INSTASHOP_SHOP_DSN and {variable(name)} name two servers; shop, CRM and their feeds are on one, so set all four")
+        if self.kafka_security_protocol != "PLAINTEXT" and "kafka_bootstrap" not in self._elsewhere:
+            raise ValueError("INSTASHOP_KAFKA_SECURITY_PROTOCOL is for brokers of others; set INSTASHOP_KAFKA_BOOTSTRAP, too: our own speak PLAINTEXT")
+        if self.kafka_security_protocol.startswith("SASL") and not (self.kafka_user and self.kafka_password):
+            raise ValueError(f"INSTASHOP_KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs INSTASHOP_KAFKA_USER and INSTASHOP_KAFKA_PASSWORD")
+
+    @property
+    def elsewhere(self) -> frozenset[str]:
+        """The address settings that lead to a server of somebody else, which we only use and never start or stop."""
+        return self._elsewhere
+
+    def runs_here(self, *names: str) -> bool:
+        """Return whether this machine runs the server of these address settings: one of them at least leads to it."""
+        return not self._elsewhere.issuperset(names)
+
+    def where(self, name: str) -> str:
+        """Return host and port of an address setting, without any password."""
+        return ",".join(f"{host}:{port}" for host, port in places(name, getattr(self, name)))
 
     @property
     def run_dir(self) -> Path:
@@ -130,9 +225,22 @@ def load() -> Settings:
     Raises:
         WrongSetting: a value is not of its kind or out of its range; the message names each.
     """
-    home = Path(os.environ.get("INSTASHOP_HOME", ROOT / ".local"))
+    home = home_of(os.environ.get("INSTASHOP_HOME") or dotenv_values(ROOT / ".env").get("INSTASHOP_HOME") or ".local")
     try:
-        return Settings(_env_file=(home / "secrets.env", ROOT / ".env"))  # type: ignore[call-arg]
+        return Settings(home=home, _env_file=(home / "secrets.env", ROOT / ".env", home / ".env"))  # type: ignore[call-arg]
     except ValidationError as error:
-        problems = "; ".join(f"INSTASHOP_{'_'.join(map(str, e['loc'])).upper()}={e.get('input')!r}: {e['msg']}" for e in error.errors())
-        raise WrongSetting(problems=problems) from None
+        raise WrongSetting(problems="; ".join(_said(problem) for problem in error.errors())) from None
+
+
+def home_of(given: str) -> Path:
+    """Return the home as a whole path; a relative one begins at the project's folder, wherever the command is given."""
+    return ROOT / Path(given).expanduser()
+
+
+def _said(problem: ErrorDetails) -> str:
+    """Return what is wrong with one setting, or with several together; never a password."""
+    message = problem["msg"].removeprefix("Value error, ")
+    name = "_".join(map(str, problem["loc"]))
+    if not name:
+        return message
+    return f"{variable(name)}={'…' if 'password' in name else repr(problem['input'])}: {message}"

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,7 @@ import pytest
 from instashop import connect
 from instashop.errors import InstaShopError
 from instashop.settings import ROOT, Settings, load
+from instashop.transport import consumer, producer
 from instashop.transport.prepare import prepare
 
 
@@ -42,6 +44,31 @@ def shop(stack: Settings) -> Iterator[psycopg.Connection]:
 def dwh(stack: Settings) -> Iterator[psycopg.Connection]:
     with connect.warehouse(stack, "test", autocommit=True) as connection:
         yield connection
+
+
+def carry(source, sink) -> None:
+    """Move everything that waits in a topic."""
+    idle = 0
+    while idle < 3 or not source._at_end or not all(source._at_end.values()):
+        batch = source.read()
+        idle = 0 if batch.records else idle + 1
+        if batch.records:
+            sink.write(batch)
+
+
+def publish(settings: Settings) -> None:
+    """Let the producer bring what waits in the shop to Kafka."""
+    with producer.work(settings, threading.Event())() as (source, sink):
+        source.seek(sink.position())
+        while (batch := source.read()).records:
+            sink.write(batch)
+
+
+def drain(settings: Settings) -> None:
+    """Let the consumer bring what waits in Kafka to the warehouse."""
+    with consumer.work(settings, threading.Event())() as (source, sink):
+        source.seek(sink.position())
+        carry(source, sink)
 
 
 class Process:

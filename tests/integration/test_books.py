@@ -26,6 +26,7 @@ def running(stack):
         spark = opened.enter_context(live_metrics(stack))
         redis = connect.redis(stack)
         redis.delete(PROGRESS_KEY)
+        begun = time.time()
         with service("generator", stack, "--rate", "400"):
             wait_until(lambda: redis.get(PROGRESS_KEY), 120, "Spark's first batch")
             for name in ("producer", "consumer", "enricher", "producer", "consumer", "enricher"):

@@ -44,7 +44,7 @@ def _events(seed: int = 3) -> list[tuple[str, dict]]:
             "transactions": lambda at: bodies.transaction(at, status=rng.choice(("created", "paid", "failed", "refunded"))),
             "transaction_items": lambda at: bodies.item(at, category=rng.choice(("Books", "Toys")), product_id=rng.randint(1, 4)),
             "user_behavior": lambda at: bodies.behavior(at, action=rng.choice(("session_start", "page_view", "product_view", "wishlist_add"))),
-            "searches": lambda at: bodies.search(at, results=rng.choice((0, 5))),
+            "searches": lambda at: rng.choice((bodies.search, bodies.search_v2))(at, results=rng.choice((0, 5))),
             "cart_events": lambda at: bodies.cart(at, action=rng.choice(("add", "remove", "checkout", "abandon"))),
         }[kind](at)
         made.append((kind, {**body, "recorded_at": recorded}))
@@ -71,8 +71,8 @@ def test_spark_and_postgres_say_the_same_of_the_same_events(spark, dwh):
             assert not isinstance(event, Refusal), event
             cursor.execute(
                 'INSERT INTO realtime_events (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload)'
-                " VALUES (%s, %s, 1, %s, %s, 1, %s, 0, %s, %s)",
-                [event.event_id, topic, event.occurred_at, event.recorded_at, topic, number, Jsonb(body)],
+                " VALUES (%s, %s, %s, %s, %s, 1, %s, 0, %s, %s)",
+                [event.event_id, topic, event.schema_version, event.occurred_at, event.recorded_at, topic, number, Jsonb(body)],
             )
         span = {"since": datetime(2026, 5, 1, 12, tzinfo=UTC), "until": datetime(2026, 5, 1, 12, 5, tzinfo=UTC)}
         rows = cursor.execute(sql.statement("books/windows_since") + sql.statement("metrics/windows"), span).fetchall()

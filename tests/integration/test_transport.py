@@ -13,13 +13,12 @@ from instashop.control import dead_letters
 from instashop.errors import SomebodyElseIsFurther
 from instashop.events import Refusal, judge_of
 from instashop.streams import BY_NAME, STREAMS
-from instashop.transport import consumer as consumer_module
 from instashop.transport import enricher, producer
 from instashop.transport.consumer import TOPICS, WarehouseSink
 from instashop.transport.loop import Batch
 from instashop.transport.topics import ToEnd, TopicReader, consumer
 from tests import bodies
-from tests.integration.conftest import service
+from tests.integration.conftest import carry, drain, service
 from tests.waiting import wait_until
 
 
@@ -85,32 +84,17 @@ def test_the_producers_role_sees_no_personal_data(stack):
         assert not columns & {"email", "phone", "query", "note"}
 
 
-def _drain(settings):
-    with consumer_module.work(settings, threading.Event())() as (source, sink):
-        source.seek(sink.position())
-        _carry(source, sink)
-
-
-def _carry(source, sink):
-    idle = 0
-    while idle < 3 or not source._at_end or not all(source._at_end.values()):
-        batch = source.read()
-        idle = 0 if batch.records else idle + 1
-        if batch.records:
-            sink.write(batch)
-
-
 def test_replaying_whole_topics_changes_nothing(stack, dwh):
-    _drain(stack)
+    drain(stack)
     before = dwh.execute("SELECT count(*), (SELECT count(*) FROM dead_letters) FROM realtime_events").fetchone()
     assert before[0] > 0
     dwh.execute("UPDATE consumer_offsets SET next_offset = 0")
-    _drain(stack)
+    drain(stack)
     assert dwh.execute("SELECT count(*), (SELECT count(*) FROM dead_letters) FROM realtime_events").fetchone() == before
 
 
 def test_a_consumer_that_is_behind_another_keeps_nothing(stack, dwh):
-    _drain(stack)
+    drain(stack)
     with connect.warehouse(stack, "test", autocommit=True) as connection, consumer(stack, "test") as client:
         sink = WarehouseSink(connection)
         stale = {place: offset - 1 for place, offset in sink.position().items() if offset > 0}
@@ -138,8 +122,8 @@ def test_the_same_poison_is_refused_by_consumer_enricher_and_spark(stack, dwh):
     sender.close()
     with enricher.work(stack, threading.Event())() as (source, sink):
         source.seek(sink.position())
-        _carry(source, sink)
-    _drain(stack)
+        carry(source, sink)
+    drain(stack)
     wanted = sorted([(topic, reason.value) for topic, _body, reason in corpus] + [("transaction_items", "unknown_product")] * 2)
     letters = dwh.execute("SELECT topic, reason, body FROM dead_letters WHERE message_key = 'poison' OR reason = 'unknown_product'").fetchall()
     assert sorted((topic, reason) for topic, reason, _body in letters) == wanted
@@ -159,7 +143,7 @@ def test_items_of_a_product_that_is_known_by_now_are_replayed_once(stack, dwh):
     sender.close()
     assert len(dead_letters.replay(stack, reason="unknown_product").published) >= 2
     assert not dead_letters.replay(stack, reason="unknown_product").published
-    _drain(stack)
+    drain(stack)
     named = dwh.execute("SELECT count(*) FROM realtime_events WHERE kind = 'transaction_items' AND payload ->> 'product_id' = %s", [str(10**9)]).fetchone()
     assert named == (2,)
     ids = _in_kafka(stack, "transaction_items")
@@ -181,6 +165,6 @@ def test_the_same_id_with_another_body_is_a_dead_letter(stack, dwh):
         sender.produce("searches", json.dumps(changed), "double")
     sender.commit_transaction(30)
     sender.close()
-    _drain(stack)
+    drain(stack)
     assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [body["event_id"]]).fetchone() == (1,)
     assert dwh.execute("SELECT reason FROM dead_letters WHERE event_id = %s", [body["event_id"]]).fetchall() == [("same_id_other_body",)]

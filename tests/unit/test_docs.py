@@ -121,7 +121,7 @@ def test_running_and_the_example_name_every_setting_with_its_default(field: str)
     assert row, f"{variable} is not in the settings of docs/running.md"
     assert line, f"{variable} is not in .env.example"
     shown = ".local" if field == "home" else str(default)
-    assert row[1] == f"`{shown}`" if shown else row[1] in ("made at the first start", "from host, port and password")
+    assert row[1] == f"`{shown}`" if shown else row[1] in ("made at the first start", "from host, port and password", "the host", "none")
     assert line[1] == shown
 
 

@@ -1,11 +1,13 @@
 from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Literal, get_type_hints
 from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instashop.events import Event, Refusal, item_id, judge_of, uuid7
+from instashop.events import Event, Refusal, Search, SearchV2, item_id, judge_of, uuid7, versions_of
 from instashop.streams import BY_NAME, STREAMS
 from tests import bodies
 
@@ -17,6 +19,7 @@ JUDGES = {stream.name: judge_of(stream.name, stream.event_type) for stream in ST
     [
         ("transactions", bodies.transaction()),
         ("searches", bodies.search()),
+        ("searches", bodies.search_v2()),
         ("user_behavior", bodies.behavior()),
         ("cart_events", bodies.cart()),
         ("transaction_items", bodies.item()),
@@ -33,6 +36,25 @@ def test_poison_is_refused_with_its_reason(topic, body, reason):
     verdict = JUDGES[topic](body)
     assert isinstance(verdict, Refusal)
     assert verdict.reason == reason, verdict.detail
+
+
+def test_both_versions_of_a_search_are_events_and_each_stays_its_own():
+    one, two = (JUDGES["searches"](bodies.raw(body)) for body in (bodies.search(), bodies.search_v2(sort="newest")))
+    assert (type(one), one.schema_version) == (Search, 1)
+    assert (type(two), two.schema_version, two.sort) == (SearchV2, 2, "newest")
+    assert isinstance(two, Search)  # Whoever reads version 1 reads it, too.
+
+
+def test_a_refusal_speaks_of_the_version_that_the_message_claims():
+    assert "`sort`" in JUDGES["searches"](bodies.raw(bodies.search(schema_version=2))).detail
+    assert "unknown field `sort`" in JUDGES["searches"](bodies.raw(bodies.search(sort="price"))).detail
+
+
+def test_a_new_version_is_numbered_on_and_keeps_every_field():
+    for stream in STREAMS:
+        oldest_first = versions_of(stream.event_type)[::-1]
+        assert [get_type_hints(v)["schema_version"] for v in oldest_first] == [Literal[n] for n in range(1, len(oldest_first) + 1)]
+        assert all(issubclass(new, old) for old, new in pairwise(oldest_first))
 
 
 def test_an_escaped_backslash_before_u0000_is_no_null_character():

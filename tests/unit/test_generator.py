@@ -42,6 +42,17 @@ def test_the_same_seed_makes_the_same_shop():
     assert [one.act(NOW) for _ in range(300)] == [other.act(NOW) for _ in range(300)]
 
 
+def test_both_versions_of_searches_are_written_all_the_time():
+    maker = shopper(share=0)
+    searches = [row.values for row in (maker.act(NOW) for _ in range(4000)) if row.table == "searches"]
+    old = [values for values in searches if "schema_version" not in values]
+    new = [values for values in searches if values.get("schema_version") == 2]
+    assert len(old) + len(new) == len(searches)
+    assert 0.15 < len(old) / len(searches) < 0.35
+    assert not any("sort" in values for values in old)
+    assert {values["sort"] for values in new} == {"relevance", "price", "newest"}
+
+
 def test_the_mix_follows_its_share():
     maker = shopper(share=0.7)
     orders = sum(maker.act(NOW).table == "transactions" for _ in range(5000))

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,7 @@ def _beat(state: str = "running", age: float = 1, **more: object) -> Beat:
     ],
 )
 def test_a_service_is_judged_by_its_beat_its_lease_and_what_is_wanted(beat: Beat | None, runs: bool, wanted: bool, level: str, says: str) -> None:
-    found = service_finding("consumer", beat, runs, wanted, NOW, 120)
+    found = service_finding("consumer", beat, runs, wanted, NOW, 120, Path("logs"))
     assert found.level == level
     assert says in found.text
     assert found.cure or level == "well"

@@ -86,6 +86,7 @@ def test_each_broker_has_its_own_number_ports_and_folder_and_all_know_the_voters
     voters = {next(line for line in text.splitlines() if line.startswith("controller.quorum.voters")) for text in texts}
     assert len(voters) == 1
     assert all("$" not in text and "min.insync.replicas=2" in text for text in texts)
+    assert all("offsets.retention.minutes=43200" in text for text in texts)
 
 
 def test_one_broker_needs_no_second_copy(settings: Settings) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
@@ -20,8 +21,9 @@ from instashop.errors import InstaShopError
 from instashop.local import health, programs, servers
 from instashop.local.progress import at_once
 from instashop.metrics import PROGRESS_KEY
-from instashop.settings import Settings
-from instashop.streams import CURSORS, DATABASES, STREAMS, of_database
+from instashop.settings import Settings, variable
+from instashop.streams import CURSORS, STREAMS, of_database
+from instashop.transport.migrations import pending
 
 LAG_SECONDS = 60
 """A service further behind than this does not keep up."""
@@ -101,29 +103,38 @@ def _servers(settings: Settings, states: dict[str, dict[str, Any]]) -> list[Find
             found.append(
                 Finding(name, "fault", f"runs, but is not well: {reason}.", f"read the end of {log}; `./instashop down`, then `up`, starts it afresh.")
             )
-    cluster = health.kafka(settings) if not any(finding.hop.startswith("kafka") for finding in found) else None
+    for name, reason in at_once(health.elsewhere(settings), settings).items():
+        if reason:
+            cure = f"it is not ours: start it there, or correct {variable(name)}."
+            found.append(Finding(name, "fault", f"at {settings.where(name)} does not answer: {reason}.", cure))
+    ours = settings.runs_here("kafka_bootstrap") and not any(finding.hop.startswith("kafka") for finding in found)
+    cluster = health.kafka(settings) if ours else None
     if cluster:
         found.append(Finding("kafka", "fault", cluster, f"read the end of {programs.log_path(settings, 'kafka-1')}."))
-    return found or [Finding("servers", "well", f"all {len(reasons)} answer.")]
+    return found or [Finding("servers", "well", f"all {len(reasons) + len(settings.elsewhere)} answer.")]
 
 
 def _tables(settings: Settings) -> list[Finding]:
-    cure = "`./instashop prepare` makes what is missing."
     missing: list[str] = []
-    for database in DATABASES:
-        open_database = connect.shop if database == "instashop" else connect.crm
+    waiting: list[str] = []
+    for open_database, folder, names in (
+        (connect.shop, "shop", [f"feed.{stream.name}" for stream in of_database("instashop")]),
+        (connect.crm, "crm", [f"feed.{stream.name}" for stream in of_database("crm_db")]),
+        (connect.warehouse, "warehouse", ["realtime_events", "dead_letters", "consumer_offsets", "verdicts"]),
+    ):
         with open_database(settings, "doctor") as connection:
-            missing += _missing(connection, [f"feed.{stream.name}" for stream in of_database(database)], database)
-    with connect.warehouse(settings, "doctor") as connection:
-        missing += _missing(connection, ["realtime_events", "dead_letters", "consumer_offsets", "verdicts"], "dwh_db")
+            missing += _missing(connection, names, folder)
+            waiting += [f"{folder}/{name}" for name in pending(connection, folder)]
     if missing:
-        return [Finding("tables", "fault", f"missing: {', '.join(missing)}.", cure)]
-    return [Finding("tables", "well", "all are there.")]
+        return [Finding("tables", "fault", f"missing: {', '.join(missing)}.", "`./instashop prepare` makes what is missing.")]
+    if waiting:
+        return [Finding("tables", "fault", f"not applied yet: {', '.join(waiting)}.", "`./instashop prepare` applies what is missing.")]
+    return [Finding("tables", "well", "all are there, every migration is applied.")]
 
 
-def _missing(connection: psycopg.Connection, names: list[str], database: str) -> Iterator[str]:
+def _missing(connection: psycopg.Connection, names: list[str], place: str) -> Iterator[str]:
     rows = connection.execute("SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL", [names])
-    return (f"{database}.{row[0]}" for row in rows.fetchall())
+    return (f"{place}: {row[0]}" for row in rows.fetchall())
 
 
 def _topics(settings: Settings) -> list[Finding]:
@@ -146,13 +157,13 @@ def _airflow(settings: Settings) -> list[Finding]:
         paused = [row[0] for row in connection.execute("SELECT dag_id FROM dag WHERE is_paused AND NOT is_stale ORDER BY 1").fetchall()]
         known = connection.execute("SELECT count(*) FROM dag WHERE NOT is_stale").fetchone()
     found = [Finding("airflow", "fault", f"{name} cannot be imported.", "Airflow's page shows its error at the top.") for name in broken]
-    found += [Finding("airflow", "note", f"the DAG {name} is paused.", f"unpause it on Airflow's page, or `airflow dags unpause {name}`.") for name in paused]
+    found += [Finding("airflow", "note", f"the DAG {name} is paused.", "switch it on with the toggle beside its name on Airflow's page.") for name in paused]
     return found or [Finding("airflow", "well", f"{known[0] if known else 0} DAGs, none broken, none paused.")]
 
 
-def service_finding(service: str, beat: Beat | None, runs: bool, wanted: bool, now: datetime, stale_seconds: float) -> Finding:
+def service_finding(service: str, beat: Beat | None, runs: bool, wanted: bool, now: datetime, stale_seconds: float, logs: Path) -> Finding:
     """Return what a service's beat, lease and intent say together."""
-    log = f"its log is .local/logs/{service}.log"
+    log = f"its log is {logs / service}.log"
     if not wanted:
         return Finding(service, "note", "is stopped on purpose.", "start it with the DAG control_service.")
     if not runs:
@@ -184,6 +195,7 @@ def _services(settings: Settings) -> list[Finding]:
             supervision.read_intent(run_dir, name).state == "running",
             now,
             settings.beat_stale_seconds,
+            settings.log_dir,
         )
         for name in beats.SERVICES
     ]
@@ -192,7 +204,7 @@ def _services(settings: Settings) -> list[Finding]:
 def live_finding(progress: dict[str, Any] | None, now: datetime) -> Finding:
     """Return what the Spark job's last batch says."""
     if progress is None:
-        return Finding("live", "fault", "Spark has written nothing yet.", "look at the DAG run_live_metrics; its log is .local/logs/live_metrics.log.")
+        return Finding("live", "fault", "Spark has written nothing yet.", "look at the DAG run_live_metrics and its log, live_metrics.log.")
     age = (now - moment(progress["at"])).total_seconds()
     if age > PROGRESS_SECONDS:
         return Finding("live", "fault", f"Spark's last batch is {age:.0f} s old.", "look at the DAG run_live_metrics and at Spark's page.")
@@ -228,7 +240,9 @@ def _warehouse(settings: Settings) -> list[Finding]:
     age = (now - newest[0]).total_seconds() if newest and newest[0] else None
     if generator_runs and (age is None or age > SILENCE_SECONDS):
         since = "never" if age is None else f"{age:.0f} s ago"
-        found.append(Finding("warehouse", "fault", f"its last event came {since}.", "the first fault above is the cause; else read .local/logs/consumer.log."))
+        found.append(
+            Finding("warehouse", "fault", f"its last event came {since}.", f"the first fault above is the cause; else read {settings.log_dir}/consumer.log.")
+        )
     if refused and refused[0]:
         found.append(
             Finding(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+from instashop import connect
 from instashop.settings import ROOT, Settings
 
 TOKEN_SPARE_SECONDS = 3600
@@ -25,13 +26,15 @@ def page(settings: Settings) -> str:
 
 def _postgres(dsn: str) -> dict[str, Any]:
     parts = urlsplit(dsn)
+    extra = {"extra": dict(parse_qsl(parts.query))} if parts.query else {}
     return {
         "conn_type": "postgres",
         "host": parts.hostname,
-        "port": parts.port,
+        "port": parts.port or 5432,
         "login": unquote(parts.username or ""),
         "password": unquote(parts.password or ""),
         "schema": parts.path.lstrip("/"),
+        **extra,
     }
 
 
@@ -41,7 +44,7 @@ def connections(settings: Settings) -> dict[str, dict[str, Any]]:
     return {
         "kafka_default": {
             "conn_type": "kafka",
-            "extra": {"bootstrap.servers": settings.kafka_bootstrap, "group.id": "airflow", "socket.timeout.ms": 5000},
+            "extra": {**connect.kafka_options(settings), "group.id": "airflow", "socket.timeout.ms": 5000},
         },
         "postgres_shop": _postgres(settings.shop_dsn),
         "postgres_crm": _postgres(settings.crm_dsn),
@@ -56,7 +59,7 @@ def connections(settings: Settings) -> dict[str, dict[str, Any]]:
 
 
 def _options(settings: Settings) -> dict[tuple[str, str], object]:
-    home, dsn = folder(settings), settings.airflow_dsn
+    home, dsn = folder(settings), settings.airflow_dsn.replace("postgres://", "postgresql://")
     return {
         ("core", "executor"): "LocalExecutor",
         ("core", "parallelism"): 8,  # All of LocalExecutor's workers are forked at its start.
@@ -72,7 +75,7 @@ def _options(settings: Settings) -> dict[tuple[str, str], object]:
         ("core", "execution_api_server_url"): f"{page(settings)}/execution/",
         ("core", "min_serialized_dag_update_interval"): 5,
         ("database", "sql_alchemy_conn"): dsn.replace("postgresql://", "postgresql+psycopg2://"),
-        ("database", "sql_alchemy_conn_async"): dsn.replace("postgresql://", "postgresql+asyncpg://"),
+        ("database", "sql_alchemy_conn_async"): dsn.replace("postgresql://", "postgresql+asyncpg://").replace("sslmode=", "ssl="),
         ("logging", "base_log_folder"): settings.log_dir / "airflow",
         ("logging", "worker_log_server_port"): settings.airflow_log_port,
         ("logging", "trigger_log_server_port"): settings.airflow_trigger_log_port,

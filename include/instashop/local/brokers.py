@@ -48,8 +48,10 @@ class Broker:
 
 
 def brokers(settings: Settings) -> tuple[Broker, ...]:
-    """Return the nodes of this machine."""
+    """Return the nodes of this machine; none when the brokers are somebody else's."""
     home = settings.home
+    if not settings.runs_here("kafka_bootstrap"):
+        return ()
     return tuple(
         Broker(
             i,
@@ -117,7 +119,9 @@ def format_storage(settings: Settings, java: str, stop: threading.Event) -> bool
     argv = [java, *_QUICK, logging, "-cp", f"{missing[0].jars}/*", "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
     status, lines = commands.run(argv, stop, 120)
     if status != 0:
-        raise InitFailed(what="Kafka's storage", lines=lines, cure="see the lines above; broken jars are fetched again after removing .local/jars.")
+        raise InitFailed(
+            what="Kafka's storage", lines=lines, cure=f"see the lines above; broken jars are fetched again after removing {settings.home / 'jars'}."
+        )
     for node in missing:
         draft = node.data.with_name(f"{node.data.name}.new")
         shutil.rmtree(draft, ignore_errors=True)

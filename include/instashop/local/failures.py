@@ -13,6 +13,13 @@ class UpTaken(InstaShopError):
     """`./instashop {command}` already runs (process {pid}) on {home}; wait until it has ended, or interrupt it."""
 
 
+class HomeTaken(InstaShopError):
+    """{home} belongs to a platform that runs already, but with other settings ({differences}).
+    For a second platform beside it give a folder of its own: INSTASHOP_HOME=/another/folder INSTASHOP_PORT_OFFSET={offset} ./instashop up.
+    To change the one that runs: `./instashop down` first, which its folder is enough for.
+    """
+
+
 class StepFailed(InstaShopError):
     """{step}: {cause}"""
 

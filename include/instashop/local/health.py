@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -18,7 +19,7 @@ from redis import RedisError
 from instashop import connect
 from instashop.errors import InstaShopError
 from instashop.local import airflow_server, brokers, programs, servers
-from instashop.settings import Settings
+from instashop.settings import DSNS, Settings, places
 
 Check = Callable[[Settings], str | None]
 
@@ -75,6 +76,32 @@ def kafka(settings: Settings) -> str | None:
         return f"the brokers do not answer: {error}"
     missing = {node.number for node in nodes} - there
     return f"brokers {sorted(missing)} have not joined" if missing else None
+
+
+def _cluster(settings: Settings) -> str | None:
+    """Return None when brokers of somebody else answer."""
+    try:
+        connect.kafka_admin(settings).list_topics(timeout=5)
+    except (KafkaException, InstaShopError) as error:
+        return f"{settings.where('kafka_bootstrap')}: {error}"
+    return None
+
+
+def _master(settings: Settings) -> str | None:
+    """Return None when a Spark master of somebody else accepts connections."""
+    closed = [f"{host}:{port}" for host, port in places("spark_master", settings.spark_master) if not listens(host, port)]
+    return f"nothing listens on {', '.join(closed)}" if closed else None
+
+
+def elsewhere(settings: Settings) -> dict[str, Check]:
+    """Return how to ask each server of somebody else, by the setting that says where it is."""
+    checks: dict[str, Check] = {name: _postgres(partial(_setting, name)) for name in DSNS}
+    checks |= {"kafka_bootstrap": _cluster, "redis_url": _redis, "spark_master": _master}
+    return {name: check for name, check in checks.items() if name in settings.elsewhere}
+
+
+def _setting(name: str, settings: Settings) -> str:
+    return str(getattr(settings, name))
 
 
 def _broker(number: int) -> Check:

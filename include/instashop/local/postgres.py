@@ -28,12 +28,14 @@ class Cluster:
     port_setting: str
     databases: tuple[str, ...]
     memory: str
+    host: str
+    addresses: tuple[str, ...]  # The settings that lead to it.
     has_feed: bool = False
 
     def argv(self) -> tuple[str, ...]:
-        """Return the command of the server; it listens on loopback only and makes no socket file."""
+        """Return the command of the server; it listens on one address and makes no socket file."""
         options = {
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": self.host,
             "port": self.port,
             "unix_socket_directories": "",
             "shared_buffers": self.memory,
@@ -48,13 +50,20 @@ class Cluster:
 
 
 def clusters(settings: Settings) -> tuple[Cluster, ...]:
-    """Return the three servers: the shop's, the warehouse's and Airflow's own."""
-    data = settings.home / "data"
-    return (
-        Cluster("postgres-shop", data / "pg_shop", settings.shop_port, "shop_port", ("instashop", "crm_db"), "128MB", has_feed=True),
-        Cluster("postgres-warehouse", data / "pg_warehouse", settings.warehouse_port, "warehouse_port", ("dwh_db",), "256MB"),
-        Cluster("postgres-airflow", data / "pg_airflow", settings.airflow_db_port, "airflow_db_port", ("airflow",), "64MB"),
+    """Return the servers that this machine runs, of these three: the shop's, the warehouse's and Airflow's own."""
+    data, host, s = settings.home / "data", settings.host, settings
+    shops = ("shop_dsn", "shop_feed_dsn", "crm_dsn", "crm_feed_dsn")
+    rows = (
+        Cluster("postgres-shop", data / "pg_shop", s.shop_port, "shop_port", ("instashop", "crm_db"), "128MB", host, shops, has_feed=True),
+        Cluster("postgres-warehouse", data / "pg_warehouse", s.warehouse_port, "warehouse_port", ("dwh_db",), "256MB", host, ("warehouse_dsn",)),
+        Cluster("postgres-airflow", data / "pg_airflow", s.airflow_db_port, "airflow_db_port", ("airflow",), "64MB", host, ("airflow_dsn",)),
     )
+    return tuple(cluster for cluster in rows if settings.runs_here(*cluster.addresses))
+
+
+def who_may_connect(host: str) -> str:
+    """Return the one rule of pg_hba.conf: a platform on loopback serves this machine, one on another address everybody who has a password."""
+    return f"host all all {'samehost' if host.startswith('127.') else 'all'} scram-sha-256\n"
 
 
 def account() -> str | None:
@@ -140,6 +149,7 @@ def initialise(cluster: Cluster, settings: Settings) -> bool:
     stamp_file = settings.home / "data" / f"{cluster.data.name}.roles"
     stamp = _stamp(cluster, settings)
     if cluster.data.exists():
+        (cluster.data / "pg_hba.conf").write_text(who_may_connect(cluster.host), encoding="utf-8")
         if stamp_file.exists() and stamp_file.read_text() == stamp:
             return False
         _single_user(cluster, cluster.data, _statements(cluster, settings))
@@ -155,7 +165,7 @@ def initialise(cluster: Cluster, settings: Settings) -> bool:
     )
     if made.returncode:
         raise InitFailed(what=cluster.name, lines=(made.stdout + made.stderr).strip(), cure="PostgreSQL 15 or later is needed; see the lines above.")
-    (draft / "pg_hba.conf").write_text("host all all samehost scram-sha-256\n", encoding="utf-8")
+    (draft / "pg_hba.conf").write_text(who_may_connect(cluster.host), encoding="utf-8")
     databases = [f"CREATE DATABASE {name} OWNER instashop;" for name in cluster.databases]
     _single_user(cluster, draft, [*_statements(cluster, settings), *databases])
     draft.rename(cluster.data)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import psutil
 
-from instashop.local import postgres, programs, servers
+from instashop.local import health, postgres, programs, servers
 from instashop.local.failures import NotReady
-from instashop.settings import Settings
+from instashop.local.progress import at_once
+from instashop.settings import Settings, variable
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 OLDEST_JAVA = 17
@@ -103,6 +104,13 @@ def port_problems(settings: Settings, names: set[str]) -> list[str]:
     return problems
 
 
+def host_problem(host: str) -> str | None:
+    """Return what is wrong with the address that every server is to listen on, or None."""
+    if not taken(host, 0):
+        return None
+    return f"{host} is no address of this machine; set INSTASHOP_HOST to one of those that `ip addr` shows, or to 127.0.0.1."
+
+
 def folder_problem(settings: Settings) -> str | None:
     """Return what is wrong with the folder of the data, or None."""
     try:
@@ -118,12 +126,22 @@ def folder_problem(settings: Settings) -> str | None:
     )
 
 
-def binary_problems() -> list[str]:
-    """Return each program that is missing."""
-    needed = {"initdb": "postgresql", "postgres": "postgresql"}
-    missing = sorted({package for name, package in needed.items() if not Path(postgres.binary(name)).exists()})
-    missing += [] if shutil.which("redis-server") else ["redis-server"]
+def binary_problems(names: set[str]) -> list[str]:
+    """Return each program that is missing and that one of the named servers needs."""
+    needed = ("initdb", "postgres") if any(name.startswith("postgres") for name in names) else ()
+    missing = ["postgresql"] if not all(Path(postgres.binary(name)).exists() for name in needed) else []
+    missing += ["redis-server"] if servers.REDIS in names and not shutil.which("redis-server") else []
     return [f"{package} is not installed; `apt-get install {package}`." for package in missing]
+
+
+def elsewhere_problems(settings: Settings) -> list[str]:
+    """Return each server of somebody else that does not answer, with the setting that leads to it."""
+    reasons = at_once(health.elsewhere(settings), settings)
+    return [
+        f"{variable(name)} leads to {settings.where(name)}, which does not answer ({reason}); start it there, or correct the setting."
+        for name, reason in reasons.items()
+        if reason
+    ]
 
 
 def check(settings: Settings, names: set[str]) -> None:
@@ -135,13 +153,16 @@ def check(settings: Settings, names: set[str]) -> None:
     running = {name for name, info in programs.states(settings).items() if info["statename"] in programs.UP}
     left = {name for name, pids in programs.orphans(settings).items() if pids and not running}  # Ended before the new start.
     starting = names - running - left
-    problems = [python_problem(sys.version_info[:3]), *binary_problems(), java_problem(servers.java())]
-    problems.append(folder_problem(settings) if not binary_problems() else None)
+    missing = binary_problems(names)
+    problems = [python_problem(sys.version_info[:3]), *missing, java_problem(servers.java())]
+    problems.append(folder_problem(settings) if not missing and postgres.clusters(settings) else None)
     if settings.home.exists():
         problems.append(disk_problem(shutil.disk_usage(settings.home).free / 1e6, settings.home))
-    share = len(starting) / max(1, len(servers.table(settings)))
+    share = len(starting) / len(health.CHECKS)
     problems.append(memory_problem(psutil.virtual_memory().available / 1e6, MEMORY_MB * share))
-    problems += port_problems(settings, starting)
+    wrong_host = host_problem(settings.host)
+    problems += [wrong_host] if wrong_host else port_problems(settings, starting)
+    problems += elsewhere_problems(settings) if names == set(servers.table(settings)) else []
     found = [problem for problem in problems if problem]
     if found:
         raise NotReady(problems="\n    ".join(f"- {problem}" for problem in found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,11 +29,12 @@ class Server:
     stop_seconds: int = 10
     page: str | None = None
     config: Path | None = None  # A file that the program reads at its start.
+    host: str = "127.0.0.1"
 
     @property
     def address(self) -> str:
         """Return where a person finds it."""
-        return self.page or ", ".join(f"127.0.0.1:{port}" for port in self.ports.values())
+        return self.page or ", ".join(f"{self.host}:{port}" for port in self.ports.values())
 
 
 SHOP, WAREHOUSE, AIRFLOW_DB, REDIS = "postgres-shop", "postgres-warehouse", "postgres-airflow", "redis"
@@ -132,7 +133,7 @@ def _airflow(settings: Settings) -> list[Server]:
 
 
 def table(settings: Settings) -> dict[str, Server]:
-    """Return every supervised program by its name, in the order in which the data meets them."""
+    """Return every program that this machine runs by its name, in the order in which the data meets them."""
     dashboard = Server(
         DASHBOARD,
         (sys.executable, "-m", "dashboard"),
@@ -151,16 +152,16 @@ def table(settings: Settings) -> dict[str, Server]:
             Server(cluster.name, cluster.argv(), {cluster.port_setting: cluster.port}, user=postgres.account(), stop_signal="INT", stop_seconds=15)
             for cluster in postgres.clusters(settings)
         ),
-        redis,
+        *([redis] if settings.runs_here("redis_url") else []),
         *(
             Server(broker(b.number), b.argv(java()), {"kafka_port": b.port, "kafka_controller_port": b.controller_port}, config=b.config)
             for b in brokers.brokers(settings)
         ),
-        *_spark(settings),
+        *(_spark(settings) if settings.runs_here("spark_master") else []),
         *_airflow(settings),
         dashboard,
     ]
-    return {server.name: server for server in rows}
+    return {server.name: replace(server, host=settings.host) for server in rows}
 
 
 def directory() -> Path:

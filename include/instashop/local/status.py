@@ -12,7 +12,7 @@ from rich.table import Table
 from instashop.control import beats, lease, supervision
 from instashop.local import health, programs, servers
 from instashop.local.progress import at_once
-from instashop.settings import Settings
+from instashop.settings import Settings, variable
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,15 @@ def server_rows(settings: Settings) -> list[Row]:
     return rows
 
 
+def elsewhere_rows(settings: Settings) -> list[Row]:
+    """Return every server of somebody else by the setting that leads to it: whether it answers."""
+    reasons = at_once(health.elsewhere(settings), settings)
+    return [
+        Row(variable(name), f"does not answer: {reason}" if reason else "answers; not ours", address=settings.where(name), well=not reason)
+        for name, reason in sorted(reasons.items())
+    ]
+
+
 def service_rows(settings: Settings) -> list[Row]:
     """Return every service: who holds its lease, and what its last beat says."""
     now, rows = datetime.now(UTC), []
@@ -95,7 +104,7 @@ def _text(value: float | None, form: str) -> str:
 def status(settings: Settings) -> None:
     """Print the table."""
     table = Table("server or service", "state", "pid", "memory", "last beat", "address", box=None, pad_edge=False)
-    for rows in (server_rows(settings), service_rows(settings)):
+    for rows in filter(None, (server_rows(settings), elsewhere_rows(settings), service_rows(settings))):
         for row in rows:
             pid, memory, beat = (_text(v, f) for v, f in ((row.pid, "{}"), (row.memory_mb, "{:.0f} MB"), (row.beat_seconds, "{:.1f} s ago")))
             table.add_row(row.name, f"[{'green' if row.well else 'red'}]{row.state}[/]", pid, memory, beat, row.address)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from instashop.local import owner
 from instashop.local.down import down
 from instashop.local.up import start_servers, up
 from instashop.settings import ROOT, Settings, load
@@ -44,7 +45,7 @@ def test() -> int:
 def _stack(name: str) -> Iterator[Settings]:
     """Give this process, and all it starts, settings of their own with an empty home; stop whatever runs there at the end."""
     home = Path(os.environ.get("INSTASHOP_TEST_HOME", ROOT / ".local")) / name
-    os.environ |= {"INSTASHOP_HOME": str(home), "INSTASHOP_PORT_OFFSET": str(TEST_PORT_OFFSET)}
+    os.environ |= owner.alone(home, TEST_PORT_OFFSET)
     if home.exists():
         load.cache_clear()
         down(load())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,7 +20,7 @@ from rich.console import Console
 from instashop import connect, sql
 from instashop.control import supervision
 from instashop.errors import InstaShopError
-from instashop.local import airflow_server, brokers, commands, down, health, jars, passwords, postgres, preflight, programs, servers
+from instashop.local import airflow_server, brokers, commands, down, health, jars, owner, passwords, postgres, preflight, programs, servers
 from instashop.local.failures import Interrupted, ServerFailed
 from instashop.local.lock import only_one
 from instashop.local.progress import Step, run, wait
@@ -57,6 +59,7 @@ def start_servers(settings: Settings, names: Iterable[str] | None, console: Cons
     everything = names is None
     wanted = set(servers.table(settings)) if names is None else set(names)
     with only_one(settings, "up"), _ends_on_sigterm():
+        owner.claim(settings)
         settings = passwords.ensure(settings)
         preflight.check(settings, wanted)
         before = {name for name, info in programs.states(settings).items() if info["statename"] in programs.UP}
@@ -93,6 +96,8 @@ def _steps(settings: Settings, wanted: set[str], everything: bool, before: set[s
             steps.append(Step(cluster.name, partial(_postgres, settings, cluster), ("supervisord",)))
     if servers.REDIS in wanted:
         steps.append(Step(servers.REDIS, partial(_redis, settings, everything and not before), ("supervisord",)))
+    elif everything:
+        steps.append(Step(servers.REDIS, partial(_redis_elsewhere, settings, not before)))
     if kafka:
         steps.append(Step("jars of kafka", partial(jars.ensure, jars.SETS[0], settings)))
         steps.append(Step("kafka", partial(_kafka, settings, kafka), ("supervisord", "jars of kafka")))
@@ -104,7 +109,8 @@ def _steps(settings: Settings, wanted: set[str], everything: bool, before: set[s
         steps += _platform_steps(settings)
     elif servers.DASHBOARD in wanted:
         steps.append(Step(servers.DASHBOARD, partial(_start_and_wait, settings, [servers.DASHBOARD]), ("supervisord",)))
-    return steps
+    here = {step.name for step in steps}
+    return [replace(step, needs=tuple(need for need in step.needs if need in here)) for step in steps]  # Nothing waits for a server of somebody else.
 
 
 def _platform_steps(settings: Settings) -> list[Step]:
@@ -146,10 +152,19 @@ def _kafka(settings: Settings, names: list[str], stop: threading.Event) -> str |
 
 def _redis(settings: Settings, is_new_start: bool, stop: threading.Event) -> str | None:
     said = _start_and_wait(settings, [servers.REDIS], stop)
+    _remember_start(settings, is_new_start)
+    return said
+
+
+def _redis_elsewhere(settings: Settings, is_new_start: bool, _: threading.Event) -> str | None:
+    _remember_start(settings, is_new_start)
+    return "not ours"
+
+
+def _remember_start(settings: Settings, is_new_start: bool) -> None:
     client = connect.redis(settings)
     if is_new_start or not client.hexists(PLATFORM_KEY, "started_at"):
         client.hset(PLATFORM_KEY, "started_at", datetime.now(UTC).isoformat())
-    return said
 
 
 def _prepare(settings: Settings, _: threading.Event) -> str | None:
@@ -163,7 +178,9 @@ def _migrate(settings: Settings, stop: threading.Event) -> str | None:
     """Bring Airflow's database to its version; skipped when this version has done so on this data."""
     from importlib.metadata import version
 
-    own = f"{version('apache-airflow')} {(settings.home / 'data' / 'pg_airflow.roles').read_text()}"
+    roles = settings.home / "data" / "pg_airflow.roles"
+    data = roles.read_text() if settings.runs_here("airflow_dsn") else hashlib.sha256(settings.airflow_dsn.encode()).hexdigest()
+    own = f"{version('apache-airflow')} {data}"
     stamp = airflow_server.folder(settings) / "migrated"
     if stamp.exists() and stamp.read_text() == own:
         return "up to date"
@@ -252,7 +269,7 @@ def addresses(settings: Settings) -> list[tuple[str, str]]:
     table: dict[str, Callable[[], str | None]] = {
         "Dashboard": lambda: f"http://{settings.host}:{settings.dashboard_port}",
         "Airflow": lambda: f"{airflow_server.page(settings)}  (user admin, password {settings.airflow_password})",
-        "Spark": lambda: f"http://{settings.host}:{settings.spark_ui_port}",
+        "Spark": lambda: f"http://{settings.host}:{settings.spark_ui_port}" if settings.runs_here("spark_master") else settings.spark_master,
         "Kafka": lambda: settings.kafka_bootstrap,
         "Shop": lambda: connect.address(settings.shop_dsn),
         "Warehouse": lambda: connect.address(settings.warehouse_dsn),

@@ -34,6 +34,8 @@ CATEGORIES = {
     "Outdoor": ("Tent", "Rucksack", "Bottle", "Jacket"),
     "Toys": ("Puzzle", "Kite", "Train", "Bear"),
 }
+OLD_APPS = ("tablet",)
+"""Devices, a quarter of all, whose app still writes version 1 of searches: both versions live together all the time."""
 TICK_SECONDS = 0.1
 TAX_PERCENT = 19
 
@@ -147,6 +149,8 @@ class Shopper:
         found = self._rng.random() < 0.85
         term = self._names[product].split()[-1].lower() if found else None
         values = {"query": term or "something else", "term": term, "results": self._rng.randint(1, 30) if found else 0}
+        if visitor.device not in OLD_APPS:
+            values |= {"schema_version": 2, "sort": self._rng.choice(("relevance", "relevance", "price", "newest"))}
         return Row("searches", {**self._visit(now, visitor), **values})
 
     def _cart(self, now: datetime, visitor: Session, product: int) -> Row:
@@ -233,13 +237,13 @@ class ShopSink:
     def write(self, batch: Batch) -> None:
         """Commit the rows of a batch."""
         for connection, ours in ((self._shop, False), (self._crm, True)):
-            tables: dict[str, list[dict[str, Any]]] = {}
+            alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}  # By table and columns: a newer version has more of them.
             for row in batch.records:
                 if (row.table == "crm_interactions") == ours:
-                    tables.setdefault(row.table, []).append(row.values)
-            if tables:
+                    alike.setdefault((row.table, *row.values), []).append(row.values)
+            if alike:
                 with connection.transaction(), connection.cursor() as cursor:
-                    for table, rows in tables.items():
+                    for (table, *_columns), rows in alike.items():
                         _insert(cursor, table, rows)
 
 

@@ -1,44 +1,44 @@
-"""Makes the tables, views and topics that everything needs; safe to repeat, also while the platform runs."""
+"""Brings tables and views up to this code by its migrations, and makes the topics; safe to repeat, also while the platform runs."""
 
 from __future__ import annotations
 
 import logging
 
-import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
 
-from instashop import connect, sql
-from instashop.errors import KafkaUnreachable
+from instashop import connect
+from instashop.errors import KafkaUnreachable, TopicNotMade
 from instashop.settings import Settings
 from instashop.streams import CURSORS, PARTITIONS, RETENTION_MS, STREAMS
+from instashop.transport.migrations import migrate, of_folder
 
 log = logging.getLogger(__name__)
 
-_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('instashop prepare'))"
-
-
-def _run_folder(connection: psycopg.Connection, name: str) -> None:
-    with connection, connection.transaction():
-        connection.execute(_ONE_AT_A_TIME)
-        for statement in sql.folder(name):
-            connection.execute(sql.statement(statement))  # type: ignore[arg-type]
-
 
 def prepare_shop(settings: Settings) -> None:
-    """Make the tables and feed views of `instashop` and `crm_db` that are missing."""
-    _run_folder(connect.shop(settings, "prepare"), "shop")
-    _run_folder(connect.crm(settings, "prepare"), "crm")
+    """Bring the tables and feed views of `instashop` and `crm_db` up to this code.
+
+    Raises:
+        DatabaseIsNewer, MigrationChanged, MigrationBlocked, MigrationFailed: see `migrations.migrate`.
+    """
+    for database, folder, open_database in (("instashop", "shop", connect.shop), ("crm_db", "crm", connect.crm)):
+        with open_database(settings, "prepare", autocommit=True) as connection:
+            migrate(connection, of_folder(folder), names={"feed": connect.feed_role(settings, database)})
 
 
 def prepare_warehouse(settings: Settings) -> None:
-    """Make the tables and views of `dwh_db` that are missing."""
-    _run_folder(connect.warehouse(settings, "prepare"), "warehouse")
+    """Bring the tables and views of `dwh_db` up to this code.
+
+    Raises:
+        DatabaseIsNewer, MigrationChanged, MigrationBlocked, MigrationFailed: see `migrations.migrate`.
+    """
+    with connect.warehouse(settings, "prepare", autocommit=True) as connection:
+        migrate(connection, of_folder("warehouse"))
 
 
-def topics(settings: Settings) -> list[NewTopic]:
-    """Return every topic of the platform, as it is to be."""
-    replication = settings.kafka_replication
+def topics(replication: int) -> list[NewTopic]:
+    """Return every topic of the platform, as it is to be with so many copies."""
     common = {"min.insync.replicas": str(min(2, replication)), "message.timestamp.type": "LogAppendTime"}
     kept = {**common, "retention.ms": str(RETENTION_MS)}
     compacted = {**common, "cleanup.policy": "compact", "min.compaction.lag.ms": str(RETENTION_MS)}
@@ -47,23 +47,32 @@ def topics(settings: Settings) -> list[NewTopic]:
     return [*wanted, cursors]
 
 
+def copies(settings: Settings, brokers: int) -> int:
+    """Return how many copies a topic gets: what is set, else one a broker, three at most; of others' brokers those are counted that are there."""
+    ours = settings.kafka_brokers if settings.runs_here("kafka_bootstrap") else brokers
+    return settings.kafka_replication or max(1, min(3, ours))
+
+
 def prepare_topics(settings: Settings) -> None:
     """Create the topics that are missing.
 
     Raises:
-        KafkaUnreachable: no broker answers, or too few for the replication.
+        KafkaUnreachable: no broker answers.
+        TopicNotMade: the brokers refuse one, for example since they are too few for its copies.
     """
     admin = connect.kafka_admin(settings)
     try:
-        there = admin.list_topics(timeout=10).topics
-        missing = [topic for topic in topics(settings) if topic.topic not in there]
-        created = admin.create_topics(missing, operation_timeout=20) if missing else {}
-        for topic, future in created.items():
+        there = admin.list_topics(timeout=10)
+    except KafkaException as error:
+        raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
+    missing = [topic for topic in topics(copies(settings, len(there.brokers))) if topic.topic not in there.topics]
+    for topic, future in (admin.create_topics(missing, operation_timeout=20) if missing else {}).items():
+        try:
             future.result()
             log.info("created topic %s", topic)
-    except KafkaException as error:
-        if error.args[0].name() != "TOPIC_ALREADY_EXISTS":  # Somebody else was as quick as we.
-            raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
+        except KafkaException as error:
+            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":  # Somebody else was as quick as we.
+                raise TopicNotMade(topic=topic, address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
 
 
 def prepare(settings: Settings) -> None:

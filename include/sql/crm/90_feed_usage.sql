@@ -1,2 +1,2 @@
 -- The producer finds the feed views…
-GRANT USAGE ON SCHEMA feed TO feed
+GRANT USAGE ON SCHEMA feed TO {feed}

@@ -1,6 +1,11 @@
--- What the producer may read of searches: the event as JSON; never a name, an e-mail, a phone or free text.
+-- What the producer may read of searches: the event as JSON, each row in its own schema version; never a name, an e-mail, a phone or free text.
 CREATE OR REPLACE VIEW feed.searches AS
-SELECT e.txid, e.id, e.recorded_at, e.session_id::text AS key, row_to_json(event)::text AS body
+SELECT
+    e.txid,
+    e.id,
+    e.recorded_at,
+    e.session_id::text AS key,
+    CASE e.schema_version WHEN 1 THEN row_to_json(version_1) ELSE row_to_json(version_2) END::text AS body
 FROM searches AS e
 CROSS JOIN LATERAL (
     SELECT
@@ -14,4 +19,5 @@ CROSS JOIN LATERAL (
         e.customer_id,
         e.term,
         e.results
-) AS event
+) AS version_1
+CROSS JOIN LATERAL (SELECT version_1.*, e.sort) AS version_2

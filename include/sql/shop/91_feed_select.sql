@@ -1,2 +1,2 @@
 -- …and reads them, and nothing else.
-GRANT SELECT ON ALL TABLES IN SCHEMA feed TO feed
+GRANT SELECT ON ALL TABLES IN SCHEMA feed TO {feed}

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from instashop.errors import InstaShopError
-from instashop.local import programs
+from instashop.local import owner, programs
 from instashop.local.bench import backlog, latency, report, running
 from instashop.local.down import down
 from instashop.local.up import start_servers, up
@@ -96,7 +96,7 @@ def _with_passwords() -> Settings:
 def _stack(name: str) -> Iterator[Settings]:
     """Give this process, and all it starts, a home and ports of its own; stop it and remove its data at the end."""
     home = ROOT / ".local" / name
-    os.environ |= {"INSTASHOP_HOME": str(home), "INSTASHOP_PORT_OFFSET": str(PORT_OFFSET)}
+    os.environ |= owner.alone(home, PORT_OFFSET)
     load.cache_clear()
     try:
         if home.exists():

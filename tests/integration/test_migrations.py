@@ -1,0 +1,115 @@
+"""Migrations on a real Postgres, in a schema of their own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from instashop import connect
+from instashop.errors import MigrationBlocked, MigrationFailed
+from instashop.transport.migrations import Migration, migrate, pending
+from instashop.transport.prepare import prepare_shop, prepare_warehouse
+from tests.waiting import wait_until
+
+TABLE = Migration(1, "01_table", "CREATE TABLE facts (a integer)")
+COLUMN = Migration(2, "02_column", "ALTER TABLE facts ADD COLUMN b integer")
+VIEW = Migration(3, "03_view", "CREATE OR REPLACE VIEW seen AS SELECT a FROM facts")
+
+
+@pytest.fixture
+def schema(stack) -> Iterator[str]:
+    """A schema of this test alone."""
+    name = f"trial_{uuid4().hex[:8]}"
+    with connect.warehouse(stack, "test", autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+        yield name
+        connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+@contextmanager
+def opened(stack, schema) -> Iterator[psycopg.Connection]:
+    with connect.warehouse(stack, "test", autocommit=True) as connection:
+        connection.execute(f"SET search_path TO {schema}")
+        yield connection
+
+
+def test_each_is_applied_once_and_kept_with_its_number(stack, schema):
+    with opened(stack, schema) as connection:
+        assert migrate(connection, (TABLE, VIEW)) == ["01_table", "03_view"]
+        assert migrate(connection, (TABLE, VIEW)) == []
+        assert migrate(connection, (TABLE, COLUMN, VIEW)) == ["02_column", "03_view"]
+        rows = connection.execute("SELECT number, name, checksum FROM schema_migrations ORDER BY number").fetchall()
+    assert rows == [(m.number, m.name, m.checksum) for m in (TABLE, COLUMN, VIEW)]
+
+
+def test_a_failed_one_leaves_nothing_and_those_before_it_stay(stack, schema):
+    broken = Migration(2, "02_column", "ALTER TABLE facts ADD COLUMN b integer; SELECT 1 / 0")
+    with opened(stack, schema) as connection:
+        with pytest.raises(MigrationFailed, match="02_column could not be applied"):
+            migrate(connection, (TABLE, broken))
+        assert connection.execute("SELECT count(*) FROM information_schema.columns WHERE table_schema = %s AND table_name = 'facts'", [schema]).fetchone() == (
+            1,
+        )
+        assert migrate(connection, (TABLE, COLUMN)) == ["02_column"]
+
+
+def test_two_at_once_apply_each_one_once(stack, schema):
+    many = [TABLE, *(Migration(n, f"{n}_row", f"INSERT INTO facts VALUES ({n})") for n in range(10, 40))]
+    found: list[list[str]] = []
+
+    def work() -> None:
+        with opened(stack, schema) as connection:
+            found.append(migrate(connection, many))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(name for names in found for name in names) == sorted(m.name for m in many)
+    with opened(stack, schema) as connection:
+        assert connection.execute("SELECT count(*), count(DISTINCT a) FROM facts").fetchone() == (30, 30)
+
+
+def test_a_held_lock_is_waited_for_without_keeping_writers_waiting(stack, schema):
+    done: list[list[str]] = []
+    with opened(stack, schema) as connection, opened(stack, schema) as holder, opened(stack, schema) as writer:
+        migrate(connection, (TABLE,))
+        writer.execute("SET lock_timeout = '5s'")  # Longer than a migration keeps its place in the queue.
+        holder.execute("BEGIN")
+        holder.execute("INSERT INTO facts VALUES (1)")
+        thread = threading.Thread(target=lambda: done.append(migrate(connection, (TABLE, COLUMN), lock_timeout_ms=300)))
+        thread.start()
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE facts%'"
+        wait_until(lambda: writer.execute(waits).fetchone() == (1,), 10, "the migration in the queue")
+        for n in range(20):
+            writer.execute("INSERT INTO facts VALUES (%s)", [n])
+        assert not done
+        holder.execute("COMMIT")
+        thread.join(30)
+    assert done == [["02_column"]]
+
+
+def test_who_never_gets_the_lock_says_who_may_hold_it(stack, schema):
+    with opened(stack, schema) as connection, opened(stack, schema) as holder:
+        migrate(connection, (TABLE,))
+        holder.execute("BEGIN")
+        holder.execute("LOCK TABLE facts")
+        with pytest.raises(MigrationBlocked, match=f"pid {holder.info.backend_pid}"):
+            migrate(connection, (TABLE, COLUMN), lock_timeout_ms=100, patience_seconds=0.5)
+        holder.execute("ROLLBACK")
+
+
+def test_a_database_from_before_the_version_table_is_adopted_with_its_rows(stack, dwh):
+    places = dwh.execute("SELECT count(*) FROM consumer_offsets").fetchone()
+    dwh.execute("DROP TABLE schema_migrations")
+    assert pending(dwh, "warehouse")
+    prepare_warehouse(stack)
+    prepare_shop(stack)
+    assert pending(dwh, "warehouse") == []
+    assert dwh.execute("SELECT count(*) FROM consumer_offsets").fetchone() == places
