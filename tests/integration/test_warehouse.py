@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,20 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
-from psycopg import sql as parts
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
-from instashop import connect, sql
+from instashop import sql
 from instashop.control.build import FOLDER, build
-from instashop.errors import InstaShopError
-from instashop.events import Refusal, judge_of, uuid7
+from instashop.events import uuid7
 from instashop.metrics import MEASURES
-from instashop.settings import load
-from instashop.streams import BY_NAME
 from instashop.transport.consumer import WarehouseSink
-from instashop.transport.prepare import prepare_warehouse
-from tests import bodies
+from tests.integration.rows import build_up_to_now, insert, keep, totals
 
 CASES = [
     pytest.param(case, id=f"{path.stem}: {case['name']}")
@@ -38,28 +31,6 @@ TABLES = (
     "realtime_events, dead_letters, verdicts, rollups.hours, rollups.days, warehouse.transactions, warehouse.transaction_items, warehouse.user_behavior,"
     " warehouse.searches, warehouse.cart_events, warehouse.crm_interactions, warehouse.products, warehouse.customers"
 )
-MAKERS = {
-    "transactions": bodies.transaction,
-    "transaction_items": bodies.item,
-    "user_behavior": bodies.behavior,
-    "searches": bodies.search,
-    "cart_events": bodies.cart,
-    "crm_interactions": bodies.crm_interaction,
-    "products": bodies.product,
-}
-
-
-@pytest.fixture(scope="module")
-def connections() -> Iterator[tuple[psycopg.Connection, psycopg.Connection]]:
-    """Two connections to a warehouse with all its tables; no other server is needed."""
-    settings = load()
-    try:
-        prepare_warehouse(settings)
-    except InstaShopError as error:
-        message = f"no test stack is running ({error}); run the suite by `./instashop test`"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
-    with connect.warehouse(settings, "test", autocommit=True) as one, connect.warehouse(settings, "test", autocommit=True) as other:
-        yield one, other
 
 
 @pytest.fixture
@@ -70,22 +41,6 @@ def empty(connections) -> Iterator[psycopg.Connection]:
         connections[0].execute("UPDATE warehouse.build_cursor SET page_from = 0, built_below = 0, page_events = 0, events = 0")
         connections[0].execute("CREATE TABLE realtime_events_test PARTITION OF realtime_events DEFAULT")
         yield connections[0]
-
-
-def keep(db: psycopg.Connection, kind: str, at: datetime, recorded_after: float = 0, **changes: Any) -> str:
-    """Keep an event that happened at a moment and was recorded so many seconds later; `kept_txid` and `partition` may be given."""
-    row = {"partition": 0, **{name: changes.pop(name) for name in ("kept_txid", "partition") if name in changes}}
-    body = MAKERS[kind](at, **{"recorded_at": (at + timedelta(seconds=recorded_after)).isoformat(), **changes})
-    event = judge_of(kind, BY_NAME[kind].event_type)(bodies.raw(body))
-    assert not isinstance(event, Refusal), event
-    row |= {name: getattr(event, name) for name in ("event_id", "kind", "schema_version", "occurred_at", "recorded_at", "txid")}
-    insert(db, "realtime_events", {**row, "topic": kind, "offset": event.event_id.int % 2**62, "payload": Jsonb(body)})
-    return str(event.event_id)
-
-
-def insert(db: psycopg.Connection, table: str, row: dict[str, Any]) -> None:
-    names, values = parts.SQL(", ").join(map(parts.Identifier, row)), parts.SQL(", ").join(map(parts.Placeholder, row))
-    db.execute(parts.SQL("INSERT INTO {} ({}) VALUES ({})").format(parts.Identifier(*table.split(".")), names, values), row)
 
 
 def meant(value: Any, now: datetime) -> Any:
@@ -158,51 +113,27 @@ def test_every_check_is_seen_with_a_row_and_without(name):
     assert False in returned, f"no case keeps the rule {name}"
 
 
-def totals(db: psycopg.Connection, day: datetime) -> tuple[int, int]:
-    """Return (events by the exact view, events built) of a day."""
-    words = "SELECT coalesce(sum(events), 0)::bigint FROM {} WHERE start = %s AND category IS NULL AND product_id IS NULL"
-    exact, built = (db.execute(words.format(view), [day]).fetchone()[0] for view in ("rollups.exact_days", "rollups.days"))
-    return exact, built
-
-
-@pytest.fixture
-def day_of_2021(connections) -> Iterator[datetime]:
-    """A day of which nothing else knows, with a partition; what a test leaves in it goes."""
-    db, day = connections[0], datetime(2021, 3, 4, tzinfo=UTC)
-    db.execute(
-        parts.SQL("CREATE TABLE IF NOT EXISTS realtime_events_20210304 PARTITION OF realtime_events FOR VALUES FROM ({}) TO ({})").format(
-            *(parts.Literal(db.execute("SELECT warehouse.first_id(%s)", [moment]).fetchone()[0]) for moment in (day, day + timedelta(days=1)))
-        )
-    )
-    yield day
-    db.execute("DROP TABLE realtime_events_20210304")
-    for table in ("rollups.hours", "rollups.days"):
-        db.execute(f"DELETE FROM {table} WHERE start < '2022-01-01'")
-    for table in ("transactions", "transaction_items", "user_behavior", "searches", "cart_events"):
-        db.execute(f"DELETE FROM warehouse.{table} WHERE occurred_at < '2022-01-01'")
-
-
 def test_an_event_that_commits_late_is_built_once_and_is_exact_at_once(connections, day_of_2021):
     db, slow = connections
-    build(db)
+    build_up_to_now(db)
     with slow.transaction():
         keep(slow, "searches", day_of_2021 + timedelta(hours=9))
         keep(db, "searches", day_of_2021 + timedelta(hours=9))  # Kept later, committed earlier.
-        assert build(db).events == 0  # Above the horizon: a transaction before it is still open.
-        assert totals(db, day_of_2021) == (1, 0)
+        build(db)
+        assert totals(db, day_of_2021) == (1, 0)  # It is above the horizon: a transaction before it is still open.
     assert totals(db, day_of_2021) == (2, 0)
-    assert build(db).events == 2
-    assert build(db).events == 0
+    assert build_up_to_now(db) == 2
+    assert build_up_to_now(db) == 0
     assert totals(db, day_of_2021) == (2, 2)
 
 
 def test_an_event_of_long_ago_that_arrives_now_is_built(connections, day_of_2021):
     db = connections[0]
     keep(db, "searches", day_of_2021 + timedelta(hours=1), txid=900)
-    build(db)
+    build_up_to_now(db)
     keep(db, "searches", day_of_2021 + timedelta(hours=1), txid=3)  # A dead letter that was mended: an old transaction of the shop.
     assert totals(db, day_of_2021) == (2, 1)
-    build(db)
+    build_up_to_now(db)
     assert totals(db, day_of_2021) == (2, 2)
 
 
@@ -219,7 +150,7 @@ def test_nothing_of_a_build_is_kept_when_a_statement_of_it_fails(connections, da
     assert db.execute("SELECT * FROM warehouse.build_cursor").fetchone() == before
     assert db.execute("SELECT count(*) FROM rollups.hours WHERE start < '2022-01-01'").fetchone() == (0,)
     assert totals(db, day_of_2021) == (1, 0)
-    assert build(db).events == 1
+    assert build_up_to_now(db) == 1
     assert totals(db, day_of_2021) == (1, 1)
 
 
