@@ -83,6 +83,15 @@ def prepare() -> None:
 
 
 @app.command()
+def build() -> None:
+    """Build the warehouse's typed tables and roll-ups from the events that are new."""
+    from instashop.control.build import build_warehouse
+
+    page = build_warehouse(load())
+    typer.echo(f"{page.events} events built, {page.events_in_all} in all; next: those kept from transaction {page.built_below} on")
+
+
+@app.command()
 def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for every stage to pass the horizon.")] = 60,
