@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
 
 from instashop import connect
 from instashop.events import Reason
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
 from instashop.settings import Settings
-from instashop.shop.generator import Shopper, _insert
+from instashop.shop.generator import Row, Shopper, ShopSink
+from instashop.transport.loop import Batch
 from tests import bodies
 
 LIMIT = timedelta(seconds=LATE_SECONDS)
@@ -40,24 +40,20 @@ class Labels:
 def load(settings: Settings, count: int, seed: int, minutes: float = 20) -> Labels:
     """Write `count` rows into the shop, spread over the last minutes, about one in twenty of them odd, and send a stranger's messages."""
     labels, rng = Labels(), random.Random(seed)
-    with connect.shop(settings, "loader") as shop:
+    with connect.shop(settings, "loader", autocommit=True) as shop:
         newest = shop.execute(
             "SELECT DISTINCT ON (product_id) product_id, price_cents, name FROM product_versions ORDER BY product_id, version DESC"
         ).fetchall()
         shopper = Shopper(rng, 500, {p: cents for p, cents, _ in newest}, {p: name for p, _, name in newest})
         made = _rows(shopper, rng, count, minutes, labels)
+        sink = ShopSink(shop, shop)
         while rows := list(islice(made, ROWS_A_TRANSACTION)):
-            tables: dict[str, list[dict[str, Any]]] = {}
-            for table, values in rows:
-                tables.setdefault(table, []).append(values)
-            with shop.transaction(), shop.cursor() as cursor:
-                for table, values in tables.items():
-                    _insert(cursor, table, values)
+            sink.write(Batch(rows, None))
     _strangers(settings, labels, max(1, count // 2000))
     return labels
 
 
-def _rows(shopper: Shopper, rng: random.Random, count: int, minutes: float, labels: Labels) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(shopper: Shopper, rng: random.Random, count: int, minutes: float, labels: Labels) -> Iterator[Row]:
     begin = datetime.now(UTC) - timedelta(minutes=minutes)
     for number in range(count):
         now = begin + timedelta(minutes=minutes * number / count)
@@ -84,7 +80,7 @@ def _rows(shopper: Shopper, rng: random.Random, count: int, minutes: float, labe
             (labels.late if late else labels.in_time).add(event_id)
             if not late and row.table == "transactions" and values["status"] == "paid":
                 labels.revenue_cents += values["total_cents"]
-        yield row.table, values
+        yield Row(row.table, values)
 
 
 def _window_end(moment: datetime) -> datetime:

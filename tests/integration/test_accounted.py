@@ -9,11 +9,13 @@ from collections import Counter
 import pytest
 
 from instashop import connect
+from instashop.control import beats
 from instashop.control.books import verify
 from instashop.metrics import window_key
 from instashop.shop.generator import make_base_data
 from tests import labelled
 from tests.integration.conftest import live_metrics, service
+from tests.waiting import wait_until
 
 EVENTS = int(os.environ.get("INSTASHOP_TEST_LABELLED", "20000"))
 """How many; a million takes some minutes."""
@@ -21,9 +23,10 @@ EVENTS = int(os.environ.get("INSTASHOP_TEST_LABELLED", "20000"))
 
 @pytest.fixture(scope="module")
 def labels(stack):
-    with connect.shop(stack, "test") as shop:
+    with connect.shop(stack, "test", autocommit=True) as shop:
         make_base_data(shop, 1)
     with service("producer", stack), service("enricher", stack), service("consumer", stack), live_metrics(stack):
+        wait_until(lambda: (beat := beats.read(stack.run_dir, "producer")) and beat.events_total, 60, "the producer's first events")
         found = labelled.load(stack, EVENTS, seed=7)
         found.verdict = verify(stack, wait_seconds=300)
         yield found
