@@ -19,11 +19,14 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 
 @app.command()
-def up() -> None:
+def up(
+    light: Annotated[bool, typer.Option("--light", help="One broker, smaller heaps, a longer trigger; for an empty home, which stays light.")] = False,
+) -> None:
     """Set up what is missing, start everything, wait for live numbers, print the addresses."""
+    from instashop.local.light import settings_of
     from instashop.local.up import up as start
 
-    start(load())
+    start(settings_of(light))
 
 
 @app.command()

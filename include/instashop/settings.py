@@ -44,6 +44,9 @@ ADDRESSES = {
 }
 """Each setting that says where a server is: its form, its schemes, and the port when none is said."""
 
+LIGHT = {"kafka_brokers": 1, "kafka_heap_mb": 192, "live_trigger_ms": 3000}
+"""What a light platform has instead of the defaults."""
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -81,12 +84,15 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address every server listens on.")
     port_offset: int = Field(0, ge=0, le=40000, description="Added to every port that is not set by itself.")
 
+    light: bool = Field(False, description="One broker, smaller heaps, a longer trigger; `up --light` sets it for an empty home.")
+
     shop_port: Port = Field(5432, description="Postgres with `instashop` and `crm_db`.")
     warehouse_port: Port = Field(5436, description="Postgres with `dwh_db`.")
     airflow_db_port: Port = Field(5437, description="Airflow's own Postgres.")
     kafka_port: Port = Field(9092, description="First broker; the others follow.")
     kafka_controller_port: Port = Field(19092, description="First controller; the others follow.")
     kafka_brokers: int = Field(3, ge=1, le=3, description="How many brokers this machine runs.")
+    kafka_heap_mb: int = Field(256, ge=128, description="Heap of each broker, in MB.")
     redis_port: Port = Field(6379, description="Redis.")
     spark_master_port: Port = Field(7077, description="Spark's master.")
     spark_ui_port: Port = Field(8080, description="Page of Spark's master.")
@@ -158,6 +164,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fill_in(self) -> Self:
+        for name, value in LIGHT.items() if self.light else ():
+            if name not in self.model_fields_set:
+                setattr(self, name, value)
         for name in PORTS:
             if name not in self.model_fields_set:
                 setattr(self, name, getattr(self, name) + self.port_offset)

@@ -28,6 +28,7 @@ class Broker:
     data: Path
     config: Path
     jars: Path
+    heap_mb: int
 
     def argv(self, java: str) -> tuple[str, ...]:
         """Return the command of the node."""
@@ -35,7 +36,7 @@ class Broker:
         return (
             java,
             "-Xms128m",
-            "-Xmx256m",
+            f"-Xmx{self.heap_mb}m",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",  # Less work for the compiler while everything starts on two cores.
             "-XX:+ExitOnOutOfMemoryError",
@@ -60,6 +61,7 @@ def brokers(settings: Settings) -> tuple[Broker, ...]:
             home / "data" / f"kafka-{i}",
             home / "run" / f"kafka-{i}.properties",
             home / "jars" / "kafka",
+            settings.kafka_heap_mb,
         )
         for i in range(1, settings.kafka_brokers + 1)
     )

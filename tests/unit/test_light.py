@@ -1,0 +1,30 @@
+import pytest
+
+from instashop.local.light import NotALightHome, settings_of
+from instashop.settings import load
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("INSTASHOP_HOME", str(tmp_path / "home"))
+    load.cache_clear()
+    yield tmp_path / "home"
+    load.cache_clear()
+
+
+def test_an_empty_home_becomes_light_and_stays_it_for_every_command(home):
+    assert not load().light
+    assert settings_of(light=True).kafka_brokers == 1
+    load.cache_clear()
+    assert (load().kafka_brokers, load().live_trigger_ms) == (1, 3000)
+
+
+def test_a_home_with_the_data_of_three_brokers_is_refused(home):
+    (home / "data").mkdir(parents=True)
+    with pytest.raises(NotALightHome, match="3 brokers"):
+        settings_of(light=True)
+
+
+def test_what_is_set_by_hand_comes_before_what_light_means(home, monkeypatch):
+    monkeypatch.setenv("INSTASHOP_LIVE_TRIGGER_MS", "500")
+    assert settings_of(light=True).live_trigger_ms == 500
