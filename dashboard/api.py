@@ -1,14 +1,18 @@
-"""What the dashboard tells programs: health, and the Live page's numbers as JSON from the same snapshot."""
+"""What the dashboard tells programs: health, the Live page's numbers as JSON from the same snapshot, and History as CSV."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import psycopg
 from fastapi import Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from dashboard import spans
-from dashboard.readings import Snapshot
+from dashboard import filters, past, spans
+from dashboard.filters import Filters
+from dashboard.readings import Reader, Snapshot, why
+from instashop.errors import InstaShopError
 
 DEAD_READER_SECONDS = 15
 
@@ -42,3 +46,34 @@ def live(snapshot: Snapshot, now: float) -> dict[str, Any]:
         "span_seconds": spans.SPAN_SECONDS,
         "kpis": {name: {"value": number.value, "before": number.before} for name, number in measured.items()},
     }
+
+
+def rows_csv(reader: Reader, query: Mapping[str, str], now: float) -> Response:
+    """Return the rows behind a number as CSV, sent while they are read; 400 for filters that are wrong, 503 without a warehouse."""
+    asked, notes = filters.parse(query, now)
+    if notes:
+        return _wrong(notes)
+    try:
+        return _csv("rows", asked, reader.rows(asked))
+    except (psycopg.Error, InstaShopError) as error:
+        return PlainTextResponse(why(error) + "\n", status_code=503)
+
+
+def numbers_csv(reader: Reader, query: Mapping[str, str], now: float) -> Response:
+    """Return every measure by step as CSV; 400 for filters that are wrong, 503 when the numbers are not known."""
+    asked, notes = filters.parse(query, now)
+    if notes:
+        return _wrong(notes)
+    known = reader.past(asked)
+    if known.trouble:
+        return PlainTextResponse(known.trouble + "\n", status_code=503)
+    return _csv("numbers", asked, past.numbers_csv(known))
+
+
+def _wrong(notes: tuple[str, ...]) -> Response:
+    return PlainTextResponse("\n".join(notes) + "\n", status_code=400)
+
+
+def _csv(what: str, asked: Filters, lines: Iterator[str]) -> Response:
+    name = f"instashop-{what}-{filters.iso(asked.since)}--{filters.iso(asked.until)}.csv".replace(":", "")
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{name}"'})

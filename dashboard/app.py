@@ -5,28 +5,29 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import dash
-import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, callback, clientside_callback, ctx, dcc, html, set_props
+import psycopg
+from dash import Dash, Input, Output, State, callback, clientside_callback, ctx, set_props
 from dash._utils import to_json
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 
-from dashboard import api, cards, spans
-from dashboard.pages import live, platform
-from dashboard.readings import Reader, Snapshot
+from dashboard import api, filters, frame
+from dashboard.frame import CHOICES
+from dashboard.pages import behaviour, event, history, live, platform, products
+from dashboard.readings import Reader, why
+from instashop.control.trace import NoSuchEvent
+from instashop.errors import InstaShopError
 
-PAGES = {page.PATH: page for page in (live, platform)}
-CHOICES = {"page": "/", "seconds": 5, "paused": False}
+PAGES = {page.PATH: page for page in (live, products, behaviour, platform)}
+"""Pages whose values are pushed."""
+LINKS = {page.PATH: page.NAME for page in (live, products, behaviour, history, platform)}
+CHARTS = ("live-revenue", "live-orders", "behaviour-abandoned", "behaviour-searches", "history-chart")
 PUSH_SECONDS = 0.5
 """Pause between two looks at whether a screen wants something new."""
-FALLBACK_SECONDS = 3
-"""How often a screen asks itself whether pushes still come."""
-
-STATE_WORDS = {"starting": "starting", "zero": "no events", "live": "live", "stale": "stale", "broken": "broken"}
 
 
 def build(reader: Reader) -> FastAPI:
@@ -51,6 +52,14 @@ def build(reader: Reader) -> FastAPI:
     def live_json() -> dict[str, Any]:
         return api.live(reader.snapshot, time.time())
 
+    @server.get("/history.csv")
+    def rows_csv(request: Request) -> Response:
+        return api.rows_csv(reader, dict(request.query_params), time.time())
+
+    @server.get("/history-numbers.csv")
+    def numbers_csv(request: Request) -> Response:
+        return api.numbers_csv(reader, dict(request.query_params), time.time())
+
     app = Dash(
         __name__,
         server=server,
@@ -63,8 +72,9 @@ def build(reader: Reader) -> FastAPI:
     )
     for path, page in PAGES.items():
         _register(page, path, reader)
-    app.index_string = INDEX
-    app.layout = lambda: _frame(reader.snapshot, time.time())
+    _register_asked(reader)
+    app.index_string = frame.INDEX
+    app.layout = lambda: frame.frame(LINKS, reader.snapshot, time.time())
     _answer_choices()
     _push(reader)
     return server
@@ -77,81 +87,45 @@ def _register(page: Any, path: str, reader: Reader) -> None:
     dash.register_page(page.__name__, path=path, name=page.NAME, title=f"{page.NAME} · InstaShop", layout=layout)
 
 
-def _frame(snapshot: Snapshot, now: float) -> Any:
-    links = [dcc.Link(page.NAME, href=path, id=f"to-{page.NAME.lower()}", className="nav-link") for path, page in PAGES.items()]
-    refresh = dmc.SegmentedControl(
-        id="refresh",
-        data=[{"value": str(seconds), "label": f"{seconds} s"} for seconds in (1, 5, 15)],
-        value=str(CHOICES["seconds"]),
-        size="xs",
-        persistence=True,
-        persistence_type="local",
-    )
-    pause = html.Button(
-        [html.Span(className="icon-pause"), html.Span("Pause", className="pause-word")],
-        id="pause",
-        n_clicks=0,
-        title="Pause or go on",
-        **{"aria-pressed": "false"},
-    )
-    theme = dmc.ColorSchemeToggle(
-        id="theme",
-        lightIcon=html.Span(className="icon-sun"),
-        darkIcon=html.Span(className="icon-moon"),
-        variant="default",
-        size=30,
-        **{"aria-label": "Light or dark"},
-    )
-    header = html.Header(
-        [
-            html.Div([html.Span(className="logo"), html.Span("InstaShop", className="brand-name")], className="brand"),
-            html.Nav(links, className="nav", **{"aria-label": "Pages"}),
-            html.Div(id="state", children=_state(snapshot, now)),
-            html.Div([html.Span("Refresh", className="control-name"), refresh, pause, theme], className="controls"),
-        ],
-        className="top",
-    )
-    lost = html.Div(
-        [
-            html.Span(className="banner-mark"),
-            html.Div(
-                [
-                    html.Strong("This screen has lost the dashboard"),
-                    html.P(
-                        [
-                            "Nothing has come for ",
-                            html.Span(id="lost-for"),
-                            ". It goes on by itself when the dashboard answers; ",
-                            html.Code("./instashop status"),
-                            " tells whether it runs.",
-                        ]
-                    ),
-                ]
-            ),
-        ],
-        className="banner is-broken lost-banner",
-        role="alert",
-    )
-    hidden = [
-        dcc.Location(id="url"),
-        dcc.Store(id="choices", data=CHOICES),
-        dcc.Store(id="ask"),
-        dcc.Interval(id="fallback", interval=FALLBACK_SECONDS * 1000),
-        html.Div(id="pulse", hidden=True, **_pulse(now, CHOICES["seconds"])),
-    ]
-    return dmc.MantineProvider([*hidden, header, lost, dash.page_container], defaultColorScheme="auto", theme=THEME)
+def _register_asked(reader: Reader) -> None:
+    """Register the pages that are read from the warehouse when somebody asks, each for its own address."""
 
+    async def past(query: Mapping[str, Any]) -> tuple[Any, ...]:
+        now = time.time()
+        asked, notes = filters.parse(query, now)
+        return asked, notes, await asyncio.to_thread(reader.past, asked), now
 
-def _pulse(now: float, seconds: float) -> dict[str, str]:
-    return {"data-at": f"{now:.3f}", "data-seconds": str(seconds)}
+    async def history_layout(**query: Any) -> Any:
+        return history.layout(reader.snapshot, *await past(query))
 
+    async def event_layout(event_id: str = "", **_query: Any) -> Any:
+        lines, found, trouble = "", None, None
+        try:
+            lines, found = await asyncio.to_thread(reader.event, event_id)
+        except NoSuchEvent as error:
+            trouble = str(error)
+        except (psycopg.Error, InstaShopError) as error:
+            trouble = why(error)
+        return event.layout(event_id, lines, found, trouble, time.time())
 
-def _state(snapshot: Snapshot, now: float) -> Any:
-    state = spans.state_of(snapshot, now)
-    at = snapshot.progress.at if snapshot.progress else None
-    return html.Span(
-        [html.I(), html.Span(STATE_WORDS[state]), cards.age(at, now, spans.STALE_SECONDS) if at and state != "starting" else ""], className=f"pill is-{state}"
+    dash.register_page(history.__name__, path=history.PATH, name=history.NAME, title="History · InstaShop", layout=history_layout)
+    dash.register_page(event.__name__, path_template=event.PATH, name=event.NAME, title="Event · InstaShop", layout=event_layout)
+    dash.register_page("not_found_404", title="InstaShop", layout=event.missing())
+
+    @callback(
+        Output("history-shown", "children"),
+        Output("history-age", "children"),
+        Input("history-again", "n_intervals"),
+        State("url", "search"),
+        State("choices", "data"),
+        prevent_initial_call=True,
     )
+    async def read_again(_count: int, search: str, choices: dict[str, Any]) -> Any:
+        """Read the span of an open page again, unless the screen is paused."""
+        if choices["paused"]:
+            return dash.no_update, dash.no_update
+        asked, _notes, known, now = await past(filters.asked_in(search))
+        return history.shown(asked, known, now), history.age(known, now)
 
 
 def _changes(reader: Reader, choices: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -160,8 +134,8 @@ def _changes(reader: Reader, choices: dict[str, Any]) -> Iterator[tuple[str, dic
     page = PAGES.get(choices["page"])
     if page:
         yield from page.values(snapshot, now).items()
-    yield "state", {"children": _state(snapshot, now)}
-    yield "pulse", _pulse(now, choices["seconds"])
+    yield "state", {"children": frame.state(snapshot, now)}
+    yield "pulse", frame.pulse(now, choices["seconds"])
 
 
 def _push(reader: Reader) -> None:
@@ -200,6 +174,22 @@ def _push(reader: Reader) -> None:
 
 def _answer_choices() -> None:
     chosen = (Input("url", "pathname"), Input("refresh", "value"), Input("pause", "n_clicks"))
+    for chart in CHARTS:
+        clientside_callback(
+            dash.ClientsideFunction("instashop", "lead"), Output("url", "href", allow_duplicate=True), Input(chart, "clickData"), prevent_initial_call=True
+        )
+    names = ("measure", "step", "counted", "category", "product", "kind")
+    clientside_callback(
+        dash.ClientsideFunction("instashop", "filter"),
+        Output("url", "href", allow_duplicate=True),
+        *(Input(f"history-{name}", "value") for name in names),
+        Input("history-show", "n_clicks"),
+        State("history-from", "value"),
+        State("history-to", "value"),
+        State("history-drawn", "data"),
+        prevent_initial_call=True,
+    )
+    clientside_callback(dash.ClientsideFunction("instashop", "wall"), Output("on-wall", "data"), Input("wall", "n_clicks"), Input("url", "search"))
     clientside_callback(dash.ClientsideFunction("instashop", "choose"), Output("choices", "data"), *chosen)
     clientside_callback(
         dash.ClientsideFunction("instashop", "ask"),
@@ -208,32 +198,3 @@ def _answer_choices() -> None:
         State("choices", "data"),
         prevent_initial_call=True,
     )
-
-
-THEME = {
-    "primaryColor": "teal",
-    "defaultRadius": "md",
-    "fontFamily": "Inter, ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
-}
-
-INDEX = """<!DOCTYPE html>
-<html lang="en">
-<head>
-{%metas%}
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{%title%}</title>
-<link rel="icon" type="image/svg+xml" href="/assets/logo.svg">
-{%css%}
-<script>
-  (function () {
-    var kept = localStorage.getItem("mantine-color-scheme-value");
-    var dark = kept === "dark" || ((!kept || kept === "auto") && matchMedia("(prefers-color-scheme: dark)").matches);
-    document.documentElement.setAttribute("data-mantine-color-scheme", dark ? "dark" : "light");
-  })();
-</script>
-</head>
-<body>
-{%app_entry%}
-<footer>{%config%}{%scripts%}{%renderer%}</footer>
-</body>
-</html>"""

@@ -1,16 +1,22 @@
-"""The blocks of the Live page: pure functions from what is known to components."""
+"""The blocks of the Live page, and what every page's blocks are made of: pure functions from what is known to components."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from dash import html
+from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import formats
+from dashboard.filters import rows_behind
 from dashboard.spans import SPAN_SECONDS, STALE_SECONDS, Live, Measured, State, unfinished
+from instashop.metrics import WINDOW_SECONDS, window_of
 
 Write = Callable[[float | None], str]
+CHART_HEIGHT = 230
+LONG = 11
+"""A value of more characters is written smaller, to fit its card."""
 SPAN_WORDS = f"{SPAN_SECONDS // 60} minutes"
 
 
@@ -28,6 +34,31 @@ def card(title: str, *body: Component, note: str | Component = "", name: str = "
     return html.Section([html.Header([html.H2(title), html.Span(note, className="card-note")], className="card-head"), *body], className=f"card {name}")
 
 
+def to_rows(shown: object, href: str | None) -> object:
+    """Return a number as a link to the rows behind it; a number that is not known leads nowhere."""
+    return shown if href is None else dcc.Link(shown, href=href, className="number")
+
+
+def behind(live: Live, measure: str, **more: Any) -> str | None:
+    """Return the address of the rows behind a measure of the live span."""
+    return rows_behind(measure, live.since, window_of(live.until) + WINDOW_SECONDS, **more) if live.as_of else None
+
+
+def span_words(live: Live) -> str:
+    """Return which span a live page shows."""
+    return f"Last {SPAN_WORDS}, {formats.minute(live.since)}–{formats.clock(live.until)} UTC, against the {SPAN_WORDS} before."
+
+
+def all_as_of(live: Live, now: float) -> list[object]:
+    """Return how old the live numbers of a page are."""
+    return ["live numbers as of ", age(live.as_of, now, STALE_SECONDS)] if live.as_of else ["nothing read yet"]
+
+
+def chart(name: str, figure: Any) -> Component:
+    """Return a chart that is as high as it will be before it is drawn."""
+    return dcc.Graph(id=name, figure=figure, className="chart", config={"displayModeBar": False, "responsive": True}, style={"height": CHART_HEIGHT})
+
+
 def marked(text: str) -> list[Component | str]:
     """Return a message with what stands between backticks set as code."""
     return [html.Code(part) if number % 2 else part for number, part in enumerate(text.split("`"))]
@@ -39,26 +70,26 @@ def banner(state: State, trouble: str | None, live: Live, now: float) -> Compone
     match state:
         case "broken":
             known = ["The numbers below are from ", since, "."] if live.as_of else ["Nothing has been read yet."]
-            return _banner(
+            return told(
                 "broken",
                 "Redis does not answer",
                 [html.P(marked(trouble or "")), html.P([*known, " ", html.Code("./instashop doctor"), " names the broken part."])],
             )
         case "starting":
-            return _banner(
+            return told(
                 "starting",
                 "Starting",
                 [html.P("Spark has not written a window since this start. The first numbers come about 20 seconds after its job was submitted.")],
             )
         case "stale":
             cure = ["See ", html.Code("run_live_metrics"), " in Airflow, or run ", html.Code("./instashop doctor"), "."]
-            return _banner(
+            return told(
                 "stale",
                 ["The live numbers are ", age(live.as_of, now, after=" old")],
                 [html.P([f"Spark has said nothing for more than {STALE_SECONDS} seconds. ", *cure])],
             )
         case "zero":
-            return _banner(
+            return told(
                 "zero",
                 f"Nothing happened in the last {SPAN_WORDS}",
                 [html.P(["Spark's word is fresh (", since, "): these zeros are true. Is the generator running?"])],
@@ -67,22 +98,32 @@ def banner(state: State, trouble: str | None, live: Live, now: float) -> Compone
             return None
 
 
-def _banner(name: str, title: str | list[object], body: list[Component]) -> Component:
+def told(name: str, title: str | list[object], body: list[Component]) -> Component:
+    """Return a message above the numbers; its name is its tone: a state, or `note`."""
     return html.Div([html.Span(className="banner-mark"), html.Div([html.Strong(title), *body])], className=f"banner is-{name}", role="status")
 
 
 def kpis(live: Live, now: float, kept_seconds: int, started_at: float | None) -> list[Component]:
     """Return the numbers at the top of the Live page, each with its age and with the span before."""
-    orders, refunds = live.measured("orders_paid"), live.measured("refund_cents")
     refunded = live.measured("orders_refunded").value
     return [
         _since_start(live, now, kept_seconds, started_at),
-        _kpi("Revenue", "revenue", live.measured("revenue_cents"), formats.money, live, now),
-        _kpi("Orders paid", "orders", orders, formats.count, live, now),
-        _kpi("Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, live, now),
-        _kpi("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.share, live, now, "checkouts by sessions"),
-        _kpi("Sessions", "sessions", live.measured("sessions"), formats.count, live, now),
-        _kpi("Refunds", "refunds", refunds, formats.money, live, now, f"{formats.count(refunded)} orders", good_is_up=False),
+        kpi("Revenue", "revenue", live.measured("revenue_cents"), formats.money, live, now, href=behind(live, "revenue_cents")),
+        kpi("Orders paid", "orders", live.measured("orders_paid"), formats.count, live, now, href=behind(live, "orders_paid")),
+        kpi("Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, live, now, href=behind(live, "revenue_cents")),
+        kpi("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.share, live, now, "checkouts by sessions", href=behind(live, "checkouts")),
+        kpi("Sessions", "sessions", live.measured("sessions"), formats.count, live, now, href=behind(live, "sessions")),
+        kpi(
+            "Refunds",
+            "refunds",
+            live.measured("refund_cents"),
+            formats.money,
+            live,
+            now,
+            f"{formats.count(refunded)} orders",
+            good_is_up=False,
+            href=behind(live, "refund_cents"),
+        ),
     ]
 
 
@@ -94,13 +135,15 @@ def _since_start(live: Live, now: float, kept_seconds: int, started_at: float | 
         since = f"started {formats.age(now - started_at)} ago; counted over the last {formats.age(kept_seconds)}, which is what Redis keeps"
     else:
         since = f"started at {formats.clock(started_at)} UTC"
-    value = html.Div(formats.count(count), id="events-since-start", className="kpi-value", **{"data-value": str(count or 0)})
+    begun = max(started_at or 0, now - kept_seconds)
+    rows = rows_behind("events", begun, window_of(live.until) + WINDOW_SECONDS) if live.as_of and count is not None else None
+    value = html.Div(to_rows(formats.count(count), rows), id="events-since-start", className="kpi-value", **{"data-value": str(count or 0)})
     return html.Div(
         [
             html.H3(["Events since start", html.Span("by window", className="kpi-hint")]),
             value,
             html.P(since, className="kpi-before"),
-            _as_of(live, now),
+            as_of(live.as_of, now),
             _sparks(live),
         ],
         className="kpi is-wide",
@@ -117,15 +160,28 @@ def _sparks(live: Live) -> Component:
     return html.Span(bars, className="sparks", **{"aria-hidden": "true"})
 
 
-def _kpi(label: str, name: str, measured: Measured, write: Write, live: Live, now: float, hint: str = "", good_is_up: bool = True) -> Component:
+def kpi(
+    label: str,
+    name: str,
+    measured: Measured,
+    write: Write,
+    live: Live,
+    now: float,
+    hint: str = "",
+    good_is_up: bool | None = True,
+    href: str | None = None,
+    limit_seconds: float = STALE_SECONDS,
+) -> Component:
+    """Return one number with its age, a link to its rows, and the span before; `good_is_up` None: neither way is good."""
     text = write(measured.value)
     whole, point, cents = text.partition(".") if text.startswith(("€", formats.MINUS)) else (text, "", "")
-    value = html.Div([whole, html.Small(point + cents)] if point else whole, id=f"kpi-{name}", className="kpi-value", title=hint or None)
-    body = [html.H3([label, html.Span(hint, className="kpi-hint")] if hint else label), value, _before(measured, write, live, good_is_up), _as_of(live, now)]
-    return html.Div(body, className="kpi")
+    shown = to_rows([whole, html.Small(point + cents)] if point else whole, href if measured.value is not None else None)
+    value = html.Div(shown, id=f"kpi-{name}", className=f"kpi-value{' is-long' if len(text) > LONG else ''}", title=hint or None)
+    head = html.H3([label, html.Span(hint, className="kpi-hint")] if hint else label)
+    return html.Div([head, value, _before(measured, write, live, good_is_up), as_of(live.as_of, now, limit_seconds)], className="kpi")
 
 
-def _before(measured: Measured, write: Write, live: Live, good_is_up: bool) -> Component | str:
+def _before(measured: Measured, write: Write, live: Live, good_is_up: bool | None) -> Component | str:
     if live.as_of is None:
         return ""
     if live.before is None:
@@ -133,14 +189,20 @@ def _before(measured: Measured, write: Write, live: Live, good_is_up: bool) -> C
     before, change = write(measured.before), measured.change
     if change is None:
         return html.P(f"{before} before", className="kpi-before")
+    return html.P([changed(change, good_is_up), f" {before} before"], className="kpi-before")
+
+
+def changed(change: float, good_is_up: bool | None = True) -> Component:
+    """Return how much more or less something is than before, as a share."""
     flat = abs(change) < 0.0005
-    tone = "is-flat" if flat else "is-good" if (change > 0) == good_is_up else "is-bad"
+    tone = "is-flat" if flat or good_is_up is None else "is-good" if (change > 0) == good_is_up else "is-bad"
     arrow = "▬" if flat else "▲" if change > 0 else "▼"
-    return html.P([html.Span(f"{arrow} {abs(change) * 100:,.1f} %", className=f"change {tone}"), f" {before} before"], className="kpi-before")
+    return html.Span(f"{arrow} {abs(change) * 100:,.1f} %", className=f"change {tone}")
 
 
-def _as_of(live: Live, now: float) -> Component:
-    return html.P(["as of ", age(live.as_of, now, STALE_SECONDS)] if live.as_of else "no value yet", className="kpi-age")
+def as_of(at: float | None, now: float, limit_seconds: float = STALE_SECONDS) -> Component:
+    """Return the foot of a block: how old its numbers are."""
+    return html.P(["as of ", age(at, now, limit_seconds)] if at else "no value yet", className="kpi-age")
 
 
 def money_steps(live: Live) -> list[Component]:
@@ -149,33 +211,40 @@ def money_steps(live: Live) -> list[Component]:
         live.now.get(name, 0) for name in ("gross_cents", "discount_cents", "net_cents", "tax_cents", "revenue_cents", "refund_cents")
     )
     steps = (
-        ("Gross", 0, gross, "sum"),
-        ("Discounts", net, -discount, "less"),
-        ("Net", 0, net, "sum"),
-        ("Tax", net, tax, "more"),
-        ("Revenue", 0, total, "sum"),
-        ("Refunds", total + refund, refund, "less"),
-        ("Kept", 0, total + refund, "sum"),
+        ("Gross", 0, gross, "sum", {"measure": "gross_cents"}),
+        ("Discounts", net, -discount, "less", {"measure": "discount_cents"}),
+        ("Net", 0, net, "sum", {"measure": "net_cents"}),
+        ("Tax", net, tax, "more", {"measure": "tax_cents"}),
+        ("Revenue", 0, total, "sum", {"measure": "revenue_cents"}),
+        ("Refunds", total + refund, refund, "less", {"measure": "refund_cents"}),
+        ("Kept", 0, total + refund, "sum", {"measure": "revenue_cents", "kind": "transactions"}),
     )
     widest = max(gross, total, 1)
     return [
-        html.Div(
-            [
-                html.Span(label, className="step-name"),
-                _bar(begin / widest, abs(cents) / widest, kind),
-                html.Span(_signed(cents, kind) if live.as_of else formats.UNKNOWN, className="step-value"),
-            ],
-            className=f"step is-{kind}",
-        )
-        for label, begin, cents, kind in steps
+        step(label, begin / widest, abs(cents) / widest, kind, _signed(cents, kind) if live.as_of else formats.UNKNOWN, href=behind(live, **rows))
+        for label, begin, cents, kind, rows in steps
     ]
+
+
+def step(label: object, begin: float, width: float, kind: str, value: str, small: object = None, href: str | None = None) -> Component:
+    """Return a named bar with its value, which leads to its rows; begin and width are shares of the widest."""
+    shown = to_rows(value, href)
+    return html.Div(
+        [
+            html.Span(label, className="step-name"),
+            bar(begin, width, kind),
+            html.Span(shown if small is None else [shown, html.Small(small)], className="step-value"),
+        ],
+        className=f"step is-{kind}",
+    )
 
 
 def _signed(cents: int, kind: str) -> str:
     return f"+{formats.money(cents)}" if kind == "more" and cents else formats.money(cents)
 
 
-def _bar(begin: float, width: float, kind: str = "sum") -> Component:
+def bar(begin: float, width: float, kind: str = "sum") -> Component:
+    """Return a bar; begin and width are shares of the widest."""
     begin, width = max(0.0, min(begin, 1.0)), max(0.0, min(width, 1.0))
     return html.Span(html.Span(style={"left": f"{begin * 100:.2f}%", "width": f"{width * 100:.2f}%"}, className=f"bar-fill is-{kind}"), className="bar")
 
@@ -188,14 +257,16 @@ def categories(live: Live, shown: int = 8) -> list[Component]:
     total, widest = sum(cents for _name, cents in ranked), max((cents for _name, cents in ranked), default=1)
     if not ranked:
         return [html.P("No items sold in this span." if live.as_of else "No reading yet.", className="empty")]
+    known = {name for name, _cents in ranked} & live.categories.keys()
     return [
-        html.Div(
-            [
-                html.Span(name, className="step-name"),
-                _bar(0, cents / widest, "category"),
-                html.Span([formats.money(cents), html.Small(formats.share(cents / total))], className="step-value"),
-            ],
-            className="step",
+        step(
+            name,
+            0,
+            cents / widest,
+            "category",
+            formats.money(cents),
+            formats.share(cents / total),
+            behind(live, "sales_cents", category=name) if name in known else None,
         )
         for name, cents in ranked
     ]
@@ -206,26 +277,33 @@ def behaviour(live: Live) -> list[Component]:
     steps = [("Sessions", "sessions"), ("Product views", "product_views"), ("Put in cart", "cart_adds"), ("Checkouts", "checkouts")]
     widest = max(*(live.now.get(name, 0) for _label, name in steps), 1)
     rows = [
-        html.Div(
-            [
-                html.Span(label, className="step-name"),
-                _bar(0, live.now.get(name, 0) / widest, "visit"),
-                html.Span([formats.count(live.measured(name).value), html.Small(_per_session(live, name))], className="step-value"),
-            ],
-            className="step",
+        step(
+            label,
+            0,
+            live.now.get(name, 0) / widest,
+            "visit",
+            formats.count(live.measured(name).value),
+            per_session(live, name),
+            behind(live, name),
         )
         for label, name in steps
     ]
     searches, without = live.measured("searches").value, live.measured("searches_without_result").value
     part = formats.share(without / searches) if searches and without is not None else formats.UNKNOWN
     pair = [
-        html.Div([html.Strong(formats.count(searches)), html.Span("searches")]),
-        html.Div([html.Strong(formats.count(without)), html.Span(f"without result ({part})")]),
-        html.Div([html.Strong(formats.count(live.measured("carts_abandoned").value)), html.Span("carts abandoned")]),
+        fact(formats.count(searches), "searches", behind(live, "searches")),
+        fact(formats.count(without), f"without result ({part})", behind(live, "searches_without_result")),
+        fact(formats.count(live.measured("carts_abandoned").value), "carts abandoned", behind(live, "carts_abandoned")),
     ]
     return [*rows, html.Div(pair, className="facts")]
 
 
-def _per_session(live: Live, name: str) -> str:
+def fact(value: str, name: str, href: str | None = None) -> Component:
+    """Return a small number with its name below."""
+    return html.Div([html.Strong(to_rows(value, href)), html.Span(name)])
+
+
+def per_session(live: Live, name: str) -> str:
+    """Return how many of something there were for each session."""
     sessions = live.now.get("sessions")
     return "" if name == "sessions" or not sessions else f"{live.now.get(name, 0) / sessions:.2f} a session"

@@ -1,59 +1,116 @@
-"""Charts of the Live page: pure functions from windows to plotly figures. Texts and lines take their colours from assets/, so light and dark share a figure."""
+"""Charts: pure functions from windows and steps to plotly figures. Texts and lines take their colours from assets/, so light and dark share a figure.
+
+Each bar carries what it is and the address of the rows behind it, where a click leads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import plotly.graph_objects as go
 
-from dashboard import formats, spans
+from dashboard import filters, formats, spans
+from dashboard.cards import CHART_HEIGHT
+from dashboard.measures import MEASURES
+from dashboard.past import Past
 from dashboard.readings import Window
 from dashboard.spans import Live
 from instashop.metrics import WINDOW_SECONDS
 
-REVENUE, ORDERS = "#0f9d8a", "#5f72e8"
-HEIGHT = 230
-FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)"}
+REVENUE, ORDERS, LOST = "#0f9d8a", "#5f72e8", "#d99c20"
+FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: "rgba(217,156,32,.16)"}
 
 
 def revenue(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return revenue by window."""
-    return _by_window(windows, live, REVENUE, lambda window: window.total.get("revenue_cents", 0) / 100, "€%{y:,.2f}", "~s", "€")
+    return _by_window(windows, live, REVENUE, "revenue_cents", "€%{y:,.2f}")
 
 
 def orders(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return orders paid by window."""
-    return _by_window(windows, live, ORDERS, lambda window: window.total.get("orders_paid", 0), "%{y:,d} paid", ",d")
+    return _by_window(windows, live, ORDERS, "orders_paid", "%{y:,d} paid")
 
 
-def _by_window(windows: Mapping[int, Window], live: Live, colour: str, measure: Callable[[Window], float], hover: str, ticks: str, unit: str = "") -> go.Figure:
-    """Return a bar for each window of the span; windows that can still change are hatched behind a dashed line."""
+def abandoned(windows: Mapping[int, Window], live: Live) -> go.Figure:
+    """Return the value of abandoned carts by window."""
+    return _by_window(windows, live, LOST, "abandoned_cents", "€%{y:,.2f} abandoned")
+
+
+def searches(windows: Mapping[int, Window], live: Live) -> go.Figure:
+    """Return searches by window; before them, narrower, those that found nothing."""
+    figure = _by_window(windows, live, ORDERS, "searches", "%{y:,d} searches")
     starts = spans.span(live.until)
-    values = _values(windows if live.as_of else {}, starts, measure)
-    finished = [start for start in starts if not spans.unfinished(start, live.until)]
-    still_open = [start for start in starts if spans.unfinished(start, live.until)]
-    figure = go.Figure(layout=_layout(ticks, unit, starts, empty=not any(values.values())))
-    if not any(values.values()):
-        text = "none in these windows" if live.as_of else "no windows yet"
-        figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text=text, showarrow=False, font={"size": 13})
+    empty = _values(windows if live.as_of else {}, starts, "searches_without_result")
+    if not any(empty.values()):
         return figure
-    for name, some, marker in (
-        ("finished", finished, {"color": colour}),
-        (
-            "unfinished",
-            still_open,
-            {"color": FADED[colour], "line": {"color": colour, "width": 1}, "pattern": {"shape": "/", "fgcolor": colour, "size": 5, "solidity": 0.35}},
-        ),
-    ):
+    figure.add_bar(
+        name="without result",
+        x=[_middle(start) for start in starts],
+        y=[empty[start] for start in starts],
+        width=WINDOW_SECONDS * 1000 * 0.36,
+        marker={"color": LOST},
+        customdata=[_told(start, WINDOW_SECONDS, "searches_without_result") for start in starts],
+        hovertemplate="<b>%{y:,d} without result</b><br>%{customdata[0]}<extra></extra>",
+    )
+    return figure
+
+
+def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
+    """Return the chosen measure of History, a bar for each step; the step that has not ended is hatched."""
+    measure, size = MEASURES[asked.measure], filters.STEP_SECONDS[asked.step]
+    scale = 100 if measure.is_money else 1
+    values = {start: measured.get(asked.measure, 0) / scale for start, measured in past.series.items()}
+    colour = REVENUE if measure.is_money else ORDERS
+    figure = go.Figure(layout=_layout("€" if measure.is_money else "", asked.since, asked.until, empty=not any(values.values())))
+    figure.update_xaxes(tickformat="%d %b" if size == filters.DAY else "%H:%M<br>%d %b" if asked.seconds > filters.DAY else "%H:%M")
+    if not any(values.values()):
+        return _empty(figure, "none in this span" if past.read_at and not past.trouble else "not known")
+    hover = f"<b>{'€%{y:,.2f}' if measure.is_money else '%{y:,d}'}</b>"
+    for name, some, marker in _parts(list(values), [start for start in values if start + size > now], colour):
         figure.add_bar(
             name=name,
+            x=[_time(start + size / 2) for start in some],
+            y=[values[start] for start in some],
+            width=size * 1000 * 0.78,
+            marker=marker,
+            customdata=[[_step_words(start, size, start + size > now), filters.href(asked, since=start, until=start + size)] for start in some],
+            hovertemplate=f"{hover}<br>%{{customdata[0]}}<extra></extra>",
+        )
+    return figure
+
+
+def _step_words(start: int, size: int, is_open: bool) -> str:
+    end = ", unfinished" if is_open else ""
+    if size == filters.DAY:
+        return f"{_time(start):%a %d %b %Y}{end}"
+    return f"{_time(start):%a %d %b}, {formats.minute(start) if size >= filters.HOUR else formats.clock(start)}–{formats.clock(start + size)} UTC{end}"
+
+
+def _told(start: int, size: int, measure: str, is_open: bool = False) -> list[str]:
+    """Return what a bar says when it is pointed at, and where it leads."""
+    words = f"{formats.clock(start)}–{formats.clock(start + size)} UTC{', unfinished' if is_open else ''}"
+    return [words, filters.rows_behind(measure, start, start + size)]
+
+
+def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str, hover: str) -> go.Figure:
+    """Return a bar for each window of the span; windows that can still change are hatched behind a dashed line."""
+    starts = spans.span(live.until)
+    money = MEASURES[name].is_money
+    values = {start: value and value / (100 if money else 1) for start, value in _values(windows if live.as_of else {}, starts, name).items()}
+    still_open = [start for start in starts if spans.unfinished(start, live.until)]
+    figure = go.Figure(layout=_layout("€" if money else "", starts[0], starts[-1] + WINDOW_SECONDS, empty=not any(values.values())))
+    if not any(values.values()):
+        return _empty(figure, "none in these windows" if live.as_of else "no windows yet")
+    for part, some, marker in _parts(starts, still_open, colour):
+        figure.add_bar(
+            name=part,
             x=[_middle(start) for start in some],
             y=[values[start] for start in some],
             width=WINDOW_SECONDS * 1000 * 0.72,
             marker=marker,
-            customdata=[f"{formats.clock(start)}–{formats.clock(start + WINDOW_SECONDS)} UTC{', unfinished' if some is still_open else ''}" for start in some],
-            hovertemplate=f"<b>{hover}</b><br>%{{customdata}}<extra></extra>",
+            customdata=[_told(start, WINDOW_SECONDS, name, start in still_open) for start in some],
+            hovertemplate=f"<b>{hover}</b><br>%{{customdata[0]}}<extra></extra>",
         )
     if still_open:
         figure.add_vline(x=_time(still_open[0]), line={"dash": "dash", "width": 1, "color": colour})
@@ -63,17 +120,28 @@ def _by_window(windows: Mapping[int, Window], live: Live, colour: str, measure: 
     return figure
 
 
-def _values(windows: Mapping[int, Window], starts: range, measure: Callable[[Window], float]) -> dict[int, float | None]:
+def _parts(starts: Sequence[int], still_open: list[int], colour: str) -> list[tuple[str, list[int], dict[str, object]]]:
+    """Return finished and unfinished bars, and how each part is drawn."""
+    hatched = {"color": FADED[colour], "line": {"color": colour, "width": 1}, "pattern": {"shape": "/", "fgcolor": colour, "size": 5, "solidity": 0.35}}
+    return [("finished", [start for start in starts if start not in still_open], {"color": colour}), ("unfinished", still_open, hatched)]
+
+
+def _empty(figure: go.Figure, text: str) -> go.Figure:
+    figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text=text, showarrow=False, font={"size": 13})
+    return figure
+
+
+def _values(windows: Mapping[int, Window], starts: range, name: str) -> dict[int, float | None]:
     """Return the measure of each window: zero for one without events, None for one from before all that is kept."""
     oldest = min(windows, default=None)
-    return {start: measure(windows[start]) if start in windows else None if oldest is None or start < oldest else 0 for start in starts}
+    return {start: windows[start].total.get(name, 0) if start in windows else None if oldest is None or start < oldest else 0 for start in starts}
 
 
-def _layout(ticks: str, unit: str, starts: range, empty: bool) -> dict[str, object]:
+def _layout(unit: str, since: float, until: float, empty: bool) -> dict[str, object]:
     axis = {"showgrid": False, "zeroline": False, "fixedrange": True, "tickfont": {"size": 11}}
     return {
         "template": "none",
-        "height": HEIGHT,
+        "height": CHART_HEIGHT,
         "margin": {"l": 46, "r": 10, "t": 22, "b": 30},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
@@ -85,7 +153,7 @@ def _layout(ticks: str, unit: str, starts: range, empty: bool) -> dict[str, obje
         "xaxis": {
             **axis,
             "type": "date",
-            "range": [_time(starts[0]), _time(starts[-1] + WINDOW_SECONDS)],
+            "range": [_time(since), _time(until)],
             "tickformat": "%H:%M",
             "nticks": 6,
             "ticklabelstandoff": 5,
@@ -95,7 +163,7 @@ def _layout(ticks: str, unit: str, starts: range, empty: bool) -> dict[str, obje
             "showgrid": True,
             "rangemode": "tozero",
             "tickprefix": unit,
-            "tickformat": ticks,
+            "tickformat": "~s" if unit else ",d",
             "nticks": 4,
             **({"range": [0, 1], "showticklabels": False, "showgrid": False} if empty else {}),
         },

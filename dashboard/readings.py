@@ -1,4 +1,4 @@
-"""What the dashboard knows: one background reader takes a snapshot of Redis, and now and then of the warehouse. The only clients are here."""
+"""What the dashboard knows: one background reader takes snapshots of Redis and the warehouse; what a page asks for is read at once. The only clients are here."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
-from pathlib import Path
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.rows import dict_row
 from redis import Redis, RedisError
 
+from dashboard import past, shelf
+from dashboard.filters import Filters
+from dashboard.past import Past
+from dashboard.shelf import Shelf
+from dashboard.sql import statement
 from instashop import connect
 from instashop.control import beats
 from instashop.control.beats import Beat
+from instashop.control.trace import trace
 from instashop.errors import InstaShopError, RedisUnreachable
 from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY, WINDOW_SECONDS, WRITTEN_FIELD, window_key, window_of
 from instashop.settings import Settings
@@ -28,16 +33,31 @@ log = logging.getLogger(__name__)
 
 SNAPSHOT_SECONDS = 0.5
 WAREHOUSE_SECONDS = 5.0
+SHELF_SECONDS = 30.0
+"""Pause between two looks at stock, searches and carts; longer when a look takes long, so that it never is more than a tenth of the time."""
+ASKED_SECONDS = 8.0
+"""How long the warehouse may take for each half of what a page asks for."""
+CSV_SECONDS = 120.0
+NOT_PREPARED = "The warehouse's tables are not there yet; the DAG `prepare_platform` makes them."
+
+
+class Sale(NamedTuple):
+    """What one product sold in a window."""
+
+    name: str
+    items: int
+    cents: int
 
 
 @dataclass(frozen=True)
 class Window:
-    """One window as Redis keeps it: the measures of its total and of each category, and the mark of its last writing."""
+    """One window as Redis keeps it: the measures of its total and of each category, what each product sold, and the mark of its last writing."""
 
     start: int
     total: Mapping[str, int]
     categories: Mapping[str, Mapping[str, int]]
     written: str = ""
+    products: Mapping[int, Sale] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,13 +130,8 @@ class Snapshot:
     beats: Mapping[str, Beat] = field(default_factory=dict)
     windows: Mapping[int, Window] = field(default_factory=dict)
     warehouse: Warehouse = field(default_factory=Warehouse)
+    shelf: Shelf = field(default_factory=Shelf)
     kept_seconds: int = 3600
-
-
-@cache
-def statement(name: str) -> str:
-    """Return the text of `dashboard/sql/{name}.sql`."""
-    return (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 class Reader:
@@ -127,7 +142,7 @@ class Reader:
         self._redis: Redis = connect.redis(settings)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._warehouse = Warehouse()
+        self._warehouse, self._shelf = Warehouse(), Shelf()
         self._snapshot = Snapshot(taken_at=clock(), kept_seconds=settings.live_expiry_seconds)
         self.looked_at = 0.0
         """When the reader last tried Redis (Unix seconds), whether or not it answered."""
@@ -135,12 +150,12 @@ class Reader:
     @property
     def snapshot(self) -> Snapshot:
         """The newest snapshot."""
-        return replace(self._snapshot, warehouse=self._warehouse)
+        return replace(self._snapshot, warehouse=self._warehouse, shelf=self._shelf)
 
     def start(self) -> None:
         """Take a first snapshot, then go on in the background."""
         self.look()
-        for name, work in (("redis", self._watch_redis), ("warehouse", self._watch_warehouse)):
+        for name, work in (("redis", self._watch_redis), ("warehouse", self._watch_warehouse), ("shelf", self._watch_shelf)):
             thread = threading.Thread(target=work, name=f"read-{name}", daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -169,21 +184,75 @@ class Reader:
     def _watch_warehouse(self) -> None:
         while not self._stop.is_set():
             try:
-                with connect.warehouse(self._settings, "dashboard", autocommit=True, row_factory=dict_row) as connection:
+                with self._open() as connection:
                     connection.execute("SET statement_timeout = '3s'")
                     while not self._stop.is_set():
                         self._warehouse = read_warehouse(connection, self._clock())
                         self._stop.wait(WAREHOUSE_SECONDS)
-            except psycopg.errors.UndefinedTable:
-                self._say("Its tables are not there yet; the DAG `prepare_platform` makes them.")
             except (psycopg.Error, InstaShopError) as error:
-                self._say(str(error).strip().splitlines()[0])
+                trouble = why(error)
+                if trouble != self._warehouse.trouble:
+                    log.warning("The warehouse: %s", trouble)
+                self._warehouse = replace(self._warehouse, trouble=trouble)
             self._stop.wait(WAREHOUSE_SECONDS)
 
-    def _say(self, trouble: str) -> None:
-        if trouble != self._warehouse.trouble:
-            log.warning("The warehouse: %s", trouble)
-        self._warehouse = replace(self._warehouse, trouble=trouble)
+    def _watch_shelf(self) -> None:
+        while not self._stop.is_set():
+            begun = self._clock()
+            try:
+                with self._open() as connection:
+                    connection.execute("SET statement_timeout = '20s'")
+                    self._shelf = shelf.read(connection, begun)
+            except (psycopg.Error, InstaShopError) as error:
+                self._shelf = replace(self._shelf, trouble=why(error))
+            pause = SHELF_SECONDS if self._shelf.trouble is None else WAREHOUSE_SECONDS
+            self._stop.wait(max(pause, 9 * (self._clock() - begun)))
+
+    def past(self, filters: Filters) -> Past:
+        """Read a span of the warehouse now; one that does not answer is told, not raised."""
+        try:
+            with self._open() as connection:
+                return past.read(connection, filters, self._clock(), ASKED_SECONDS)
+        except (psycopg.Error, InstaShopError) as error:
+            return Past(trouble=why(error), rows_trouble=why(error))
+
+    def rows(self, filters: Filters) -> Iterator[str]:
+        """Return the rows behind a number as lines of CSV, read as they are sent.
+
+        Raises:
+            psycopg.Error, InstaShopError: the warehouse does not answer; nothing has been sent then.
+        """
+        lines = self._rows(filters)
+        return chain([next(lines)], lines)
+
+    def _rows(self, filters: Filters) -> Iterator[str]:
+        asked = past.conditions(filters)
+        with self._open(autocommit=False) as connection, connection.cursor("rows") as cursor:
+            connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{CSV_SECONDS:g}s"])
+            cursor.execute(statement("rows"), {**asked, "limit": past.ROWS_IN_CSV})
+            yield from past.rows_csv(cursor, asked["kinds"])
+
+    def event(self, event_id: str) -> tuple[str, Mapping[str, Any] | None]:
+        """Return the way of an event, a line for each stage, and the event as the warehouse keeps it.
+
+        Raises:
+            psycopg.Error, InstaShopError: no stage knows it, or a stage does not answer.
+        """
+        lines = trace(self._settings, event_id)
+        with self._open() as connection:
+            return lines, connection.execute(statement("event"), {"event_id": event_id}).fetchone()
+
+    def _open(self, autocommit: bool = True) -> psycopg.Connection[dict[str, Any]]:
+        return connect.warehouse(self._settings, "dashboard", autocommit=autocommit, row_factory=dict_row)
+
+
+def why(error: Exception) -> str:
+    """Return one line that says what is wrong with the warehouse, and what to do."""
+    if isinstance(error, psycopg.errors.UndefinedTable):
+        return NOT_PREPARED
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        return "The warehouse takes too long to answer."
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def read_redis(redis: Redis, last: Snapshot, now: float) -> Snapshot:
@@ -218,9 +287,11 @@ def read_redis(redis: Redis, last: Snapshot, now: float) -> Snapshot:
 
 
 def window_from(start: int, fields: Mapping[str, str]) -> Window:
-    """Return the window that a Redis hash holds; products are left in Redis."""
+    """Return the window that a Redis hash holds."""
     categories = {name.partition(":")[2]: json.loads(text) for name, text in fields.items() if name.startswith("category:")}
-    return Window(start, json.loads(fields.get("total", "{}")), categories, fields.get(WRITTEN_FIELD, ""))
+    sold = {int(name.partition(":")[2]): json.loads(text) for name, text in fields.items() if name.startswith("product:")}
+    products = {number: Sale(known.get("product_name", ""), known.get("items_sold", 0), known.get("sales_cents", 0)) for number, known in sold.items()}
+    return Window(start, json.loads(fields.get("total", "{}")), categories, fields.get(WRITTEN_FIELD, ""), products)
 
 
 def progress_from(text: str | None) -> Progress | None:

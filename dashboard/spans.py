@@ -119,12 +119,22 @@ def live_of(snapshot: Snapshot, now: float) -> Live:
 
 def _before(windows: Mapping[int, Window], starts: range, until: float) -> dict[str, float] | None:
     """Return the span before, of the same length: of its last window only the share that has passed of the present one."""
-    earlier = [start - SPAN_SECONDS for start in starts]
-    if not windows or min(windows) > earlier[0]:
+    shares = earlier(windows, starts, until)
+    if shares is None:
         return None
-    whole, last = sums(windows, earlier[:-1]), sums(windows, earlier[-1:])
-    passed = (until - starts[-1]) / WINDOW_SECONDS
-    return {name: whole[name] + last[name] * passed for name in {*whole, *last}}
+    added: Counter[str] = Counter()
+    for start, share in shares.items():
+        for name, value in windows[start].total.items() if start in windows else ():
+            added[name] += value * share  # type: ignore[assignment]
+    return dict(added)
+
+
+def earlier(windows: Mapping[int, Window], starts: range, until: float) -> dict[int, float] | None:
+    """Return the windows of the span before and which share of each counts; None when they are not all kept."""
+    before = [start - SPAN_SECONDS for start in starts]
+    if not windows or min(windows) > before[0]:
+        return None
+    return {**dict.fromkeys(before, 1.0), before[-1]: (until - starts[-1]) / WINDOW_SECONDS}
 
 
 def _since_start(snapshot: Snapshot) -> int | None:

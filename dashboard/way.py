@@ -50,10 +50,12 @@ def hop(beat: Beat | None, service: str, now: float) -> Hop:
 
 def lag_of(beat: Beat) -> str:
     """Return how far a service is behind, in events and seconds; above zero the count is an upper bound. The generator follows nobody."""
+    if beat.service == "generator":
+        return ""
     if beat.lag_events is None and beat.lag_seconds is None:
-        return "" if beat.service == "generator" else formats.UNKNOWN
+        return formats.UNKNOWN
     events = "" if beat.lag_events is None else "0" if beat.lag_events == 0 else f"≤ {formats.count(beat.lag_events)}"
-    seconds = f"{beat.lag_seconds:.1f} s" if beat.lag_seconds else ""
+    seconds = f"{beat.lag_seconds:.1f} s" if beat.lag_seconds and beat.lag_seconds >= 0.05 else ""
     return ", ".join(part for part in (events, seconds) if part) or "0"
 
 

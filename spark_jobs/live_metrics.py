@@ -24,8 +24,9 @@ from instashop.metrics import PROGRESS_KEY, WINDOW_SECONDS
 from instashop.settings import Settings, load
 from instashop.streams import BY_NAME, STREAMS
 from instashop.transport.loop import Batch, Pulse, beating, lifetime, stop_on_signals, wait_for
+from instashop.transport.refill import Keeper
 from instashop.transport.topics import consumer, require
-from instashop.transport.window_sink import WindowSink
+from instashop.transport.window_sink import OnlyWriter, WindowSink
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
@@ -156,9 +157,10 @@ def progress_of(query: StreamingQuery, begun_ms: int) -> dict[str, Any] | None:
     }
 
 
-def watch(query: StreamingQuery, stop: threading.Event, pulse: Pulse, settings: Settings, begun_ms: int) -> None:
-    """Say how far the query is until it ends or the stop is asked for."""
+def watch(query: StreamingQuery, stop: threading.Event, pulse: Pulse, settings: Settings, begun_ms: int, writer: OnlyWriter) -> None:
+    """Say how far the query is until it ends or the stop is asked for; fill Redis again when it has lost the windows."""
     redis, seen = connect.redis(settings), -1
+    keeper = Keeper(settings, redis)
     while query.isActive and not stop.is_set():
         progress = progress_of(query, begun_ms)
         if progress:
@@ -166,7 +168,9 @@ def watch(query: StreamingQuery, stop: threading.Event, pulse: Pulse, settings: 
                 seen = progress["batch"]
                 pulse.events_total += progress["rows"]
             try:
+                writer.renew()
                 redis.set(PROGRESS_KEY, json.dumps(progress))
+                keeper.look(progress)
             except connect.RedisError as error:
                 log.warning("Redis does not take the progress: %s", error)
             pulse.beat("running", batch=Batch([], None, None, progress["behind"], 0.0 if not progress["behind"] else None))
@@ -186,20 +190,23 @@ def main() -> int:
     with lease.take(settings.run_dir, live.SERVICE):
         pulse = Pulse(live.SERVICE, settings, BeatWriter(settings.run_dir, connect.redis(settings)))
         pulse.beat("starting", now=True)
-        if not wait_for(lambda: _topics_are_there(settings), stop, pulse):
+        writer = OnlyWriter(connect.redis(settings))
+        ready = wait_for(lambda: _topics_are_there(settings), stop, pulse) and wait_for(writer.take, stop, pulse)
+        if not ready:
             pulse.beat("stopped", now=True)
             return 0
         folder, begun_ms = live.checkpoint(settings)
         with beating(pulse, "starting"):
             query = start(session(settings), settings, folder, begun_ms)
         with lifetime(settings, stop):
-            watch(query, stop, pulse, settings, begun_ms)
+            watch(query, stop, pulse, settings, begun_ms, writer)
         failed = query.exception()
         if failed is not None:
             log.error("the query ended: %s", failed)
             pulse.beat("stopping", str(failed).splitlines()[0][:300], now=True)
             return 1
         query.stop()
+        writer.leave()
         pulse.beat("stopped", now=True)
         log.info("stopped cleanly after %d events", pulse.events_total)
     return 0

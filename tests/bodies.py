@@ -49,6 +49,16 @@ def item(at: datetime | None = None, **changes: Any) -> dict[str, Any]:
     return {**envelope("transaction_items", at), **own, **line, "product_name": "Blue Kettle", "category": "Kitchen", **changes}
 
 
+def crm_interaction(at: datetime | None = None, **changes: Any) -> dict[str, Any]:
+    own = {"interaction_id": str(uuid4()), "customer_id": 7, "transaction_id": None, "channel": "chat", "reason": "praise", "satisfaction": 5}
+    return {**envelope("crm_interactions", at), **own, **changes}
+
+
+def product(at: datetime | None = None, **changes: Any) -> dict[str, Any]:
+    own = {"product_id": 1, "version": 1, "name": "Blue Kettle", "category": "Kitchen", "price_cents": 1999, "stock": 5, "active": True}
+    return {**envelope("products", at), **own, **changes}
+
+
 def raw(body: dict[str, Any]) -> bytes:
     return json.dumps(body).encode()
 

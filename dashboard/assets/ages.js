@@ -40,6 +40,29 @@
   }
   setInterval(tick, 500);
 
+  // The wall: no controls, and one page after the other until Esc or a click.
+  const WALL_PAGES = ["/", "/products", "/behaviour", "/platform"];
+  const WALL_SECONDS = 20;
+  let turning = null;
+
+  function go(href) {
+    window.dash_clientside.set_props("url", { href: href });
+  }
+  function onWall() {
+    return new URLSearchParams(window.location.search).get("wall") === "1";
+  }
+  function turn() {
+    const next = WALL_PAGES[(WALL_PAGES.indexOf(window.location.pathname) + 1) % WALL_PAGES.length];
+    go(next + "?wall=1");
+  }
+  function leave() {
+    if (onWall()) go(window.location.pathname);
+  }
+  document.addEventListener("keydown", function (event) {
+    if (event.key === "Escape") leave();
+  });
+  document.addEventListener("dblclick", leave);
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.instashop = {
     choose: function (path, seconds, clicks) {
@@ -55,6 +78,48 @@
         else link.removeAttribute("aria-current");
       });
       return { page: path, seconds: parseInt(seconds, 10) || 5, paused: paused };
+    },
+    wall: function (clicks, search) {
+      const nowOn = onWall();
+      document.documentElement.classList.toggle("is-wall", nowOn);
+      if (turning) clearTimeout(turning);
+      turning = nowOn ? setTimeout(turn, WALL_SECONDS * 1000) : null;
+      const asked = (window.dash_clientside.callback_context.triggered || []).some(function (one) {
+        return one.prop_id === "wall.n_clicks" && one.value;
+      });
+      if (asked && !nowOn) go((WALL_PAGES.includes(window.location.pathname) ? window.location.pathname : "/") + "?wall=1");
+      return nowOn;
+    },
+    lead: function (click) {
+      const told = click && click.points && click.points[0].customdata;
+      return told && told[1] ? told[1] : window.dash_clientside.no_update;
+    },
+    filter: function (measure, step, counted, category, product, kind, clicks, from, to, drawn) {
+      const no = window.dash_clientside.no_update;
+      if (!drawn) return no;
+      const query = new URLSearchParams(drawn.query);
+      const chosen = { measure: measure, step: step, counted: counted, category: category, product: product, kind: kind };
+      const changed = Object.keys(chosen).filter(function (name) {
+        return (chosen[name] || null) !== (drawn.values[name] || null);
+      });
+      changed.forEach(function (name) {
+        if (chosen[name]) query.set(name, chosen[name]);
+        else query.delete(name);
+      });
+      if (changed.includes("category")) query.delete("product");
+      else if (changed.includes("product")) query.delete("category");
+      if (changed.length) query.delete("term");
+      if (changed.includes("measure")) query.delete("kind");
+      const asked = (window.dash_clientside.callback_context.triggered || []).some(function (one) {
+        return one.prop_id === "history-show.n_clicks" && one.value;
+      });
+      if (asked && from && to) {
+        query.delete("last");
+        query.delete("step");
+        query.set("from", from.replace(" ", "T"));
+        query.set("to", to.replace(" ", "T"));
+      }
+      return changed.length || asked ? "/history?" + query.toString() : no;
     },
     ask: function (n, choices) {
       const late = !choices.paused && silence() > choices.seconds + 2;

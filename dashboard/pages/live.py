@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import dcc, html
+from dash import html
 from dash.development.base_component import Component
 
-from dashboard import cards, figures, formats, spans
+from dashboard import cards, figures, spans
 from dashboard.readings import Snapshot
 
 PATH, NAME = "/", "Live"
@@ -18,9 +18,7 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
     live = spans.live_of(snapshot, now)
     return {
         "live": {"className": f"page state-{live.state}"},
-        "live-span": {
-            "children": f"Last {cards.SPAN_WORDS}, {formats.minute(live.since)}–{formats.clock(live.until)} UTC, against the {cards.SPAN_WORDS} before."
-        },
+        "live-span": {"children": cards.span_words(live)},
         "live-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now)},
         "live-kpis": {"children": cards.kpis(live, now, snapshot.kept_seconds, snapshot.started_at)},
         "live-revenue": {"figure": figures.revenue(snapshot.windows, live)},
@@ -28,20 +26,19 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
         "live-money": {"children": cards.money_steps(live)},
         "live-categories": {"children": cards.categories(live)},
         "live-behaviour": {"children": cards.behaviour(live)},
-        "live-ages": {"children": ["all as of ", cards.age(live.as_of, now, spans.STALE_SECONDS)] if live.as_of else "nothing read yet"},
+        "live-ages": {"children": cards.all_as_of(live, now)},
     }
 
 
 def layout(snapshot: Snapshot, now: float) -> Component:
     """Return the page with its present values."""
     at = values(snapshot, now)
-    config = {"displayModeBar": False, "responsive": True}
 
     def part(name: str, kind: type[Component] = html.Div, **more: Any) -> Component:
         return kind(id=name, **{**more, **at[name]})
 
     def chart(name: str) -> Component:
-        return dcc.Graph(id=name, className="chart", config=config, style={"height": figures.HEIGHT}, **at[name])  # Else it is as high as its card is empty.
+        return cards.chart(name, **at[name])
 
     return html.Main(
         [

@@ -1,5 +1,5 @@
--- How many events the warehouse has taken in, and when the last of them came.
+-- How many events the warehouse has taken in, and when the last message came; a message that was refused is no event.
 SELECT
-    coalesce(sum(events), 0)::bigint AS events,
+    coalesce(sum(events - refused), 0)::bigint AS events,
     max(moved_at) AS moved_at
 FROM consumer_offsets

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -81,6 +83,15 @@ def prepare() -> None:
 
 
 @app.command()
+def build() -> None:
+    """Build the warehouse's typed tables and roll-ups from the events that are new."""
+    from instashop.control.build import build_warehouse
+
+    page = build_warehouse(load())
+    typer.echo(f"{page.events} events built, {page.events_in_all} in all; next: those kept from transaction {page.built_below} on")
+
+
+@app.command()
 def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for every stage to pass the horizon.")] = 60,
@@ -121,6 +132,107 @@ def event(event_id: str) -> None:
 
 
 @app.command()
+def drill(
+    name: Annotated[list[str] | None, typer.Argument(help="Names of drills; `random-kills` is one, too.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Run every drill.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="Run the short set, about five minutes.")] = False,
+    rate: Annotated[float | None, typer.Option(min=1, max=5000, help="Events a second while it lasts; else the shop's present rate.")] = None,
+    kills: Annotated[int, typer.Option(min=1, help="random-kills: so many.")] = 60,
+    every: Annotated[float, typer.Option(min=1, help="random-kills: seconds from one to the next.")] = 10,
+    seed: Annotated[int, typer.Option(help="random-kills: the seed of its randomness.")] = 1,
+) -> None:
+    """Break one thing in the running platform and judge: lost, doubled, wrong, seconds until live again."""
+    from instashop.local.drills import run
+    from instashop.local.drills.faults import DRILLS
+
+    if not (name or everything or short):
+        for one in DRILLS.values():
+            typer.echo(f"{one.name:<20} {one.what}{' (short set)' if one.short else ''}")
+        typer.echo(f"{run.RANDOM_KILLS:<20} kill producer, consumer, enricher and Spark at random, without waiting for recovery")
+        return
+    names, settings = list(name or []), load()
+    say = _say_with_time
+    outcomes = []
+    if run.RANDOM_KILLS in names:
+        names.remove(run.RANDOM_KILLS)
+        outcome, struck = run.random_kills(settings, kills, every, seed, rate, say)
+        typer.echo(struck)
+        outcomes.append(outcome)
+    if names or everything or short:
+        outcomes += run.run(settings, run.chosen(names, everything, short), rate, say)
+    for each in outcomes:
+        typer.echo(each.describe())
+    raise typer.Exit(0 if all(each.passed for each in outcomes) else 1)
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.5, help="How long.")] = 30,
+    seed: Annotated[int, typer.Option(help="Seed of the randomness.")] = 1,
+    rate: Annotated[float | None, typer.Option(min=1, max=5000, help="Events a second while it lasts; else the shop's present rate.")] = None,
+) -> None:
+    """Keep the platform under a steady rate with random faults, then compare the books; exit status 0 only if they balance."""
+    from instashop.local.drills import run
+
+    outcomes = run.soak(load(), minutes, seed, rate, _say_with_time)
+    for each in outcomes:
+        typer.echo(each.describe())
+    raise typer.Exit(0 if all(each.passed for each in outcomes) else 1)
+
+
+def _say_with_time(text: str) -> None:
+    typer.echo(f"{datetime.now(UTC):%H:%M:%S}  {text}", err=True)
+
+
+letters = typer.Typer(no_args_is_help=True, help="Look at refused messages, and replay those that the judge takes for good now.")
+app.add_typer(letters, name="dead-letters")
+
+ReasonOption = Annotated[str | None, typer.Option(help="Only letters refused for this reason.")]
+TopicOption = Annotated[str | None, typer.Option(help="Only letters of this topic.")]
+
+
+@letters.command("list")
+def list_letters(
+    reason: ReasonOption = None, topic: TopicOption = None, limit: Annotated[int, typer.Option(min=1, help="Show so many, the newest first.")] = 50
+) -> None:
+    """List dead letters by reason, and the newest of them with their places."""
+    from instashop.control import dead_letters
+
+    found = dead_letters.find(load(), reason, topic, limit)
+    for why, count, replayed, newest in dead_letters.counts(load()):
+        typer.echo(f"{why:<20} {count:>8} letters, {replayed} replayed, the newest of {newest:%Y-%m-%d %H:%M:%S}")
+    for letter in found:
+        mark = "replayed" if letter.replayed_at else ""
+        typer.echo(f"{letter.place:<32} {letter.arrived_at:%Y-%m-%d %H:%M:%S} {letter.reason:<20} {letter.event_id or '-'} {mark} {letter.detail[:120]}")
+    if not found:
+        typer.echo("No dead letter fits.")
+
+
+@letters.command("show")
+def show_letter(place: Annotated[str, typer.Argument(help="TOPIC/PARTITION/OFFSET, as `dead-letters list` shows it.")]) -> None:
+    """Show one dead letter whole, with its bytes as they came."""
+    from instashop.control import dead_letters
+
+    for name, value in dead_letters.show(load(), place).items():
+        typer.echo(f"{name:<14} {value!r}" if isinstance(value, bytes) else f"{name:<14} {value}")
+
+
+@letters.command("replay")
+def replay_letters(
+    reason: ReasonOption = None,
+    topic: TopicOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Publish again the letters that the judge takes for good now; replaying twice changes nothing."""
+    from instashop.control import dead_letters
+
+    dead_letters.check(reason, topic)
+    if not yes:
+        typer.confirm("Publish what is good by now again to its topic?", abort=True)
+    typer.echo(dead_letters.replay(load(), reason, topic).describe())
+
+
+@app.command()
 def generator(
     rate: Annotated[float | None, typer.Option(min=0.1, max=5000, help="Events a second.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the randomness.")] = None,
@@ -143,11 +255,13 @@ def producer() -> None:
 
 
 @app.command()
-def consumer() -> None:
+def consumer(
+    member: Annotated[int, typer.Option(min=1, max=3, help="Which member of the group: 1 is the one that Airflow runs; 2 and 3 share its work.")] = 1,
+) -> None:
     """Fill the warehouse from Kafka, in the foreground."""
     from instashop.transport.consumer import work
 
-    _serve("consumer", work, load())
+    _serve("consumer" if member == 1 else f"consumer-{member}", partial(work, member=member), load())
 
 
 @app.command()

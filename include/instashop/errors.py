@@ -69,6 +69,10 @@ class MigrationFailed(InstaShopError):
     """{name} could not be applied to {database}, and nothing of it is kept; what came before it is: {cause}"""
 
 
+class TwoMigrations(InstaShopError):
+    """{one} and {other} in include/sql/{folder} have one number; give the newer one the next number that is free."""
+
+
 class WrongSetting(InstaShopError):
     """{problems}
     Settings are environment variables or lines of .env; .env.example explains each.

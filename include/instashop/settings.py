@@ -130,6 +130,7 @@ class Settings(BaseSettings):
     live_trigger_ms: int = Field(1000, ge=100, description="Pause between two batches of the live metrics.")
     live_offsets_limit: int = Field(100_000, ge=1, description="Messages in one batch of the live metrics, at most.")
     live_expiry_seconds: int = Field(3600, ge=120, description="How long a window stays in Redis.")
+    warehouse_retention_days: int = Field(0, ge=0, description="Days that the warehouse keeps events; 0 keeps all, 8 is the least.")
     service_lifetime_seconds: int = Field(21_600, ge=60, description="A service ends by itself after this, to be started afresh.")
     beat_seconds: float = Field(1.0, gt=0, description="How often a service says that it is alive.")
     beat_stale_seconds: float = Field(120, gt=0, description="A service whose beat is older hangs, and is ended.")
@@ -147,6 +148,13 @@ class Settings(BaseSettings):
         if host in ("", "0.0.0.0", "::"):
             raise ValueError("name one address of this machine, since clients are told it; 127.0.0.1 keeps the platform to this machine")
         return host
+
+    @field_validator("warehouse_retention_days")
+    @classmethod
+    def _longer_than_kafka(cls, days: int) -> int:
+        if 0 < days < 8:
+            raise ValueError("Kafka brings events again for 7 days, and the warehouse must still know them; 0 (all) or at least 8")
+        return days
 
     @model_validator(mode="after")
     def _fill_in(self) -> Self:

@@ -1,15 +1,20 @@
 """Reads the statements of include/sql; a statement's path is its name."""
 
+import re
 from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "sql"
 
 
+_OTHER = re.compile(r"^\{(\w+/\w+)\}$", re.MULTILINE)
+
+
 @cache
 def statement(name: str) -> str:
-    """Return the text of `include/sql/{name}.sql`, for example `statement("metrics/windows")`."""
-    return (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+    """Return the text of `include/sql/{name}.sql`; a line `{metrics/windows}` in it stands for the text of that other statement."""
+    text = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+    return _OTHER.sub(lambda other: statement(other[1]), text)
 
 
 def folder(name: str) -> list[str]:

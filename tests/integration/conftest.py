@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ from instashop import connect
 from instashop.errors import InstaShopError
 from instashop.settings import ROOT, Settings, load
 from instashop.transport import consumer, producer
-from instashop.transport.prepare import prepare
+from instashop.transport.prepare import prepare, prepare_warehouse
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +50,7 @@ def dwh(stack: Settings) -> Iterator[psycopg.Connection]:
 def carry(source, sink) -> None:
     """Move everything that waits in a topic."""
     idle = 0
-    while idle < 3 or source._behind():
+    while idle < 3 or not source._at_end or not all(source._at_end.values()):
         batch = source.read()
         idle = 0 if batch.records else idle + 1
         if batch.records:
@@ -122,3 +123,35 @@ def live_metrics(settings: Settings) -> Iterator[Process]:
         yield process
     finally:
         process.stop()
+
+
+@pytest.fixture(scope="session")
+def connections() -> Iterator[tuple[psycopg.Connection, psycopg.Connection]]:
+    """Two connections to a warehouse with all its tables; no other server is needed."""
+    settings = load()
+    try:
+        prepare_warehouse(settings)
+    except InstaShopError as error:
+        message = f"no test stack is running ({error}); run the suite by `./instashop test`"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    with connect.warehouse(settings, "test", autocommit=True) as one, connect.warehouse(settings, "test", autocommit=True) as other:
+        yield one, other
+
+
+def _forget(db: psycopg.Connection) -> None:
+    db.execute("DROP TABLE IF EXISTS realtime_events_20210304")
+    for table in ("rollups.hours", "rollups.days"):
+        db.execute(f"DELETE FROM {table} WHERE start < '2022-01-01'")
+    for table in ("transactions", "transaction_items", "user_behavior", "searches", "cart_events"):
+        db.execute(f"DELETE FROM warehouse.{table} WHERE occurred_at < '2022-01-01'")
+
+
+@pytest.fixture
+def day_of_2021(connections: tuple[psycopg.Connection, psycopg.Connection]) -> Iterator[datetime]:
+    """A day of which nothing else knows, with a partition; what a test leaves in it goes."""
+    db, day = connections[0], datetime(2021, 3, 4, tzinfo=UTC)
+    _forget(db)
+    low, high = (db.execute("SELECT warehouse.first_id(%s)", [moment]).fetchone()[0] for moment in (day, day + timedelta(days=1)))  # type: ignore[index]
+    db.execute(f"CREATE TABLE realtime_events_20210304 PARTITION OF realtime_events FOR VALUES FROM ('{low}') TO ('{high}')")
+    yield day
+    _forget(db)

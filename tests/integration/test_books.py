@@ -9,8 +9,9 @@ from contextlib import ExitStack
 import pytest
 
 from instashop import connect
+from instashop.control import beats
 from instashop.control.books import verify
-from instashop.metrics import LATE_SECONDS, PROGRESS_KEY, WINDOW_SECONDS, window_key
+from instashop.metrics import FILLED_KEY, LATE_SECONDS, PROGRESS_KEY, WINDOW_SECONDS, window_key
 from instashop.transport.window_sink import WindowSink
 from tests import bodies
 from tests.integration.conftest import live_metrics, service
@@ -25,16 +26,21 @@ def running(stack):
         spark = opened.enter_context(live_metrics(stack))
         redis = connect.redis(stack)
         redis.delete(PROGRESS_KEY)
+        begun = time.time()
         with service("generator", stack, "--rate", "400"):
             wait_until(lambda: redis.get(PROGRESS_KEY), 120, "Spark's first batch")
             for name in ("producer", "consumer", "enricher", "producer", "consumer", "enricher"):
                 count = _arrived(stack)
                 wait_until(lambda count=count: _arrived(stack) > count + 200, 60, f"{name} at work")
                 processes[name].kill()
+            second = opened.enter_context(service("consumer", stack, "--member", "2"))
+            for _ in range(2):
+                wait_until(lambda: _carried(stack, "consumer-2") > 500, 60, "the second consumer at its share")
+                second.kill()
             spark.kill()
             count = _arrived(stack)
             wait_until(lambda: _arrived(stack) > count + 2000, 60, "the way open again")
-            wait_until(lambda: _in_closed_windows(redis) > 1000, 90, "a window under load that is closed")
+            wait_until(lambda: _in_closed_windows(redis, begun) > 1000, 90, "a window under load that is closed")
         yield stack
 
 
@@ -43,9 +49,14 @@ def _arrived(settings) -> int:
         return connection.execute("SELECT coalesce(sum(events), 0) FROM consumer_offsets").fetchone()[0]
 
 
-def _in_closed_windows(redis) -> int:
+def _carried(settings, service_name) -> int:
+    beat = beats.read(settings.run_dir, service_name)
+    return beat.events_total if beat else 0
+
+
+def _in_closed_windows(redis, begun: float) -> int:
     ended = time.time() - WINDOW_SECONDS - LATE_SECONDS
-    starts = [start for key in redis.scan_iter("window:*") if (start := int(key.split(":")[1])) < ended]
+    starts = [start for key in redis.scan_iter("window:*") if begun < (start := int(key.split(":")[1])) < ended]
     return sum(json.loads(redis.hget(window_key(start), "total"))["events"] for start in starts)
 
 
@@ -90,6 +101,15 @@ def test_one_changed_cent_in_redis_is_named(running):
         assert f"revenue_cents {values['revenue_cents'] + 1} instead of {values['revenue_cents']}" in failed["windows", "all"]
     finally:
         redis.hset(window_key(start), "total", right)
+    assert verify(running).balanced
+
+
+def test_an_emptied_redis_is_filled_again_to_the_cent(running):
+    redis = connect.redis(running)
+    closed = {key for key in redis.scan_iter("window:*") if int(key.split(":")[1]) < time.time() - WINDOW_SECONDS - LATE_SECONDS}
+    redis.flushall()
+    wait_until(lambda: redis.get(FILLED_KEY), 60, "Redis filled again")
+    assert closed <= set(redis.scan_iter("window:*"))
     assert verify(running).balanced
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from instashop import connect
+from instashop.control import dead_letters
 from instashop.errors import SomebodyElseIsFurther
 from instashop.events import Refusal, judge_of
 from instashop.streams import BY_NAME, STREAMS
@@ -129,6 +130,30 @@ def test_the_same_poison_is_refused_by_consumer_enricher_and_spark(stack, dwh):
     assert {bytes(body) for _t, _r, body in letters if body is not None} >= {body for _t, body, _r in corpus if body}
     items = [i for i in _in_kafka(stack, "transaction_items") if i.int >> 80 == UUID(good["event_id"]).int >> 80]
     assert not items  # Refused by the one judge, whoever asks.
+
+
+def test_items_of_a_product_that_is_known_by_now_are_replayed_once(stack, dwh):
+    """After the test before: two items wait for product 10**9."""
+    product = bodies.product(product_id=10**9)
+    sender = connect.kafka_producer(stack, "catalogue")
+    sender.init_transactions(30)
+    sender.begin_transaction()
+    sender.produce("products", bodies.raw(product), str(10**9))
+    sender.commit_transaction(30)
+    sender.close()
+    assert len(dead_letters.replay(stack, reason="unknown_product").published) >= 2
+    assert not dead_letters.replay(stack, reason="unknown_product").published
+    drain(stack)
+    named = dwh.execute("SELECT count(*) FROM realtime_events WHERE kind = 'transaction_items' AND payload ->> 'product_id' = %s", [str(10**9)]).fetchone()
+    assert named == (2,)
+    ids = _in_kafka(stack, "transaction_items")
+    assert len(ids) == len(set(ids))
+
+
+def test_what_is_no_event_stays_a_dead_letter_when_it_is_replayed(stack):
+    done = dead_letters.replay(stack, reason="not_json")
+    assert not done.published
+    assert done.refused["not_json"] > 0
 
 
 def test_the_same_id_with_another_body_is_a_dead_letter(stack, dwh):

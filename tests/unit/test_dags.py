@@ -77,6 +77,37 @@ def test_parsing_loads_no_client(path):
     assert not strangers, f"{path.name} imports {strangers} at its top"
 
 
+def test_the_build_is_one_transaction_of_every_statement_in_its_order(dags):
+    from instashop import sql
+
+    task = dags["build_warehouse"].get_task("build")
+    assert task.sql == [f"{name}.sql" for name in sql.folder("build")]
+    assert task.autocommit is False
+
+
+def test_every_check_runs_after_the_build_under_its_own_name(dags):
+    from instashop import sql
+
+    dag = dags["build_warehouse"]
+    checks = {task.task_id: task.sql for task in dag.tasks if task.task_id != "build"}
+    assert checks == {Path(name).name: f"{name}.sql" for name in sql.folder("checks")}
+    assert dag.get_task("build").downstream_task_ids == set(checks)
+
+
+def test_every_statement_that_tidies_is_run(dags):
+    from instashop import sql
+
+    dag = dags["tidy_warehouse"]
+    assert sorted([dag.get_task("make_partitions").sql, *dag.get_task("let_go").sql]) == [f"{name}.sql" for name in sql.folder("tidy")]
+
+
+def test_a_broken_rule_names_its_rows(dags):
+    from instashop_checks import RuleBroken, named
+
+    assert named(["day", "category", "events"], ["2026-05-01", None, 0]) == "day=2026-05-01, events=0"
+    assert str(RuleBroken(rule="x", count=2, rows="a=1")).startswith("x: 2 rows break it;")
+
+
 def test_plugins_are_flat_files_named_instashop():
     assert all(path.parent == ROOT / "plugins" and path.name.startswith("instashop_") for path in PLUGINS)
 

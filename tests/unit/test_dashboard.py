@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dash import html
 from dash.development.base_component import Component
 
 from dashboard import api, books, cards, figures, formats, spans, way
-from dashboard.pages import live, platform
-from dashboard.readings import BooksLine, DeadLetters, Progress, Snapshot, Verdict, Warehouse, Window, progress_from, verdict_from, window_from
+from dashboard.pages import behaviour, live, platform, products
+from dashboard.readings import BooksLine, DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window, progress_from, verdict_from, window_from
 from instashop.control.beats import Beat
 from instashop.metrics import MEASURES
 
@@ -158,6 +159,24 @@ def test_health_fails_when_nobody_reads_any_more() -> None:
     assert api.health(NOW - 60, NOW).status_code == 503
 
 
+@pytest.mark.parametrize("state", ["live", "stale", "broken", "zero"])
+def test_every_number_of_the_live_page_leads_to_its_rows(state: str) -> None:
+    shown = live.values(STATES[state], NOW)
+    for name in ("live-kpis", "live-money", "live-behaviour"):
+        links = [part.href for part in html.Div(shown[name]["children"])._traverse() if getattr(part, "className", "") == "number"]
+        numbers = [text for text in texts(shown[name]["children"]).split() if text[:1] in "€−0123456789"]
+        assert links, name
+        assert numbers
+        assert all(link.startswith("/history?") for link in links)
+
+
+def test_a_bar_carries_the_address_of_its_rows() -> None:
+    known = snapshot(window(WINDOW, **PAID))
+    words, address = figures.revenue(known.windows, spans.live_of(known, NOW)).data[-1].customdata[0]
+    assert "unfinished" in words
+    assert address == "/history?from=2027-01-15T08:00&to=2027-01-15T08:00:30&measure=revenue_cents".replace(":", "%3A")
+
+
 def test_windows_that_can_still_change_are_marked() -> None:
     known = snapshot(*(window(start, **PAID) for start in spans.span(NOW)), progress_age=0.0)
     finished, unfinished = figures.revenue(known.windows, spans.live_of(known, NOW)).data
@@ -206,6 +225,11 @@ def test_each_arrow_shows_rate_lag_and_age() -> None:
     assert "consumer 18.4/s · lag ≤ 14, 0.4 s 1 s ago" in texts(way.picture(known, NOW))
 
 
+def test_the_generator_follows_nobody_and_a_lag_of_no_time_is_not_told() -> None:
+    assert way.lag_of(beat("generator", lag_events=0, lag_seconds=0.0)) == ""
+    assert way.lag_of(beat("producer", lag_events=1, lag_seconds=0.01)) == "≤ 1"
+
+
 def test_a_silent_service_claims_no_rate() -> None:
     known = snapshot(beats={"consumer": beat(age=30, events_per_second=18.4)})
     assert "18.4" not in texts([way.picture(known, NOW), way.services(known, NOW)])
@@ -243,7 +267,7 @@ def test_a_warehouse_that_stopped_answering_says_from_when_its_numbers_are() -> 
     assert "this is from 9 s ago" in texts(books.refused(Warehouse(read_at=NOW - 9, trouble="gone"), NOW))
 
 
-@pytest.mark.parametrize("page", [live, platform])
+@pytest.mark.parametrize("page", [live, products, behaviour, platform])
 @pytest.mark.parametrize("state", STATES)
 def test_every_changing_part_is_on_the_page(page: Any, state: str) -> None:
     laid_out = page.layout(STATES[state], NOW)
@@ -252,8 +276,13 @@ def test_every_changing_part_is_on_the_page(page: Any, state: str) -> None:
 
 
 def test_a_window_of_redis_keeps_total_and_categories() -> None:
-    fields = {"total": '{"events": 3}', "category:Home: Garden": '{"sales_cents": 5}', "product:7": "{}", "written": "1 2 3"}
-    assert window_from(60, fields) == Window(60, {"events": 3}, {"Home: Garden": {"sales_cents": 5}}, "1 2 3")
+    fields = {
+        "total": '{"events": 3}',
+        "category:Home: Garden": '{"sales_cents": 5}',
+        "product:7": '{"product_name": "Lamp", "items_sold": 2, "sales_cents": 90}',
+        "written": "1 2 3",
+    }
+    assert window_from(60, fields) == Window(60, {"events": 3}, {"Home: Garden": {"sales_cents": 5}}, "1 2 3", {7: Sale("Lamp", 2, 90)})
 
 
 def test_progress_is_read_as_spark_writes_it() -> None:

@@ -4,13 +4,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from dashboard.app import build
+from dashboard.filters import parse
 from dashboard.readings import Reader
 from instashop.settings import Settings
 
 
 @pytest.fixture(scope="module")
 def reader() -> Reader:
-    return Reader(Settings(redis_url="redis://:secret@127.0.0.1:1/0"))
+    return Reader(Settings(redis_url="redis://:secret@127.0.0.1:1/0", warehouse_dsn="postgresql://me:secret@127.0.0.1:1/dwh_db"))
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +40,25 @@ def test_a_redis_that_does_not_answer_is_told_with_its_cure_and_without_its_pass
     assert told["events_since_start"] is None
     assert "INSTASHOP_REDIS_URL" in told["trouble"]
     assert "secret" not in browser.get("/api/live").text
+
+
+@pytest.mark.parametrize("path", ["/history.csv", "/history-numbers.csv"])
+def test_csv_without_a_warehouse_is_an_error_that_says_what_to_do(browser: TestClient, path: str) -> None:
+    answer = browser.get(path)
+    assert answer.status_code == 503
+    assert "INSTASHOP_WAREHOUSE_DSN" in answer.text
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/history.csv", "/history-numbers.csv"])
+def test_csv_for_filters_that_are_wrong_is_refused_with_the_reason(browser: TestClient, path: str) -> None:
+    answer = browser.get(path, params={"measure": "profit", "last": "forever"})
+    assert answer.status_code == 400
+    assert "There is no measure “profit”" in answer.text
+    assert "“forever” is no span" in answer.text
+
+
+def test_a_warehouse_that_does_not_answer_leaves_history_with_its_cure(reader: Reader) -> None:
+    known = reader.past(parse({}, 1_800_000_000)[0])
+    assert known.read_at is None
+    assert "INSTASHOP_WAREHOUSE_DSN" in (known.trouble or "")

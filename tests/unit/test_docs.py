@@ -107,6 +107,10 @@ def test_every_dag_has_its_own_page(dag: str) -> None:
     assert "doc_md=__doc__" in text
 
 
+def test_running_says_what_to_do_when_a_check_is_red() -> None:
+    assert not unnamed([path.stem for path in (ROOT / "include" / "sql" / "checks").glob("*.sql")], RUNNING)
+
+
 def test_docs_name_no_dag_that_is_not_there() -> None:
     prefixes = ("run_", "prepare_", "control_service", "watch_", "balance_", "build_", "tidy_", "replay_", "backfill_")
     named = {(path.name, word) for path in [README, *PAGES] for word in re.findall(r"`([a-z]+_[a-z_]+)`", path.read_text(encoding="utf-8"))}

@@ -1,12 +1,17 @@
-"""The whole way of one event."""
+"""The whole way of one event, stage by stage, with what became of it."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from instashop import connect
+import psycopg
+from psycopg.rows import dict_row
+
+from instashop import connect, sql
 from instashop.errors import InstaShopError
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_key, window_of
 from instashop.settings import Settings
@@ -17,8 +22,25 @@ class NoSuchEvent(InstaShopError):
     """No event {event_id} in shop, warehouse or dead letters; give the `event_id` of a row, a UUID."""
 
 
+@dataclass(frozen=True)
+class Stop:
+    """One place on an event's way, and what is there of it."""
+
+    stage: str
+    text: str
+
+
 def trace(settings: Settings, event_id: str) -> str:
     """Return where an event has been, a line for each stage.
+
+    Raises:
+        NoSuchEvent: no stage knows it, or the id is no UUID.
+    """
+    return "\n".join(f"{stop.stage:<10} {stop.text}" for stop in stops(settings, event_id))
+
+
+def stops(settings: Settings, event_id: str) -> list[Stop]:
+    """Return the places where an event has been: shop, page, Kafka, warehouse, window, and why not further.
 
     Raises:
         NoSuchEvent: no stage knows it, or the id is no UUID.
@@ -27,45 +49,74 @@ def trace(settings: Settings, event_id: str) -> str:
         wanted = UUID(event_id)
     except ValueError:
         raise NoSuchEvent(event_id=event_id) from None
-    lines = [*_shop(settings, wanted), *_warehouse(settings, wanted)]
-    if not lines:
-        raise NoSuchEvent(event_id=event_id)
-    return "\n".join(lines)
+    with connect.warehouse(settings, "trace", row_factory=dict_row) as dwh:
+        shop = _shop(settings, wanted)
+        kept = dwh.execute(sql.statement("trace/kept"), {"event_id": wanted}).fetchone()  # type: ignore[arg-type]
+        letters = dwh.execute(sql.statement("trace/letters"), {"event_id": wanted}).fetchall()  # type: ignore[arg-type]
+        if not (shop or kept or letters):
+            raise NoSuchEvent(event_id=event_id)
+        found = [stop for stop, _txid in shop]
+        txid = shop[0][1] if shop else kept["txid"] if kept else None  # type: ignore[call-overload]
+        if txid is not None:
+            found.append(_page(dwh, txid))
+        found += [_refused(letter) for letter in letters]  # type: ignore[arg-type]
+        if kept:
+            found += _kept(settings, dwh, kept)  # type: ignore[arg-type]
+        elif not letters:
+            found.append(Stop("kafka", "not in the warehouse yet; producer and consumer bring it, `./instashop status` shows their lag"))
+    return found
 
 
-def _shop(settings: Settings, event_id: UUID) -> list[str]:
-    lines = []
+def _shop(settings: Settings, event_id: UUID) -> list[tuple[Stop, int]]:
+    found = []
     for database in DATABASES:
         opened = connect.shop(settings, "trace") if database == "instashop" else connect.crm(settings, "trace")
         with opened as connection:
             for stream in of_database(database):
                 table = "product_versions" if stream.name == "products" else stream.name
-                row = connection.execute(f"SELECT txid, id, recorded_at FROM {table} WHERE event_id = %s", [event_id]).fetchone()  # type: ignore[arg-type]
+                row = connection.execute(f"SELECT txid::text::bigint, id, recorded_at FROM {table} WHERE event_id = %s", [event_id]).fetchone()  # type: ignore[arg-type]
                 if row:
-                    lines.append(f"shop       {database}.{table} id {row[1]}, txid {row[0]}, recorded {row[2]}")
-    return lines
+                    found.append((Stop("shop", f"{database}.{table} id {row[1]}, txid {row[0]}, recorded {row[2]}"), row[0]))
+    return found
 
 
-def _warehouse(settings: Settings, event_id: UUID) -> list[str]:
-    lines = []
-    with connect.warehouse(settings, "trace") as connection:
-        found = connection.execute(
-            'SELECT kind, occurred_at, recorded_at, arrived_at, topic, "partition", "offset" FROM realtime_events WHERE event_id = %s', [event_id]
-        ).fetchone()
-        if found:
-            kind, occurred, recorded, arrived, topic, partition, offset = found
-            lines += [f"kafka      {topic}/{partition} offset {offset}", f"warehouse  realtime_events as {kind}, arrived {arrived}"]
-            if BY_NAME[kind].live:
-                lines.append(_window(settings, occurred, recorded))
-        letters = connection.execute('SELECT topic, "partition", "offset", reason, detail FROM dead_letters WHERE event_id = %s', [event_id])
-        lines += [f"refused    {topic}/{partition} offset {offset}: {reason} ({detail})" for topic, partition, offset, reason, detail in letters]
-    return lines
+def _page(dwh: psycopg.Connection[Any], txid: int) -> Stop:
+    row = dwh.execute(sql.statement("trace/page"), {"txid": txid}).fetchone()  # type: ignore[arg-type]
+    if row is None:
+        return Stop("books", "on no page yet; the next round of the books cuts it")
+    return Stop("books", f"page {row['page_id']}, cut {row['cut_at']:%Y-%m-%d %H:%M:%S}: {'balances' if row['balanced'] else 'does NOT balance'}")
 
 
-def _window(settings: Settings, occurred: datetime, recorded: datetime) -> str:
-    start = window_of(occurred.timestamp())
+def _refused(letter: dict[str, Any]) -> Stop:
+    again = f"; replayed {letter['replayed_at']}" if letter["replayed_at"] else ""
+    return Stop("refused", f"{letter['topic']}/{letter['partition']} offset {letter['offset']}: {letter['reason']} ({letter['detail']}){again}")
+
+
+def _kept(settings: Settings, dwh: psycopg.Connection[Any], kept: dict[str, Any]) -> list[Stop]:
+    found = [
+        Stop("kafka", f"{kept['topic']}/{kept['partition']} offset {kept['offset']}"),
+        Stop("warehouse", f"realtime_events as {kept['kind']}, arrived {kept['arrived_at']}"),
+    ]
+    if kept["source_id"]:
+        found.append(Stop("items", f"made of the transaction's event {kept['source_id']}"))
+    found += [Stop("items", f"{row['event_id']}") for row in dwh.execute(sql.statement("trace/items"), {"event_id": kept["event_id"]})]  # type: ignore[arg-type]
+    if BY_NAME[kept["kind"]].live:
+        found += _window(settings, dwh, kept)
+    else:
+        found.append(Stop("window", f"none: {kept['kind']} are in no live metric"))
+    return found
+
+
+def _window(settings: Settings, dwh: psycopg.Connection[Any], kept: dict[str, Any]) -> list[Stop]:
+    """Return the window's live value, and its restated one, which also counts what came late."""
+    start = window_of(kept["occurred_at"].timestamp())
     begin = datetime.fromtimestamp(start, UTC)
-    if recorded > begin + timedelta(seconds=WINDOW_SECONDS + LATE_SECONDS):
-        return f"window     {begin:%H:%M:%S}: left out, it was recorded late, at {recorded}"
+    end = begin + timedelta(seconds=WINDOW_SECONDS)
+    late = kept["recorded_at"] > end + timedelta(seconds=LATE_SECONDS)
     total = connect.redis(settings).hget(window_key(start), "total")
-    return f"window     {begin:%H:%M:%S}: " + (f"{json.loads(total)['events']} events in it now" if total else "no longer in Redis")
+    live = f"{json.loads(total)['events']} events" if total else f"not kept any more ({settings.live_expiry_seconds // 60} minutes)"
+    now = dwh.execute(sql.statement("trace/window"), {"since": begin, "until": end, "late_after": end + timedelta(seconds=LATE_SECONDS)}).fetchone()  # type: ignore[arg-type]
+    assert now is not None
+    reason = f"left out of the live value: recorded {kept['recorded_at']}, more than {LATE_SECONDS} s after the window's end" if late else "counted in time"
+    restated = f"in the warehouse now {now['in_time']} events in time and {now['late']} late"
+    return [Stop("window", f"{begin:%Y-%m-%d %H:%M:%S}: {reason}"), Stop("window", f"live value {live}; {restated}")]

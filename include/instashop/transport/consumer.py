@@ -19,13 +19,16 @@ import psycopg
 from confluent_kafka import Message
 
 from instashop import connect, sql
-from instashop.errors import NotPrepared, SomebodyElseIsFurther
+from instashop.errors import NotPrepared, SomebodyElseIsFurther, WriterTaken
 from instashop.events import Event, Reason, Refusal, judge_of, uuid7
 from instashop.settings import Settings
 from instashop.streams import PARTITIONS, STREAMS
 from instashop.transport.loop import Batch, Sink, Source, Work
 from instashop.transport.topics import Offsets, TopicReader, consumer, place_of, require
 
+GROUP = "instashop-consumer"
+MEMBERS = PARTITIONS
+"""More members than partitions of a topic would have nothing to do."""
 TOPICS = tuple(stream.name for stream in STREAMS)
 _COPY = 'COPY incoming (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload) FROM STDIN'
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
@@ -50,7 +53,8 @@ class WarehouseSink:
         return {(topic, number): offset for topic, number, offset in rows}
 
     def position(self) -> Offsets:
-        """Return the offsets that the warehouse keeps."""
+        """Return the offsets that the warehouse keeps now; another member may have moved them."""
+        self._offsets = self._stored()
         return dict(self._offsets)
 
     def write(self, batch: Batch) -> None:
@@ -155,16 +159,28 @@ def _letter(message: Message, refusal: Refusal, event_id: UUID | None) -> dict[s
     }
 
 
-def work(settings: Settings, _stop: threading.Event) -> Work:
-    """Return what opens one session of the consumer."""
+def work(settings: Settings, _stop: threading.Event, member: int = 1) -> Work:
+    """Return what opens one session of the consumer as this member of its group; the members share the partitions.
+
+    A member that is killed and comes back has its partitions at once, since the group knows it by its number.
+    """
 
     @contextmanager
     def session() -> Iterator[tuple[Source, Sink]]:
-        with connect.warehouse(settings, "consumer", autocommit=True) as connection, consumer(settings, "instashop-consumer") as client:
+        static = {"group.instance.id": f"{GROUP}-{member}", "partition.assignment.strategy": "range"}
+        with connect.warehouse(settings, "consumer", autocommit=True) as connection, consumer(settings, GROUP, **static) as client:
             row = connection.execute("SELECT to_regclass('realtime_events'), to_regclass('consumer_offsets')").fetchone()
             if not row or None in row:
                 raise NotPrepared(what=f"the warehouse's tables at {connect.address(settings.warehouse_dsn)}")
+            _only_one(connection, settings, member)
             require(client, settings, TOPICS)
-            yield TopicReader(client, TOPICS, settings.batch_limit, wait_seconds=0.1), WarehouseSink(connection)
+            sink = WarehouseSink(connection)
+            yield TopicReader(client, TOPICS, settings.batch_limit, wait_seconds=0.1, stored=sink.position), sink
 
     return session
+
+
+def _only_one(connection: psycopg.Connection, settings: Settings, member: int) -> None:
+    row = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [f"instashop consumer {member}"]).fetchone()
+    if not row or not row[0]:
+        raise WriterTaken(service=f"consumer {member}", address=connect.address(settings.warehouse_dsn))

@@ -43,6 +43,10 @@ class Catalogue:
         """Return a product; one not known yet is looked for up to the topic's present end, since it was published before any order names it."""
         if product_id not in self._known:
             self.read_to_end()
+        return self.known(product_id)
+
+    def known(self, product_id: int) -> Product | None:
+        """Return a product of those read until now."""
         return self._known.get(product_id)
 
 

@@ -1,8 +1,7 @@
 """The migrations of a database: each numbered file of its folder in include/sql, in order, each in a transaction of its own.
 
 A file is applied once and then never changed. What can simply be made again (`CREATE OR REPLACE …`, `GRANT …`) is *repeatable*:
-it follows all others, and is applied again whenever its text, or anything before it, has changed. A file that only asks for work
-to be done (`SELECT …`) comes last of all, each time.
+it follows all others, and is applied again whenever its text, or anything before it, has changed.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from instashop import sql
-from instashop.errors import DatabaseIsNewer, MigrationBlocked, MigrationChanged, MigrationFailed
+from instashop.errors import DatabaseIsNewer, MigrationBlocked, MigrationChanged, MigrationFailed, TwoMigrations
 
 log = logging.getLogger(__name__)
 
@@ -29,21 +28,16 @@ LOCK_TIMEOUT_MS = 1000
 PATIENCE_SECONDS = 60.0
 """How long a migration is tried again before it is given up."""
 _REPEATABLE = re.compile(r"(CREATE OR REPLACE|GRANT)\b", re.IGNORECASE)
-_EACH_TIME = re.compile(r"SELECT\b", re.IGNORECASE)
 _BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 
 @dataclass(frozen=True)
 class Migration:
-    """A file of a database's folder; its name begins with the number that says when it comes, and is never changed."""
+    """A file of a database's folder; its number says when it comes."""
 
+    number: int
     name: str
     text: str
-
-    @property
-    def number(self) -> int:
-        """Return what the name begins with."""
-        return int(self.name.split("_")[0])
 
     @property
     def statement(self) -> str:
@@ -56,11 +50,6 @@ class Migration:
         return _REPEATABLE.match(self.statement) is not None
 
     @property
-    def each_time(self) -> bool:
-        """Whether it is no change to be kept, but work for each run."""
-        return _EACH_TIME.match(self.statement) is not None
-
-    @property
     def checksum(self) -> str:
         """Return a fingerprint of the statement."""
         return hashlib.sha256(self.statement.encode()).hexdigest()[:16]
@@ -70,6 +59,7 @@ class Migration:
 class Applied:
     """A row of `schema_migrations`."""
 
+    number: int
     name: str
     checksum: str
     repeatable: bool
@@ -77,8 +67,19 @@ class Applied:
 
 
 def of_folder(folder: str) -> list[Migration]:
-    """Return the migrations of a folder of include/sql, in the order of their names."""
-    return [Migration(path.rpartition("/")[2], sql.statement(path)) for path in sql.folder(folder)]
+    """Return the migrations of a folder of include/sql.
+
+    Raises:
+        TwoMigrations: two files have one number.
+    """
+    found: dict[int, Migration] = {}
+    for path in sql.folder(folder):
+        name = path.rpartition("/")[2]
+        migration = Migration(int(name.split("_")[0]), name, sql.statement(path))
+        if migration.number in found:
+            raise TwoMigrations(one=found[migration.number].name, other=name, folder=folder)
+        found[migration.number] = migration
+    return list(found.values())
 
 
 def due(migrations: Sequence[Migration], applied: Sequence[Applied], database: str = "") -> list[Migration]:
@@ -88,19 +89,18 @@ def due(migrations: Sequence[Migration], applied: Sequence[Applied], database: s
         DatabaseIsNewer: something was applied that this code does not know.
         MigrationChanged: the text of an applied one is another than it was.
     """
-    known, done = {m.name for m in migrations}, {row.name: row for row in applied}
-    strange = [row.name for row in applied if row.name not in known and not row.repeatable]
+    known, done = {m.number: m for m in migrations}, {row.number: row for row in applied}
+    strange = [row.name for row in applied if row.number not in known and not row.repeatable]
     if strange:
         raise DatabaseIsNewer(database=database, names=", ".join(strange))
-    kept = sorted((m for m in migrations if not m.each_time), key=lambda m: (m.number, m.name))
-    once = [m for m in kept if not m.repeatable]
-    changed = [m.name for m in once if m.name in done and done[m.name].checksum != m.checksum]
+    once = sorted((m for m in migrations if not m.repeatable), key=lambda m: m.number)
+    changed = [m.name for m in once if m.number in done and done[m.number].checksum != m.checksum]
     if changed:
         raise MigrationChanged(database=database, names=", ".join(changed))
-    wanted = [m for m in once if m.name not in done]
-    newest = max((done[m.name].at for m in once if m.name in done), default=None)
-    for migration in (m for m in kept if m.repeatable):
-        row = done.get(migration.name)
+    wanted = [m for m in once if m.number not in done]
+    newest = max((done[m.number].at for m in once if m.number in done), default=None)
+    for migration in sorted((m for m in migrations if m.repeatable), key=lambda m: m.number):
+        row = done.get(migration.number)
         if wanted or row is None or row.checksum != migration.checksum or (newest is not None and row.at < newest):
             wanted.append(migration)
         else:
@@ -139,27 +139,21 @@ def migrate(
     done: list[str] = []
     _make_version_table(connection)
 
-    def one(choose: Callable[[], Migration | None]) -> bool:
+    def apply_next() -> bool:
         with connection.transaction():
             connection.execute(sql.statement("migrations/one_at_a_time"))  # type: ignore[arg-type]
-            migration = choose()
-            if migration is None:
+            wanted = due(migrations, _applied(connection), connection.info.dbname)  # Somebody else may have been quicker.
+            if not wanted:
                 return False
             connection.execute(SQL("SET LOCAL lock_timeout = {}").format(lock_timeout_ms))
-            _apply(connection, migration, names or {})
-        if not migration.each_time:
-            done.append(migration.name)
-            log.info("%s: applied %s", connection.info.dbname, migration.name)
+            _apply(connection, wanted[0], names or {})
+        done.append(wanted[0].name)
+        log.info("%s: applied %s", connection.info.dbname, wanted[0].name)
         return True
 
-    def waiting() -> Migration | None:
-        return next(iter(due(migrations, _applied(connection), connection.info.dbname)), None)
-
-    while waiting():
-        _while_busy(connection, lambda: one(waiting), patience_seconds)  # Somebody else may be quicker.
-    for migration in migrations:
-        if migration.each_time:
-            _while_busy(connection, lambda work=migration: one(lambda: work), patience_seconds)  # type: ignore[misc]
+    while due(migrations, _applied(connection), connection.info.dbname):
+        if not _while_busy(connection, apply_next, patience_seconds):
+            break
     return done
 
 
@@ -184,18 +178,16 @@ def _apply(connection: psycopg.Connection, migration: Migration, names: Mapping[
         raise
     except psycopg.Error as error:
         raise MigrationFailed(name=migration.name, database=connection.info.dbname, cause=str(error).strip()) from error
-    if migration.each_time:
-        return
     row = {"number": migration.number, "name": migration.name, "checksum": migration.checksum, "repeatable": migration.repeatable}
     connection.execute(sql.statement("migrations/record"), row)  # type: ignore[arg-type]
 
 
-def _while_busy(connection: psycopg.Connection, work: Callable[[], bool], patience_seconds: float) -> bool:
+def _while_busy(connection: psycopg.Connection, apply_next: Callable[[], bool], patience_seconds: float) -> bool:
     """Try until nobody holds a lock that is needed; between two tries everybody else gets on with their work."""
     began, pause = time.monotonic(), threading.Event()
     while True:
         try:
-            return work()
+            return apply_next()
         except _BUSY as error:
             if time.monotonic() - began > patience_seconds:
                 others = connection.execute(sql.statement("migrations/open_transactions")).fetchall()  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import logging
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
 
-from instashop import connect
+from instashop import connect, sql
 from instashop.errors import KafkaUnreachable, TopicNotMade
 from instashop.settings import Settings
 from instashop.streams import CURSORS, PARTITIONS, RETENTION_MS, STREAMS
@@ -28,13 +28,14 @@ def prepare_shop(settings: Settings) -> None:
 
 
 def prepare_warehouse(settings: Settings) -> None:
-    """Bring the tables and views of `dwh_db` up to this code.
+    """Bring the tables and views of `dwh_db` up to this code, and make the partitions of the next days.
 
     Raises:
         DatabaseIsNewer, MigrationChanged, MigrationBlocked, MigrationFailed: see `migrations.migrate`.
     """
     with connect.warehouse(settings, "prepare", autocommit=True) as connection:
         migrate(connection, of_folder("warehouse"))
+        connection.execute(sql.statement("partitions/ahead"))  # type: ignore[arg-type]
 
 
 def topics(replication: int) -> list[NewTopic]:

@@ -198,7 +198,9 @@ def stored_cursor(settings: Settings, systems: dict[str, str]) -> Cursor:
         require(client, settings, names)
         stored: dict[str, StoredCursor] = {}
         for message in ToEnd(client, [CURSORS]):
-            database = (message.key() or b"").decode().removeprefix("producer/")
+            writer, _, database = (message.key() or b"").decode().partition("/")
+            if writer != "producer":
+                continue  # A note of a replay.
             stored[database] = msgspec.json.decode(message.value() or b"", type=StoredCursor)
         for database, system in systems.items():
             known = stored.get(database)

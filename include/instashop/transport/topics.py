@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import cast
@@ -12,8 +13,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from instashop import connect
 from instashop.errors import NotPrepared
 from instashop.settings import Settings
-from instashop.streams import PARTITIONS
 from instashop.transport.loop import Batch
+
+log = logging.getLogger(__name__)
 
 Offsets = dict[tuple[str, int], int]
 """The next offset of each topic and partition."""
@@ -30,9 +32,9 @@ def after(message: Message) -> int:
 
 
 @contextmanager
-def consumer(settings: Settings, group: str) -> Iterator[Consumer]:
+def consumer(settings: Settings, group: str, **options: str) -> Iterator[Consumer]:
     """Open a read-committed consumer and leave it for good at the end."""
-    opened = connect.kafka_consumer(settings, group)
+    opened = connect.kafka_consumer(settings, group, **options)
     try:
         yield opened
     finally:
@@ -78,21 +80,42 @@ class ToEnd:
 
 
 class TopicReader:
-    """A source of messages from topics, read-committed, beginning at the offsets the sink has stored."""
+    """A source of messages from topics, read-committed, beginning at the offsets the sink has stored.
 
-    def __init__(self, client: Consumer, topics: Sequence[str], limit: int, wait_seconds: float) -> None:
-        self._client, self._topics, self._limit, self._wait = client, topics, limit, wait_seconds
-        self._at_end = dict.fromkeys(((t, n) for t in topics for n in range(PARTITIONS)), False)
+    It reads all partitions; as a member of a group (`stored` is given) those that the group gives it, each from what `stored`
+    returns at that moment.
+    """
+
+    def __init__(self, client: Consumer, topics: Sequence[str], limit: int, wait_seconds: float, stored: Callable[[], Offsets] | None = None) -> None:
+        self._client, self._topics, self._limit, self._wait, self._stored = client, topics, limit, wait_seconds, stored
+        self._at_end: dict[tuple[str, int], bool] = {}
         self._position: Offsets = {}
+        self._moved_over = False
 
     def seek(self, position: Offsets) -> None:
         """Begin at these offsets; a partition without one begins at its first event."""
-        places = partitions_of(self._client, self._topics)
+        if self._stored is None:
+            self._begin(self._client, partitions_of(self._client, self._topics), position)
+        else:
+            self._client.subscribe(list(self._topics), on_assign=self._given, on_revoke=self._taken, on_lost=self._taken)
+
+    def _given(self, client: Consumer, places: list[TopicPartition]) -> None:
+        assert self._stored is not None
+        self._begin(client, places, self._stored())
+        self._moved_over = True
+        log.info("the group gives %d partitions to this member", len(places))
+
+    def _taken(self, client: Consumer, places: list[TopicPartition]) -> None:
+        self._at_end, self._position = {}, {}
+        client.unassign()
+        log.info("the group takes %d partitions from this member", len(places))
+
+    def _begin(self, client: Consumer, places: list[TopicPartition], position: Offsets) -> None:
         for place in places:
             place.offset = position.get((place.topic, place.partition), 0)
         self._at_end = {(p.topic, p.partition): False for p in places}
         self._position = {(p.topic, p.partition): p.offset for p in places}
-        self._client.assign(places)
+        client.assign(places)
 
     def read(self) -> Batch:
         """Return up to `limit` messages; waits for them no longer than `wait_seconds`.
@@ -113,9 +136,13 @@ class TopicReader:
                 self._at_end[place] = True
             elif not error.retriable():
                 raise KafkaException(error)
+        if self._moved_over:  # Some of these were fetched before the group moved partitions: all of them are read again.
+            self._moved_over = False
+            self._client.assign([TopicPartition(topic, number, offset) for (topic, number), offset in self._position.items()])
+            records, moved = [], {}
         self._position.update(moved)
         published = datetime.fromtimestamp(records[-1].timestamp()[1] / 1000, UTC) if records else None
-        lag_events = self._behind()
+        lag_events = self._behind() if self._at_end else None
         lag_seconds = 0.0 if lag_events == 0 else (datetime.now(UTC) - published).total_seconds() if published else None
         return Batch(records, moved, published, lag_events, lag_seconds)
 

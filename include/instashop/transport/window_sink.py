@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +12,46 @@ from typing import Any
 from redis import Redis
 
 from instashop import sql
-from instashop.metrics import MEASURES, WINDOW_SECONDS, field_of, window_key
+from instashop.errors import InstaShopError
+from instashop.metrics import MEASURES, WINDOW_SECONDS, WRITER_KEY, field_of, window_key
+
+
+class AnotherWriter(InstaShopError):
+    """Another Spark job, {holder}, writes the windows of this Redis; this one waits until that one has ended."""
+
+
+class OnlyWriter:
+    """The right to write windows, of one Spark job on whatever machine; it ends some seconds after its holder."""
+
+    SECONDS = 15
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis, self._name = redis, f"process {os.getpid()} on {socket.gethostname()}"
+
+    def take(self) -> None:
+        """Take the right.
+
+        Raises:
+            AnotherWriter: somebody else has it.
+        """
+        if not self._redis.set(WRITER_KEY, self._name, nx=True, ex=self.SECONDS):
+            holder = self._redis.get(WRITER_KEY)
+            if holder != self._name:
+                raise AnotherWriter(holder=holder)
+
+    def renew(self) -> None:
+        """Keep the right; one that Redis has lost is taken again.
+
+        Raises:
+            AnotherWriter: somebody else took it meanwhile.
+        """
+        self.take()
+        self._redis.expire(WRITER_KEY, self.SECONDS)
+
+    def leave(self) -> None:
+        """Give the right up."""
+        if self._redis.get(WRITER_KEY) == self._name:
+            self._redis.delete(WRITER_KEY)
 
 
 class WindowSink:

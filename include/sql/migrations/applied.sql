@@ -1,2 +1,2 @@
 -- What was applied to this database.
-SELECT name, checksum, repeatable, applied_at FROM schema_migrations ORDER BY number, name
+SELECT number, name, checksum, repeatable, applied_at FROM schema_migrations ORDER BY number

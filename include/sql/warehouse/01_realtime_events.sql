@@ -10,5 +10,6 @@ CREATE TABLE IF NOT EXISTS realtime_events (
     "partition" integer NOT NULL,
     "offset" bigint NOT NULL,
     arrived_at timestamptz NOT NULL DEFAULT now(),
-    payload jsonb NOT NULL
+    payload jsonb NOT NULL,
+    kept_txid bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint
 ) PARTITION BY RANGE (event_id)

@@ -18,6 +18,8 @@ SELECT
     (payload ->> 'discount_cents')::bigint AS discount_cents,
     (payload ->> 'net_cents')::bigint AS net_cents,
     (payload ->> 'tax_cents')::bigint AS tax_cents,
-    coalesce(payload ->> 'total_cents', payload ->> 'value_cents')::bigint AS total_cents
+    coalesce(payload ->> 'total_cents', payload ->> 'value_cents')::bigint AS total_cents,
+    kept_txid,
+    recorded_at > date_bin('30 seconds', occurred_at, '2000-01-01 00:00+00') + INTERVAL '40 seconds' AS late
 FROM realtime_events
 WHERE kind IN ('transactions', 'transaction_items', 'user_behavior', 'searches', 'cart_events')

@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from instashop.control.books.pages import Offsets, Page
 from instashop.control.books.verdict import Sum
-from instashop.events import Event, Refusal, Transaction, judge_of
+from instashop.events import Event, Refusal, Transaction, TransactionItem, item_id, judge_of
 from instashop.streams import BY_NAME, STREAMS
 
 
@@ -31,13 +31,13 @@ class StreamRead:
     sum: Sum = field(default_factory=Sum)
     ids: dict[UUID, int] = field(default_factory=dict)
     repeats: list[UUID] = field(default_factory=list)
-    strangers: list[UUID] = field(default_factory=list)
-    """Events whose `txid` belongs to an earlier page, or to none that the shop has begun."""
+    strangers: list[tuple[UUID, UUID]] = field(default_factory=list)
+    """Events whose `txid` belongs to an earlier page, or to none that the shop has begun; each with the event that it was made of (itself, unless an item)."""
     refused: int = 0
     claims: dict[UUID, int] = field(default_factory=dict)
     """Refused messages that name an id and a `txid` of this page, with their cents; the shop says whether they are its own."""
-    lines: Sum = field(default_factory=Sum)
-    """Lines of transactions in which money moved: what the enricher makes items of. Only events and cents."""
+    items: dict[UUID, int] = field(default_factory=dict)
+    """The items that must come of these events, with their cents: a line each of every transaction in which money moved."""
 
 
 class PageReader:
@@ -94,7 +94,7 @@ class PageReader:
         if isinstance(event, Refusal):
             self._claim(read, body)
         elif not self._page.from_txid <= event.txid < self._page.to_txid:
-            read.strangers.append(event.event_id)
+            read.strangers.append((event.event_id, event.transaction_event_id if isinstance(event, TransactionItem) else event.event_id))
         elif event.event_id in read.ids:
             read.repeats.append(event.event_id)
         else:
@@ -108,8 +108,12 @@ class PageReader:
         read.ids[event.event_id] = cents
         read.sum.add(event.event_id, cents)
         if isinstance(event, Transaction) and event.status in ("paid", "refunded"):
-            read.lines.events += len(event.lines)
-            read.lines.cents += event.total_cents
+            read.items |= {item_id(event.event_id, line.line): line.total_cents for line in event.lines}
+
+    def items_found(self) -> Sum:
+        """Return the sum of the items, with those that the judge refused (of an unknown product) but that had to come."""
+        read, wanted = self.streams["transaction_items"], self.streams["transactions"].items
+        return read.sum + Sum.over({event_id: cents for event_id, cents in read.claims.items() if event_id in wanted and event_id not in read.ids})
 
     def _claim(self, read: StreamRead, body: bytes | None) -> None:
         read.refused += 1

@@ -26,6 +26,14 @@ class Sum:
         """Return the sum of a row of include/sql/books."""
         return cls(int(events), int(cents), int(ids) % 2**64)
 
+    @classmethod
+    def over(cls, cents_by_id: dict[UUID, int]) -> Sum:
+        """Return the sum of these events."""
+        total = cls()
+        for event_id, cents in cents_by_id.items():
+            total.add(event_id, cents)
+        return total
+
     def add(self, event_id: UUID, cents: int) -> None:
         """Count one event."""
         bits = event_id.int & LOW_64

@@ -32,7 +32,7 @@ def compare_windows(settings: Settings, dwh: psycopg.Connection, settled: dateti
 def _in_warehouse(dwh: psycopg.Connection, since: int, until: int) -> Windows:
     span = {"since": datetime.fromtimestamp(since, UTC), "until": datetime.fromtimestamp(until, UTC)}
     with dwh.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(sql.statement("books/windows_since") + sql.statement("metrics/windows"), span)  # type: ignore[arg-type]
+        rows = cursor.execute(sql.statement("metrics/events_between") + sql.statement("metrics/windows"), span)  # type: ignore[arg-type]
         return {(int(row["win"].timestamp()), field_of(row)): {name: int(row[name]) for name in MEASURES} for row in rows}
 
 

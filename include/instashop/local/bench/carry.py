@@ -11,12 +11,13 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Callable
 
-from instashop.settings import load
+from instashop.settings import Settings, load
 from instashop.transport import consumer, enricher, producer
-from instashop.transport.loop import Batch, move
+from instashop.transport.loop import Batch, Work, move
 
-WORK = {"producer": producer.work, "consumer": consumer.work, "enricher": enricher.work}
+WORK: dict[str, Callable[[Settings, threading.Event], Work]] = {"producer": producer.work, "consumer": consumer.work, "enricher": enricher.work}
 
 
 def main(service: str, records: int) -> None:

@@ -1,0 +1,54 @@
+"""Publish dead letters again that the judge takes for good now, after a person has approved it.
+
+Start it by hand; `reason` and `topic` narrow the choice. The task `look` says what there is, `approve` waits for a person (page
+"Required Actions"), `replay` publishes. Message and note of the replay are one Kafka transaction: a second run changes nothing.
+
+When red:
+- `look`: the reason or topic is not known, or the warehouse does not answer; the error says which.
+- `approve`: nobody approved it within a day, or it was rejected; start it again when it is wanted.
+- `replay`: Kafka did not take it; run it again, it goes on where it was.
+"""
+
+from datetime import timedelta
+
+import pendulum
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG, Param, task
+
+with DAG(
+    dag_id="replay_dead_letters",
+    doc_md=__doc__,
+    schedule=None,
+    start_date=pendulum.datetime(2025, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    params={
+        "reason": Param(None, type=["null", "string"], description="Only letters refused for this reason; empty: all."),
+        "topic": Param(None, type=["null", "string"], description="Only letters of this topic; empty: all."),
+    },
+    tags=["platform"],
+) as dag:
+
+    @task
+    def look(params: dict) -> str:
+        """Return how many dead letters there are for each reason."""
+        import instashop_watch
+
+        return instashop_watch.dead_letters(params["reason"], params["topic"])
+
+    approve = ApprovalOperator(
+        task_id="approve",
+        subject="Replay dead letters?",
+        body="{{ ti.xcom_pull(task_ids='look') }}",
+        execution_timeout=timedelta(days=1),
+    )
+
+    @task
+    def replay(params: dict) -> str:
+        """Publish what is good by now."""
+        import instashop_watch
+
+        return instashop_watch.replay(params["reason"], params["topic"])
+
+    look() >> approve >> replay()

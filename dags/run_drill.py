@@ -1,0 +1,40 @@
+"""Break one thing on purpose, under load, and judge: lost, doubled, wrong, seconds until facts flow again.
+
+Start it by hand and choose the drill. It acts on this machine's servers and services as `./instashop drill` does, with the books
+compared before and after. A drill that breaks Airflow itself (`kill-scheduler`, `kill-api-server`) also ends this task's own
+scheduler: run those by hand.
+
+When red:
+- The error has the outcome: what was lost or doubled, which window is wrong, or that facts did not flow again in time.
+- `The books do not balance before the drill`: look at `balance_books` first.
+"""
+
+from datetime import timedelta
+
+import pendulum
+from airflow.sdk import DAG, Param, task
+
+with DAG(
+    dag_id="run_drill",
+    doc_md=__doc__,
+    schedule=None,
+    start_date=pendulum.datetime(2025, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    dagrun_timeout=timedelta(hours=1),
+    params={
+        "drill": Param("kill-consumer", type="string", description="What is broken; `./instashop drill` lists the names."),
+        "rate": Param(None, type=["null", "number"], minimum=1, maximum=5000, description="Events a second while it lasts; empty: as now."),
+    },
+    tags=["platform"],
+) as dag:
+
+    @task
+    def drill(params: dict) -> str:
+        """Break it and return the outcome."""
+        import instashop_watch
+
+        return instashop_watch.drill(params["drill"], params["rate"])
+
+    drill()

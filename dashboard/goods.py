@@ -1,0 +1,206 @@
+"""What sells, what begins to sell, and what is left: pure functions from a snapshot to components of the Products page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard import cards, formats, spans
+from dashboard.readings import Snapshot
+from dashboard.shelf import Product, Shelf
+from dashboard.spans import Live, Measured
+
+TOP, TRENDING, LOW = 10, 10, 10
+OLD_SECONDS = 120
+"""A reading of the warehouse's slow part older than this is marked."""
+SOON_SECONDS = 3600
+"""A product whose stock lasts less than this at the present pace runs low."""
+
+
+@dataclass(frozen=True)
+class Good:
+    """What a product sold in the span and in the span before; before is None when that is not kept."""
+
+    product_id: int
+    name: str
+    items: int
+    cents: int
+    items_before: float | None = None
+    cents_before: float | None = None
+
+    @property
+    def gain(self) -> float:
+        """Return how many more items were sold than before."""
+        return self.items - (self.items_before or 0)
+
+
+def sold(snapshot: Snapshot, live: Live) -> list[Good]:
+    """Return what each product sold in the live span, the largest sales first."""
+    if live.as_of is None:
+        return []
+    starts = spans.span(live.until)
+    names: dict[int, str] = {}
+    now, before = (Counter(), Counter()), (Counter(), Counter())  # type: tuple[Counter[int], Counter[int]], tuple[Counter[int], Counter[int]]
+    shares = spans.earlier(snapshot.windows, starts, live.until)
+    for added, part in ((now, dict.fromkeys(starts, 1.0)), (before, shares or {})):
+        for start, share in part.items():
+            for number, sale in snapshot.windows[start].products.items() if start in snapshot.windows else ():
+                names[number] = sale.name
+                added[0][number] += sale.items * share  # type: ignore[assignment]
+                added[1][number] += sale.cents * share  # type: ignore[assignment]
+    goods = [
+        Good(
+            number,
+            name,
+            int(now[0][number]),
+            int(now[1][number]),
+            before[0][number] if shares is not None else None,
+            before[1][number] if shares is not None else None,
+        )
+        for number, name in names.items()
+    ]
+    return sorted(goods, key=lambda good: (-good.cents, good.product_id))
+
+
+def kpis(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[Component]:
+    """Return the numbers at the top of the page."""
+    items, sales = live.measured("items_sold"), live.measured("sales_cents")
+    shelf = snapshot.shelf
+    of_all = f"of {len(shelf.products)}" if shelf.products else ""
+    known = live.before is not None
+    different = Measured(
+        sum(good.items > 0 for good in goods) if live.as_of else None,
+        sum((good.items_before or 0) > 0 for good in goods) if known else None,
+    )
+    return [
+        cards.kpi("Items sold", "items", items, formats.count, live, now, href=cards.behind(live, "items_sold")),
+        cards.kpi("Sales of items", "sales", sales, formats.money, live, now, "tax included", href=cards.behind(live, "sales_cents")),
+        cards.kpi("Products sold", "products-sold", different, formats.count, live, now, of_all, None, href=cards.behind(live, "items_sold")),
+        _low(shelf, live, goods, now),
+    ]
+
+
+def _low(shelf: Shelf, live: Live, goods: list[Good], now: float) -> Component:
+    ranked = stock(shelf, goods)
+    low = sum(lasts is not None and lasts < SOON_SECONDS for _product, lasts in ranked)
+    known = shelf.read_at is not None and not shelf.unbuilt and live.as_of is not None
+    words = "last less than an hour at the pace of now" if known else "needs the warehouse's catalogue"
+    return html.Div(
+        [
+            html.H3("Running low"),
+            html.Div(formats.count(low) if known else formats.UNKNOWN, id="kpi-low", className="kpi-value"),
+            html.P(words, className="kpi-before"),
+            cards.as_of(shelf.read_at, now, OLD_SECONDS),
+        ],
+        className="kpi",
+    )
+
+
+def top(goods: list[Good], shelf: Shelf, live: Live) -> list[Component]:
+    """Return the products with the largest sales."""
+    ranked = [good for good in goods if good.items][:TOP]
+    if not ranked:
+        return [_none(live)]
+    known = {product.product_id: product.category for product in shelf.products}
+    widest = max(good.cents for good in ranked) or 1
+    return [
+        cards.step(
+            [good.name, html.Small(known.get(good.product_id, ""))],
+            0,
+            good.cents / widest,
+            "category",
+            formats.money(good.cents),
+            f"{formats.count(good.items)} sold",
+            cards.behind(live, "sales_cents", product=good.product_id),
+        )
+        for good in ranked
+    ]
+
+
+def trending(goods: list[Good], live: Live) -> list[Component]:
+    """Return the products that sell more than in the span before, by items gained."""
+    if live.as_of is None or not any(good.items for good in goods):
+        return [_none(live)]
+    if live.before is None:
+        return [html.P(f"There are no {cards.SPAN_WORDS} before to compare with yet.", className="empty")]
+    ranked = sorted((good for good in goods if good.gain >= 1), key=lambda good: (-good.gain, good.product_id))[:TRENDING]
+    if not ranked:
+        return [html.P(f"No product sells more than in the {cards.SPAN_WORDS} before.", className="empty")]
+    widest = max(good.items for good in ranked)
+    return [
+        cards.step(
+            good.name,
+            0,
+            good.items / widest,
+            "visit",
+            f"+{formats.count(good.gain)} items",
+            f"{formats.count(good.items_before)} → {formats.count(good.items)}",
+            cards.behind(live, "items_sold", product=good.product_id),
+        )
+        for good in ranked
+    ]
+
+
+def stock(shelf: Shelf, goods: list[Good]) -> list[tuple[Product, float | None]]:
+    """Return each product on sale and how many seconds its stock lasts at the pace of the span; None when it did not sell. The soonest empty first."""
+    pace = {good.product_id: good.items / spans.SPAN_SECONDS for good in goods}
+    lasting = [
+        (product, max(product.left, 0) / pace[product.product_id] if pace.get(product.product_id) else None) for product in shelf.products if product.active
+    ]
+    return sorted(lasting, key=lambda pair: (pair[0].left > 0, pair[1] is None, pair[1] or 0, pair[0].left, pair[0].product_id))
+
+
+def left(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[Component]:
+    """Return the products whose stock ends first."""
+    shelf = snapshot.shelf
+    if not shelf.products:
+        return [html.P(missing(shelf), className="empty")]
+    rows = [
+        cards.step(
+            [product.name, html.Small(product.category)],
+            0,
+            min(max(product.left, 0) / max(product.stock, 1), 1),
+            "less" if lasts is not None and lasts < SOON_SECONDS else "category",
+            f"{formats.count(max(product.left, 0))} left",
+            _lasting(product, lasts, live),
+            None if live.as_of is None else cards.rows_behind("items_sold", product.at, now + 30, product=product.product_id, counted="restated"),
+        )
+        for product, lasts in stock(shelf, goods)[:LOW]
+    ]
+    return [*rows, *trouble(shelf, now)]
+
+
+def _lasting(product: Product, lasts: float | None, live: Live) -> str:
+    if product.left <= 0:
+        return "sold out" if product.left == 0 else f"{formats.count(-product.left)} oversold"
+    if live.as_of is None:
+        return ""
+    return "not sold now" if lasts is None else f"for {formats.age(lasts)}"
+
+
+def stock_age(shelf: Shelf, now: float) -> list[object]:
+    """Return how old the stock is."""
+    return ["recorded stock less items paid since · as of ", cards.age(shelf.read_at, now, OLD_SECONDS)] if shelf.read_at else ["not read yet"]
+
+
+def missing(shelf: Shelf) -> list[Component | str]:
+    """Return why there is nothing of the catalogue."""
+    if shelf.trouble:
+        return cards.marked(shelf.trouble)
+    if shelf.read_at is None:
+        return ["The warehouse has not been read yet."]
+    return cards.marked("The DAG `build_warehouse` has not run yet, so there is no catalogue.") if shelf.unbuilt else ["The catalogue is empty."]
+
+
+def trouble(shelf: Shelf, now: float) -> list[Component]:
+    """Return what went wrong since the last reading; nothing when all is well."""
+    if shelf.trouble is None or shelf.read_at is None:
+        return []
+    return [html.P(["This is from ", cards.age(shelf.read_at, now), ". ", *cards.marked(shelf.trouble)], className="trouble")]
+
+
+def _none(live: Live) -> Component:
+    return html.P("No items sold in this span." if live.as_of else "No reading yet.", className="empty")

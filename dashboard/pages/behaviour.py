@@ -1,0 +1,73 @@
+"""Page Behaviour: from session to checkout, abandoned carts with their value, searches and those without result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard import cards, figures, spans, visits
+from dashboard.readings import Snapshot
+
+PATH, NAME = "/behaviour", "Behaviour"
+
+
+def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
+    """Return the properties of every part of the page that changes, by the part's id."""
+    live = spans.live_of(snapshot, now)
+    return {
+        "behaviour": {"className": f"page state-{live.state}"},
+        "behaviour-span": {"children": cards.span_words(live)},
+        "behaviour-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now)},
+        "behaviour-kpis": {"children": visits.kpis(live, now)},
+        "behaviour-funnel": {"children": visits.funnel(live)},
+        "behaviour-abandoned": {"figure": figures.abandoned(snapshot.windows, live)},
+        "behaviour-carts": {"children": visits.carts(snapshot.shelf, now)},
+        "behaviour-carts-age": {"children": visits.shelf_age(snapshot.shelf, now)},
+        "behaviour-searches": {"figure": figures.searches(snapshot.windows, live)},
+        "behaviour-terms": {"children": visits.terms(snapshot.shelf, now)},
+        "behaviour-terms-age": {"children": visits.shelf_age(snapshot.shelf, now)},
+        "behaviour-ages": {"children": cards.all_as_of(live, now)},
+    }
+
+
+def layout(snapshot: Snapshot, now: float) -> Component:
+    """Return the page with its present values."""
+    at = values(snapshot, now)
+
+    def part(name: str, kind: type[Component] = html.Div, **more: Any) -> Component:
+        return kind(id=name, **{**more, **at[name]})
+
+    def chart(name: str) -> Component:
+        return cards.chart(name, **at[name])
+
+    return html.Main(
+        [
+            html.Div([html.Div([html.H1(NAME), part("behaviour-span", html.P)]), part("behaviour-ages", html.P, className="page-age")], className="page-head"),
+            part("behaviour-banner"),
+            part("behaviour-kpis", className="kpis is-six"),
+            html.Div(
+                [
+                    cards.card("Funnel", part("behaviour-funnel", className="steps"), note="each step, and its rate to the one before"),
+                    cards.card("Value of abandoned carts", chart("behaviour-abandoned"), note="by 30-second window"),
+                ],
+                className="row is-two",
+            ),
+            html.Div(
+                [
+                    cards.card("Searched most", part("behaviour-terms"), note=part("behaviour-terms-age", html.Span)),
+                    html.Div(
+                        [
+                            cards.card("Searches", chart("behaviour-searches"), note="by 30-second window; narrow: without result"),
+                            cards.card("Newest abandoned carts", part("behaviour-carts"), note=part("behaviour-carts-age", html.Span)),
+                        ],
+                        className="column",
+                    ),
+                ],
+                className="row is-two",
+            ),
+        ],
+        id="behaviour",
+        **at["behaviour"],
+    )

@@ -1,0 +1,53 @@
+"""Page of one event: its whole way from the shop to its window, and every field that it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import cards, filters, rows
+
+PATH, NAME = "/event/<event_id>", "Event"
+
+
+def layout(event_id: str, lines: str, event: Mapping[str, Any] | None, trouble: str | None, read_at: float) -> Component:
+    """Return the page of an event that is known, or why there is none."""
+    head = html.Div(
+        [
+            html.Div([html.H1(NAME), html.P(html.Code(event_id))]),
+            html.P(["read ", cards.age(read_at, read_at)], className="page-age"),
+        ],
+        className="page-head",
+    )
+    if trouble:
+        again = dcc.Link("History", href=filters.PATH, className="number")
+        body: list[Component] = [
+            cards.told("broken", "This event cannot be shown", [html.P(cards.marked(trouble)), html.P([again, " shows the events that there are."])])
+        ]
+    else:
+        body = [cards.card("Its way", html.Ul(rows.way(lines), className="stages-passed"), note="as the command event prints it")]
+        if event:
+            around = int(event["occurred_at"].timestamp()) // 30 * 30
+            window = dcc.Link("all events of its window", href=filters.rows_behind("events", around, around + 30, counted="restated"), className="number")
+            body.append(cards.card(f"What it says: {event['kind']}", rows.fields(event["payload"]), note=window))
+        body = [html.Div(body, className="row is-two is-event")]
+    return html.Main([head, *body], id="event", className=f"page state-{'broken' if trouble else 'live'}")
+
+
+def missing(path: str = "") -> Component:
+    """Return the page for an address that leads nowhere."""
+    return html.Main(
+        [
+            html.Div(html.H1("There is no such page"), className="page-head"),
+            cards.told(
+                "note",
+                f"Nothing is at {path}" if path else "Nothing is at this address",
+                [html.P(["The pages are Live, Products, Behaviour, History and Platform; ", dcc.Link("Live", href="/", className="number"), " is the first."])],
+            ),
+        ],
+        id="missing",
+        className="page state-live",
+    )

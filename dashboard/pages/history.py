@@ -1,0 +1,149 @@
+"""Page History: any span of the warehouse by the same definitions as Live, down to the rows; its filters are its address."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import cards, figures, filters, rows
+from dashboard.filters import Filters
+from dashboard.measures import MEASURES, OF_ITEMS
+from dashboard.past import Past
+from dashboard.readings import Snapshot
+from instashop.streams import STREAMS
+
+PATH, NAME = filters.PATH, "History"
+AGAIN_SECONDS = 20
+"""How often an open page reads the warehouse again."""
+
+
+def layout(snapshot: Snapshot, asked: Filters, notes: tuple[str, ...], past: Past, now: float) -> Component:
+    """Return the page for its filters: controls that a reading never replaces, and what was read."""
+    products = {product.product_id: product.name for product in snapshot.shelf.products}
+    categories = sorted({product.category for product in snapshot.shelf.products})
+    return html.Main(
+        [
+            html.Div(
+                [html.Div([html.H1(NAME), html.P(rows.span_words(asked))]), html.P(age(past, now), id="history-age", className="page-age")],
+                className="page-head",
+            ),
+            *rows.notes(notes, asked, snapshot.shelf.products),
+            html.Section([_spans(asked), _choices(asked, products, categories)], className="card filters"),
+            html.Div(shown(asked, past, now), id="history-shown", className="page-part"),
+            dcc.Store(id="history-drawn", data={"query": filters.query(asked), "values": _chosen(asked)}),
+            dcc.Interval(id="history-again", interval=AGAIN_SECONDS * 1000),
+        ],
+        id="history",
+        className=f"page state-{'broken' if past.read_at is None else 'live'}",
+    )
+
+
+def shown(asked: Filters, past: Past, now: float) -> list[Component]:
+    """Return everything that was read, all as of one moment."""
+    measure = MEASURES[asked.measure]
+    total = measure.write(past.totals.get(asked.measure, 0)) if past.trouble is None else "not known"
+    found = [html.Div(rows.trouble(past), className="page-part")] if past.trouble else []
+    return [
+        *found,
+        html.Div(rows.kpis(asked, past, now), className="kpis is-flow"),
+        html.Div(
+            [
+                cards.card(
+                    f"{measure.title} {rows.STEP_WORDS[asked.step]}",
+                    cards.chart("history-chart", figures.by_step(past, asked, now)),
+                    note=html.Span([html.Strong(total), " in all; a bar leads to its own span"]),
+                    name="is-wide",
+                ),
+                cards.card("Categories", html.Div(rows.groups(asked, past, False), className="steps"), note="sales of items"),
+                cards.card("Products", html.Div(rows.groups(asked, past, True), className="steps"), note="sales of items"),
+            ],
+            className="row is-history",
+        ),
+        html.Div(
+            cards.card(
+                rows.title(asked),
+                html.Div([html.P(rows.summary(asked, past), id="history-summary"), rows.downloads(asked, past)], className="table-head"),
+                html.Div(rows.table(past), className="table-frame", id="history-rows"),
+                note="newest first",
+            ),
+            id="rows",
+        ),
+    ]
+
+
+def age(past: Past, now: float) -> list[object]:
+    """Return how old everything on the page is."""
+    return ["all as of ", cards.age(past.read_at, now, rows.OLD_SECONDS)] if past.read_at else ["nothing was read"]
+
+
+def _spans(asked: Filters) -> Component:
+    chips = [
+        dcc.Link(label, href=filters.href(asked, last=name, step=filters.fitting(name)), className=f"chip{' is-current' if asked.last == name else ''}")
+        for name, label in filters.LAST.items()
+    ]
+    return html.Div(
+        [
+            html.Div(chips, className="chips"),
+            html.Div(
+                [_moment("From", "from", asked.since), _moment("to", "to", asked.until), html.Button("Show", id="history-show", n_clicks=0)],
+                className="moments",
+            ),
+        ],
+        className="filter-row",
+    )
+
+
+def _moment(label: str, name: str, at: int) -> Component:
+    value = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
+    picker = dmc.DateTimePicker(
+        id=f"history-{name}",
+        value=value,
+        valueFormat="D MMM YYYY HH:mm",
+        size="xs",
+        w=165,
+        popoverProps={"withinPortal": True},
+        **{"aria-label": f"{label}, UTC"},
+    )
+    return html.Label([html.Span(label), picker])
+
+
+def _choices(asked: Filters, products: dict[int, str], categories: list[str]) -> Component:
+    of_items = asked.category is not None or asked.product is not None
+    names = [name for name in MEASURES if not of_items or name in OF_ITEMS]
+    known = dict(products)
+    if asked.product is not None:
+        known.setdefault(asked.product, f"product {asked.product}")
+    kept = [*categories, *([asked.category] if asked.category and asked.category not in categories else [])]
+    choices: dict[str, tuple[str, list[dict[str, str]], dict[str, Any]]] = {
+        "measure": ("Measure", [{"value": name, "label": MEASURES[name].title} for name in names], {"searchable": True}),
+        "step": ("Steps", [{"value": "window", "label": "30-second windows"}, {"value": "hour", "label": "Hours"}, {"value": "day", "label": "Days"}], {}),
+        "counted": ("Late events", rows.counted_choices(), {}),
+        "category": ("Category", [{"value": name, "label": name} for name in kept], {"clearable": True, "placeholder": "all"}),
+        "product": (
+            "Product",
+            [{"value": str(number), "label": name} for number, name in sorted(known.items(), key=lambda pair: pair[1])],
+            {"clearable": True, "searchable": True, "placeholder": "all"},
+        ),
+        "kind": (
+            "Rows",
+            [{"value": stream.name, "label": f"all {stream.name}"} for stream in STREAMS],
+            {"clearable": True, "placeholder": "behind the measure"},
+        ),
+    }
+    values = _chosen(asked)
+    return html.Div(
+        [
+            dmc.Select(id=f"history-{name}", label=label, data=data, value=values[name], size="xs", allowDeselect=bool(more.get("clearable")), **more)
+            for name, (label, data, more) in choices.items()
+        ],
+        className="filter-row is-choices",
+    )
+
+
+def _chosen(asked: Filters) -> dict[str, str | None]:
+    product = None if asked.product is None else str(asked.product)
+    return {"measure": asked.measure, "step": asked.step, "counted": asked.counted, "category": asked.category, "product": product, "kind": asked.kind}

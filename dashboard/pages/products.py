@@ -1,0 +1,63 @@
+"""Page Products: what sells most, what begins to sell, categories, and the stock that ends first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard import cards, goods, spans
+from dashboard.readings import Snapshot
+
+PATH, NAME = "/products", "Products"
+
+
+def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
+    """Return the properties of every part of the page that changes, by the part's id."""
+    live = spans.live_of(snapshot, now)
+    sold = goods.sold(snapshot, live)
+    return {
+        "products": {"className": f"page state-{live.state}"},
+        "products-span": {"children": cards.span_words(live)},
+        "products-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now)},
+        "products-kpis": {"children": goods.kpis(snapshot, live, sold, now)},
+        "products-top": {"children": goods.top(sold, snapshot.shelf, live)},
+        "products-trending": {"children": goods.trending(sold, live)},
+        "products-categories": {"children": cards.categories(live)},
+        "products-stock": {"children": goods.left(snapshot, live, sold, now)},
+        "products-stock-age": {"children": goods.stock_age(snapshot.shelf, now)},
+        "products-ages": {"children": cards.all_as_of(live, now)},
+    }
+
+
+def layout(snapshot: Snapshot, now: float) -> Component:
+    """Return the page with its present values."""
+    at = values(snapshot, now)
+
+    def part(name: str, kind: type[Component] = html.Div, **more: Any) -> Component:
+        return kind(id=name, **{**more, **at[name]})
+
+    return html.Main(
+        [
+            html.Div([html.Div([html.H1(NAME), part("products-span", html.P)]), part("products-ages", html.P, className="page-age")], className="page-head"),
+            part("products-banner"),
+            part("products-kpis", className="kpis is-four"),
+            html.Div(
+                [
+                    cards.card("Top products", part("products-top", className="steps"), note="by sales, tax included"),
+                    cards.card("Trending", part("products-trending", className="steps"), note=f"items sold, {cards.SPAN_WORDS} before → now"),
+                ],
+                className="row is-two",
+            ),
+            html.Div(
+                [
+                    cards.card("Stock left, the soonest empty first", part("products-stock", className="steps"), note=part("products-stock-age", html.Span)),
+                    cards.card("Categories", part("products-categories", className="steps"), note="paid items, tax included"),
+                ],
+                className="row is-two",
+            ),
+        ],
+        id="products",
+        **at["products"],
+    )

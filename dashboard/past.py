@@ -1,0 +1,214 @@
+"""What the warehouse says of a span: numbers by step, groups, and the rows behind a number, all as of one moment. On a connection that is handed in."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import psycopg
+
+from dashboard import measures
+from dashboard.filters import STEP_SECONDS, Filters
+from dashboard.shelf import built
+from dashboard.sql import statement
+from instashop import sql
+from instashop.metrics import MEASURES
+from instashop.streams import BY_NAME
+
+ROWS_SHOWN = 200
+ROWS_IN_CSV = 100_000
+NOT_BUILT = "The DAG `build_warehouse` has not run yet, so there are no hours and days. Spans of up to 3 hours, by window, work without it."
+TOO_LONG = "The warehouse did not answer within {seconds} s; choose a shorter span or a larger step."
+
+
+@dataclass(frozen=True)
+class Group:
+    """Sales of a category or of a product in the span."""
+
+    category: str | None
+    product_id: int | None
+    name: str
+    items_sold: int
+    sales_cents: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One event as the warehouse keeps it."""
+
+    event_id: str
+    kind: str
+    occurred_at: datetime
+    recorded_at: datetime
+    arrived_at: datetime
+    topic: str
+    partition: int
+    offset: int
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Past:
+    """A span of the warehouse as of `read_at`; `trouble` says why there are no numbers, `rows_trouble` why there are no rows."""
+
+    read_at: float | None = None
+    trouble: str | None = None
+    series: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    before: Mapping[str, float] | None = None
+    groups: tuple[Group, ...] = ()
+    rows: tuple[Row, ...] = ()
+    rows_count: int | None = None
+    rows_total: int | None = None
+    rows_trouble: str | None = None
+
+    @property
+    def totals(self) -> Counter[str]:
+        """Return every measure added up over the span."""
+        added: Counter[str] = Counter()
+        for measured in self.series.values():
+            added.update(measured)
+        return added
+
+
+def read(connection: psycopg.Connection[dict[str, Any]], filters: Filters, now: float, seconds: float) -> Past:
+    """Return numbers and rows of one snapshot of the warehouse, so that they agree; each half has `seconds` to answer.
+
+    Raises:
+        psycopg.Error: the warehouse does not answer, or its tables are not there.
+    """
+    connection.execute("SET default_transaction_isolation = 'repeatable read'")
+    connection.execute("SET default_transaction_read_only = on")
+    connection.execute("SELECT set_config('statement_timeout', %s, false)", [f"{seconds:g}s"])
+    known: dict[str, Any] = {}
+    with connection.transaction():
+        for part, name in ((_numbers, "trouble"), (_rows, "rows_trouble")):
+            try:
+                with connection.transaction():
+                    known |= part(connection, filters, now)
+            except psycopg.errors.QueryCanceled:
+                known[name] = TOO_LONG.format(seconds=f"{seconds:g}")
+    return Past(read_at=now, **known)
+
+
+def _numbers(connection: psycopg.Connection[dict[str, Any]], filters: Filters, now: float) -> dict[str, Any]:
+    if filters.step != "window" and not built(connection):
+        return {"trouble": NOT_BUILT}
+    exact = _exact(filters)
+    group = {"category": filters.category, "product": filters.product, "late": filters.late}
+    span = {"since": _time(filters.since - filters.seconds), "until": _time(filters.until)}
+    found = connection.execute(f"WITH {exact} {statement('series')}", {**group, **span}).fetchall()
+    steps: dict[int, Counter[str]] = {}
+    for row in found:
+        steps.setdefault(int(row["start"].timestamp()), Counter()).update({name: int(row[name]) for name in MEASURES})
+    groups = connection.execute(f"WITH {exact} {statement('groups')}", {**group, **span, "since": _time(filters.since)}).fetchall()
+    return {
+        "series": {start: steps.get(start, Counter()) for start in range(filters.since, filters.until, STEP_SECONDS[filters.step])},
+        "before": before(steps, filters, now),
+        "groups": tuple(
+            Group(row["category"], row["product_id"], row["category"] or row["product_name"], row["items_sold"], row["sales_cents"]) for row in groups
+        ),
+    }
+
+
+def _exact(filters: Filters) -> str:
+    """Return the source of a step, of one name and shape for every step: roll-ups, or the text of the live metrics over the events themselves."""
+    if filters.step != "window":
+        return f"exact AS ({statement(f'exact_{filters.step}')})"
+    columns = ", ".join(MEASURES)
+    return (
+        f"events AS ({statement('window_events')}), windows AS ({sql.statement('metrics/windows')}), "
+        f"exact AS (SELECT win AS start, category, product_id, product_name, {columns} FROM windows)"
+    )
+
+
+def before(steps: Mapping[int, Mapping[str, int]], filters: Filters, now: float) -> dict[str, float] | None:
+    """Return the span before, as long as this one: of its last step only the share that has passed of the present one. None when it is empty."""
+    size, ends = STEP_SECONDS[filters.step], filters.since
+    passed = min(max((now - (filters.until - size)) / size, 0.0), 1.0)
+    added: Counter[str] = Counter()
+    for start, measured in steps.items():
+        if start < ends:
+            share = passed if start == ends - size else 1
+            added.update({name: value * share for name, value in measured.items()})  # type: ignore[misc]
+    return dict(added) if added.get("events") else None
+
+
+def _rows(connection: psycopg.Connection[dict[str, Any]], filters: Filters, _now: float) -> dict[str, Any]:
+    asked = conditions(filters)
+    rows = connection.execute(statement("rows"), {**asked, "limit": ROWS_SHOWN}).fetchall()
+    total = connection.execute(statement("rows_total"), asked).fetchone() or {}
+    return {
+        "rows": tuple(Row(**{**row, "event_id": str(row["event_id"])}) for row in rows),
+        "rows_count": total["rows"],
+        "rows_total": total["total"] if asked["field"] else None,
+    }
+
+
+def conditions(filters: Filters) -> dict[str, Any]:
+    """Return which events are behind the chosen measure, or, when a kind is chosen, all of that kind; as parameters of `rows.sql`."""
+    measure = measures.MEASURES[filters.measure]
+    of_items = filters.category is not None or filters.product is not None
+    kinds = ("transaction_items",) if of_items and filters.measure == "events" else measure.kinds
+    named = filters.kind is None
+    return {
+        "kinds": list(kinds) if filters.kind is None else [filters.kind],
+        "status": measure.status if named else None,
+        "results": measure.results if named else None,
+        "field": measure.field if named else None,
+        "since": _time(filters.since),
+        "until": _time(filters.until),
+        "late": filters.late,
+        "category": filters.category,
+        "product": filters.product,
+        "term": filters.term,
+    }
+
+
+def _time(unix_seconds: float) -> datetime:
+    return datetime.fromtimestamp(unix_seconds, UTC)
+
+
+PLACE = ("event_id", "kind", "occurred_at", "recorded_at", "arrived_at", "topic", "partition", "offset")
+
+
+def columns(kinds: Iterable[str]) -> list[str]:
+    """Return the columns of a CSV of rows: the place of each event, then every field of the kinds in it."""
+    fields = dict.fromkeys(name for kind in kinds for name in BY_NAME[kind].event_type.__struct_fields__)
+    return [*PLACE, *(name for name in fields if name not in PLACE)]
+
+
+def rows_csv(rows: Iterable[Mapping[str, Any]], kinds: Iterable[str]) -> Iterator[str]:
+    """Yield rows as lines of CSV, the heads first; money stays in whole cents, times in ISO 8601."""
+    heads = columns(kinds)
+    yield line(heads)
+    for row in rows:
+        yield line([cell(row[name] if name in PLACE else row["payload"].get(name)) for name in heads])
+
+
+def numbers_csv(past: Past) -> Iterator[str]:
+    """Yield the numbers of a span as lines of CSV, a line for each step."""
+    yield line(["start", *MEASURES])
+    for start, measured in past.series.items():
+        yield line([_time(start).isoformat(), *(measured.get(name, 0) for name in MEASURES)])
+
+
+def cell(value: Any) -> Any:
+    """Return a value as a cell; a text that a spreadsheet would take for a formula is marked as text."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list | dict):
+        return msgspec.json.encode(value).decode()
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def line(cells: Iterable[Any]) -> str:
+    """Return one line of CSV as RFC 4180 has it."""
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()

@@ -1,0 +1,218 @@
+"""The blocks of History and of one event: numbers of a span, its groups, the rows behind a number; pure functions to components."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import cards, filters, formats, past
+from dashboard.filters import COUNTED, Filters
+from dashboard.measures import MEASURES
+from dashboard.past import Past, Row
+from dashboard.shelf import Product
+from dashboard.spans import Live, Measured
+from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
+
+OLD_SECONDS = 90
+GROUPS = 8
+STEP_WORDS = {"window": "by 30-second window", "hour": "by hour", "day": "by day"}
+
+
+def live_of(asked: Filters, known: Past) -> Live:
+    """Return a span of the warehouse in the shape of a live span, so that both are drawn by the same functions."""
+    as_of = known.read_at if known.trouble is None else None
+    return Live("live", as_of, asked.since, asked.until, known.totals, known.before, {}, None)
+
+
+def span_words(asked: Filters) -> str:
+    """Return the span in words, in UTC."""
+    begin, end = (f"{datetime.fromtimestamp(at, filters.UTC):%a %d %b %Y %H:%M}" for at in (asked.since, asked.until))
+    ends = end[-5:] if begin[:-5] == end[:-5] else end
+    counted = {"in_time": "events in time, as Live counts them", "late": "late events only", "restated": "restated: in time and late"}[asked.counted]
+    return f"{begin} to {ends} UTC, {STEP_WORDS[asked.step]}; {counted}."
+
+
+def notes(given: Iterable[str], asked: Filters, products: Iterable[Product]) -> list[Component]:
+    """Return what of the address could not be taken as it is, and what of it is not known; nothing when all of it is."""
+    known = list(products)
+    said = list(given)
+    if known and asked.product is not None and asked.product not in {product.product_id for product in known}:
+        said.append(f"There is no product {asked.product} in the catalogue.")
+    if known and asked.category is not None and asked.category not in {product.category for product in known}:
+        said.append(f"There is no category “{asked.category}” in the catalogue.")
+    if not said:
+        return []
+    return [cards.told("note", "Not everything in the address could be taken as it is", [html.P(note) for note in said])]
+
+
+def trouble(known: Past) -> Component | None:
+    """Return why there are no numbers; None when there are."""
+    if known.trouble is None:
+        return None
+    title = "The numbers of this span are not known"
+    return cards.told("broken" if known.read_at is None else "stale", title, [html.P(cards.marked(known.trouble))])
+
+
+def kpis(asked: Filters, known: Past, now: float) -> list[Component]:
+    """Return the numbers of the span, each a link to its rows, beside the span before."""
+    live = live_of(asked, known)
+
+    def one(label: str, name: str, measured: Measured, write: Any, measure: str, hint: str = "", good_is_up: bool | None = True) -> Component:
+        href = f"{filters.href(asked, measure=measure, kind=None, term=None)}#rows"
+        return cards.kpi(label, name, measured, write, live, now, hint, good_is_up, href, OLD_SECONDS)
+
+    def plain(name: str, hint: str = "", good_is_up: bool | None = True) -> Component:
+        return one(MEASURES[name].title, name.replace("_", "-"), live.measured(name), MEASURES[name].write, name, hint, good_is_up)
+
+    if asked.category is not None or asked.product is not None:
+        each = live.ratio("sales_cents", "items_sold")
+        return [plain("sales_cents", "tax included"), plain("items_sold"), one("Average item", "average-item", each, formats.money, "sales_cents")]
+    return [
+        plain("revenue_cents"),
+        plain("orders_paid"),
+        one("Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, "revenue_cents"),
+        one("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.share, "checkouts", "checkouts by sessions"),
+        plain("sessions"),
+        plain("refund_cents", good_is_up=False),
+    ]
+
+
+def groups(asked: Filters, known: Past, of_products: bool) -> list[Component]:
+    """Return categories or products of the span by sales; each leads to itself alone."""
+    ranked = [group for group in known.groups if (group.product_id is not None) == of_products and group.sales_cents]
+    if not ranked:
+        return [html.P("No items sold in this span." if known.trouble is None else "Not known.", className="empty")]
+    total, widest = sum(group.sales_cents for group in ranked), ranked[0].sales_cents or 1
+    return [
+        cards.step(
+            group.name,
+            0,
+            group.sales_cents / widest,
+            "category",
+            formats.money(group.sales_cents),
+            formats.share(group.sales_cents / total) if total else "",
+            filters.href(asked, measure="sales_cents", category=group.category, product=group.product_id, kind=None, term=None),
+        )
+        for group in ranked[:GROUPS]
+    ]
+
+
+def title(asked: Filters) -> str:
+    """Return whose rows are shown."""
+    what = f"Rows of {asked.kind}" if asked.kind else f"Rows behind {MEASURES[asked.measure].title}"
+    return what + (f" for “{asked.term}”" if asked.term else "")
+
+
+def summary(asked: Filters, known: Past) -> list[object]:
+    """Return how many rows there are and what they add up to, and whether that is the number above."""
+    if known.rows_count is None:
+        return []
+    counted = f"{formats.count(known.rows_count)} event{'' if known.rows_count == 1 else 's'}"
+    measure = MEASURES[asked.measure]
+    made = known.rows_count if known.rows_total is None and measure.field is None else known.rows_total or 0
+    said: list[object] = [counted if known.rows_total is None or asked.kind else f"{counted} make {measure.write(made)}"]
+    if asked.kind is None and asked.term is None and known.trouble is None:
+        agrees = made == known.totals.get(asked.measure, 0)
+        said.append(html.Span("✓ the same as the number above" if agrees else "≠ not the number above", className=f"agrees is-{'true' if agrees else 'false'}"))
+    if known.rows_count > len(known.rows):
+        said.append(f"the newest {formats.count(len(known.rows))} are shown")
+    return [part for one in said for part in (" · ", one)][1:]
+
+
+def table(known: Past) -> list[Component]:
+    """Return the rows, newest first; each leads to the whole way of its event."""
+    if known.rows_trouble:
+        return [html.P(cards.marked(known.rows_trouble), className="trouble")]
+    if not known.rows:
+        return [html.P("No event of this span fits these filters.", className="empty")]
+    heads = ("Occurred (UTC)", "Stream", "What", "Amount", "Recorded", "Event")
+    return [html.Table([html.Thead(html.Tr([html.Th(head) for head in heads])), html.Tbody([_row(row) for row in known.rows])], className="rows")]
+
+
+def _row(row: Row) -> Component:
+    cents = row.payload.get("total_cents", row.payload.get("value_cents", row.payload.get("price_cents")))
+    delay = (row.recorded_at - row.occurred_at).total_seconds()
+    cells = {
+        "Occurred": html.Span(
+            [f"{row.occurred_at:%d %b} ", html.Strong(f"{row.occurred_at:%H:%M:%S}"), html.Small(f".{row.occurred_at.microsecond // 1000:03d}")]
+        ),
+        "Stream": row.kind,
+        "What": facts(row.kind, row.payload),
+        "Amount": formats.money(cents) if cents is not None else "",
+        "Recorded": [f"{delay:.1f} s after", html.Em("late", className="late")] if is_late(row) else f"{delay:.1f} s after",
+        "Event": dcc.Link(f"{row.event_id[:8]}…{row.event_id[-4:]}", href=f"/event/{row.event_id}", className="number", title=row.event_id),
+    }
+    return html.Tr([html.Td(cell, **{"data-head": head}) for head, cell in cells.items()])
+
+
+def is_late(row: Row) -> bool:
+    """Return whether an event is late, as windows.sql says it."""
+    end = window_of(row.occurred_at.timestamp()) + WINDOW_SECONDS
+    return row.recorded_at > datetime.fromtimestamp(end, filters.UTC) + timedelta(seconds=LATE_SECONDS)
+
+
+def facts(kind: str, payload: Mapping[str, Any]) -> str:
+    """Return what an event says, in a few words."""
+    get = payload.get
+    match kind:
+        case "transactions":
+            lines = len(get("lines") or ())
+            said = [get("status"), f"{lines} line{'' if lines == 1 else 's'}", get("payment_method"), f"customer {get('customer_id')}"]
+        case "transaction_items":
+            said = [get("status"), f"{get('quantity')} × {get('product_name')}", get("category")]
+        case "user_behavior":
+            said = [get("action"), get("page"), get("device")]
+        case "searches":
+            said = [f"“{get('term')}”" if get("term") else "no word of the catalogue", f"{get('results')} results"]
+        case "cart_events":
+            said = [get("action"), f"product {get('product_id')}" if get("product_id") else None, f"{get('quantity')} items"]
+        case "crm_interactions":
+            said = [get("channel"), get("reason"), f"satisfaction {get('satisfaction')}" if get("satisfaction") else None]
+        case "products":
+            said = [get("name"), get("category"), f"version {get('version')}", f"stock {get('stock')}"]
+        case _:
+            said = []
+    return " · ".join(str(one) for one in said if one is not None)
+
+
+def downloads(asked: Filters, known: Past) -> Component:
+    """Return the links to the same rows and numbers as CSV."""
+    query = filters.query(asked)
+    limit = f"Rows as CSV (the newest {past.ROWS_IN_CSV:,})" if (known.rows_count or 0) > past.ROWS_IN_CSV else "Rows as CSV"
+    return html.Span(
+        [
+            html.A(limit, href=f"/history.csv?{query}", className="download", download=""),
+            html.A("Numbers as CSV", href=f"/history-numbers.csv?{query}", className="download", download=""),
+        ],
+        className="downloads",
+    )
+
+
+def counted_choices() -> list[dict[str, str]]:
+    """Return the ways of counting late events."""
+    return [{"value": name, "label": label} for name, label in COUNTED.items()]
+
+
+def way(lines: str) -> list[Component]:
+    """Return the stages that an event has passed, as `./instashop event` prints them."""
+    told = [line.split(None, 1) for line in lines.splitlines()]
+    return [html.Li([html.Strong(stage), html.Span(*facts)], className=f"at-stage is-{stage}") for stage, *facts in told]
+
+
+def fields(payload: Mapping[str, Any]) -> Component:
+    """Return every field of an event; money in euros beside its cents."""
+    rows = []
+    for name, value in payload.items():
+        if isinstance(value, list | dict):
+            shown: object = html.Pre(json.dumps(value, indent=1, ensure_ascii=False))
+        elif name.endswith("_cents") and isinstance(value, int):
+            shown = [f"{value:,} ", html.Small(formats.money(value))]
+        else:
+            shown = formats.UNKNOWN if value is None else str(value)
+        rows.append(html.Tr([html.Th(name, scope="row"), html.Td(shown)]))
+    return html.Table(html.Tbody(rows), className="fields")

@@ -1,0 +1,6 @@
+-- Categories and products of a span by their sales, the largest first.
+SELECT category, product_id, max(product_name) AS product_name, sum(items_sold)::bigint AS items_sold, sum(sales_cents)::bigint AS sales_cents
+FROM exact
+WHERE category IS NOT NULL OR product_id IS NOT NULL
+GROUP BY category, product_id
+ORDER BY sales_cents DESC, category, product_id

@@ -1,0 +1,125 @@
+"""What visitors do: the funnel, abandoned carts and searches; pure functions from a snapshot to components of the Behaviour page."""
+
+from __future__ import annotations
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import cards, formats
+from dashboard.goods import OLD_SECONDS, trouble
+from dashboard.shelf import LOOK_SECONDS, Shelf
+from dashboard.spans import Live
+
+FUNNEL = (
+    ("Sessions", "sessions"),
+    ("Product views", "product_views"),
+    ("Put in a cart", "cart_adds"),
+    ("Checkouts", "checkouts"),
+)
+TERMS = 10
+
+
+def kpis(live: Live, now: float) -> list[Component]:
+    """Return the numbers at the top of the page."""
+
+    def measured(label: str, name: str, good_is_up: bool | None = True) -> Component:
+        write = formats.money if name.endswith("_cents") else formats.count
+        return cards.kpi(label, name.replace("_", "-"), live.measured(name), write, live, now, good_is_up=good_is_up, href=cards.behind(live, name))
+
+    def ratio(label: str, above: str, below: str, hint: str, good_is_up: bool) -> Component:
+        return cards.kpi(label, above.replace("_", "-"), live.ratio(above, below), formats.share, live, now, hint, good_is_up, cards.behind(live, above))
+
+    return [
+        measured("Sessions", "sessions"),
+        ratio("Conversion", "checkouts", "sessions", "checkouts by sessions", True),
+        measured("Carts abandoned", "carts_abandoned", False),
+        measured("Value abandoned", "abandoned_cents", False),
+        measured("Searches", "searches", None),
+        ratio("Without result", "searches_without_result", "searches", "of all searches", False),
+    ]
+
+
+def funnel(live: Live) -> list[Component]:
+    """Return the way from session to checkout, with the rate of each step to the one before it."""
+    widest = max(*(live.now.get(name, 0) for _label, name in FUNNEL), 1)
+    rows: list[Component] = []
+    for number, (label, name) in enumerate(FUNNEL):
+        above = FUNNEL[number - 1] if number else None
+        rate = _rate(live, name, above[1], above[0]) if above else "events, not visitors"
+        rows.append(cards.step(label, 0, live.now.get(name, 0) / widest, "visit", formats.count(live.measured(name).value), rate, cards.behind(live, name)))
+    paid = live.measured("orders_paid").value
+    facts = [
+        cards.fact(formats.share(live.ratio("checkouts", "sessions").value), "sessions to checkouts", cards.behind(live, "checkouts")),
+        cards.fact(formats.share(_abandoned_share(live)), "of ended carts abandoned", cards.behind(live, "carts_abandoned")),
+        cards.fact(formats.count(paid), "orders paid", cards.behind(live, "orders_paid")),
+    ]
+    return [*rows, html.Div(facts, className="facts")]
+
+
+def _rate(live: Live, name: str, above: str, label: str) -> str:
+    value = live.ratio(name, above).value
+    if value is None:
+        return ""
+    return f"{formats.share(value)} of {label.lower()}" if value <= 1 else f"{value:.1f} × {label.lower()}"
+
+
+def _abandoned_share(live: Live) -> float | None:
+    ended = live.now.get("carts_abandoned", 0) + live.now.get("checkouts", 0)
+    return live.now.get("carts_abandoned", 0) / ended if live.as_of and ended else None
+
+
+def carts(shelf: Shelf, now: float) -> list[Component]:
+    """Return the newest abandoned carts, each a link to its event."""
+    if not shelf.carts:
+        return [_nothing(shelf, "No cart was abandoned in the last hour.")]
+    rows = [
+        html.Li(
+            [
+                dcc.Link(formats.money(cart.value_cents), href=f"/event/{cart.event_id}", className="number"),
+                html.Small("a guest" if cart.customer_id is None else f"customer {cart.customer_id}"),
+                html.Small(cards.age(cart.at, now)),
+            ]
+        )
+        for cart in shelf.carts
+    ]
+    return [html.Ul(rows, className="lines"), *trouble(shelf, now)]
+
+
+def terms(shelf: Shelf, now: float) -> list[Component]:
+    """Return what was searched for most; what found nothing names no word of the catalogue and is counted below."""
+    named = [term for term in shelf.terms if term.term is not None]
+    if not shelf.terms:
+        return [_nothing(shelf, "Nobody searched in the last hour.")]
+    widest = max((term.searches for term in named), default=1)
+    since = (shelf.read_at or now) - LOOK_SECONDS
+    rows = [
+        cards.step(
+            term.term,
+            0,
+            term.searches / widest,
+            "visit",
+            formats.count(term.searches),
+            f"{formats.count(term.without_result)} without result" if term.without_result else "",
+            cards.rows_behind("searches", since, now + 30, term=term.term),
+        )
+        for term in named[:TERMS]
+    ]
+    count, without = sum(term.searches for term in shelf.terms), sum(term.without_result for term in shelf.terms)
+    facts = [
+        cards.fact(formats.count(count), "searches in the last hour", cards.rows_behind("searches", since, now + 30)),
+        cards.fact(formats.count(without), "without result", cards.rows_behind("searches_without_result", since, now + 30)),
+        cards.fact(formats.count(len(named)), "different words"),
+    ]
+    note = html.P("What found nothing is counted, not named: only words of the catalogue leave the shop.", className="list-foot")
+    return [html.Div(rows, className="steps"), html.Div(facts, className="facts"), note, *trouble(shelf, now)]
+
+
+def shelf_age(shelf: Shelf, now: float) -> list[object]:
+    """Return how old the list is."""
+    return ["last hour · as of ", cards.age(shelf.read_at, now, OLD_SECONDS)] if shelf.read_at else ["not read yet"]
+
+
+def _nothing(shelf: Shelf, words: str) -> Component:
+    if shelf.read_at is None:
+        return html.P(cards.marked(shelf.trouble or "The warehouse has not been read yet."), className="empty")
+    return html.P(words, className="empty")

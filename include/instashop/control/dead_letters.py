@@ -1,0 +1,191 @@
+"""Dead letters: listed with their reasons, shown whole, and replayed once the judge takes them for good.
+
+A replay publishes the message's bytes again to its topic; an item of an unknown product first gets the name that the catalogue has by now. Message and a note of the replay (in topic `cursors`) are one Kafka
+transaction, so a letter is published at most once more, whatever is killed, and replaying twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg.rows import dict_row
+
+from instashop import connect, sql
+from instashop.errors import InstaShopError
+from instashop.events import Event, Reason, TransactionItem, judge_of
+from instashop.settings import Settings
+from instashop.streams import BY_NAME, CURSORS
+from instashop.transport.enricher import Catalogue
+from instashop.transport.topics import ToEnd, consumer
+
+LIMIT = 10_000
+"""Letters that one replay looks at, at most."""
+
+
+class UnknownChoice(InstaShopError):
+    """{what} {name} is not known; choose of {choices}."""
+
+
+class NoSuchLetter(InstaShopError):
+    """There is no dead letter at {place}; give TOPIC/PARTITION/OFFSET as `dead-letters list` shows it."""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One refused message and where it came from."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    event_id: UUID | None
+    arrived_at: datetime
+    replayed_at: datetime | None
+
+    @property
+    def place(self) -> str:
+        """Return where Kafka has it."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+@dataclass
+class Replay:
+    """What a replay did: letters published again, those that are still refused (by reason), and those whose id is kept already."""
+
+    published: list[str] = field(default_factory=list)
+    refused: dict[str, int] = field(default_factory=dict)
+    known: int = 0
+
+    def describe(self) -> str:
+        """Return it as a sentence."""
+        still = ", ".join(f"{count} {reason}" for reason, count in sorted(self.refused.items()))
+        return f"{len(self.published)} published again; still refused: {still or 'none'}; {self.known} whose id the warehouse has already."
+
+
+def check(reason: str | None, topic: str | None) -> None:
+    """Return if the choice makes sense.
+
+    Raises:
+        UnknownChoice: there is no such reason or topic.
+    """
+    reasons = [each.value for each in Reason]
+    if reason is not None and reason not in reasons:
+        raise UnknownChoice(what="Reason", name=reason, choices=", ".join(reasons))
+    if topic is not None and topic not in BY_NAME:
+        raise UnknownChoice(what="Topic", name=topic, choices=", ".join(BY_NAME))
+
+
+def counts(settings: Settings) -> list[tuple[str, int, int, datetime]]:
+    """Return reason, letters, replayed ones and the newest's arrival, the most frequent reason first."""
+    with connect.warehouse(settings, "dead-letters") as dwh:
+        return dwh.execute(sql.statement("dead_letters/count")).fetchall()  # type: ignore[arg-type, return-value]
+
+
+def find(settings: Settings, reason: str | None = None, topic: str | None = None, limit: int = 50) -> list[Letter]:
+    """Return the newest letters that fit.
+
+    Raises:
+        UnknownChoice: there is no such reason or topic.
+    """
+    check(reason, topic)
+    with connect.warehouse(settings, "dead-letters") as dwh:
+        rows = dwh.execute(sql.statement("dead_letters/list"), {"reason": reason, "topic": topic, "limit": limit}).fetchall()  # type: ignore[arg-type]
+    return [Letter(*row) for row in rows]
+
+
+def show(settings: Settings, place: str) -> dict[str, Any]:
+    """Return one letter with its bytes.
+
+    Raises:
+        NoSuchLetter: nothing is there.
+    """
+    parts = place.split("/")
+    if len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit():
+        values = {"topic": parts[0], "partition": int(parts[1]), "offset": int(parts[2])}
+        with connect.warehouse(settings, "dead-letters", row_factory=dict_row) as dwh:
+            row = dwh.execute(sql.statement("dead_letters/show"), values).fetchone()  # type: ignore[arg-type]
+        if row:
+            return dict(row)  # type: ignore[call-overload, no-any-return]
+    raise NoSuchLetter(place=place)
+
+
+def replay(settings: Settings, reason: str | None = None, topic: str | None = None, limit: int = LIMIT) -> Replay:
+    """Publish again what the judge takes for good now; what it still refuses stays as it is.
+
+    Raises:
+        UnknownChoice: there is no such reason or topic.
+        confluent_kafka.KafkaException: Kafka did not take it; the next replay goes on.
+    """
+    check(reason, topic)
+    done = Replay()
+    with connect.warehouse(settings, "dead-letters", autocommit=True) as dwh:
+        dwh.execute("SELECT pg_advisory_lock(hashtext('instashop replay'))")
+        rows = dwh.execute(sql.statement("dead_letters/open"), {"reason": reason, "topic": topic, "limit": limit}).fetchall()  # type: ignore[arg-type]
+        good = []
+        repair = _Repair(settings)
+        for place_topic, number, offset, why, _event_id, key, letter, known in rows:
+            body = repair.named(letter) if why == Reason.UNKNOWN_PRODUCT else letter
+            verdict = judge_of(place_topic, BY_NAME[place_topic].event_type)(body)
+            if not isinstance(verdict, Event):
+                done.refused[verdict.reason.value] = done.refused.get(verdict.reason.value, 0) + 1
+            elif known or why == Reason.SAME_ID_OTHER_BODY:
+                done.known += 1
+            else:
+                good.append((place_topic, number, offset, key, body))
+        if good:
+            _publish(settings, dwh, good, done)
+    return done
+
+
+class _Repair:
+    """Names the product of an item that was refused because the catalogue did not know it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._catalogue: Catalogue | None = None
+
+    def named(self, body: bytes) -> bytes:
+        """Return the item with its product's name and category if the catalogue knows it by now, else as it is."""
+        if self._catalogue is None:
+            with consumer(self._settings, "instashop-replay") as client:
+                self._catalogue = Catalogue(ToEnd(client, ["products"]))
+                self._catalogue.read_to_end()
+        try:
+            item = msgspec.json.decode(body, type=TransactionItem)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return body
+        product = self._catalogue.known(item.product_id)
+        return msgspec.json.encode(msgspec.structs.replace(item, product_name=product.name, category=product.category)) if product else body
+
+
+def _publish(settings: Settings, dwh: psycopg.Connection, letters: list[tuple[str, int, int, bytes | None, bytes]], done: Replay) -> None:
+    producer = connect.kafka_producer(settings, "instashop-replay")
+    try:
+        producer.init_transactions(30)
+        before = _published_before(settings)
+        producer.begin_transaction()
+        for topic, number, offset, key, body in letters:
+            place = f"{topic}/{number}/{offset}"
+            if place not in before:
+                producer.produce(topic, body, key)
+                producer.produce(CURSORS, b"{}", f"replay/{place}")
+                done.published.append(place)
+        producer.commit_transaction(30)
+    finally:
+        producer.close()
+    with dwh.transaction():
+        for topic, number, offset, _key, _body in letters:
+            dwh.execute(sql.statement("dead_letters/mark"), {"topic": topic, "partition": number, "offset": offset})  # type: ignore[arg-type]
+
+
+def _published_before(settings: Settings) -> set[str]:
+    """Return the places of the letters that a replay has published, also one that was killed before it could note it."""
+    with consumer(settings, "instashop-replay") as client:
+        keys = [(message.key() or b"").decode() for message in ToEnd(client, [CURSORS])]
+    return {key.removeprefix("replay/") for key in keys if key.startswith("replay/")}

@@ -1,0 +1,257 @@
+"""The drills by name. Each breaks one thing, lets it last as long as it must, and returns when it broke."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+
+from instashop import connect
+from instashop.events import uuid7
+from instashop.local.drills.proxy import SlowProxy
+from instashop.local.drills.stage import DidNotHappen, Platform
+from instashop.metrics import WINDOW_SECONDS, window_key
+from instashop.settings import ROOT
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One fault: what it does, how long until facts flow again at most, and whether it is one of the short set."""
+
+    name: str
+    what: str
+    act: Callable[[Platform], datetime]
+    live_within_seconds: float
+    short: bool = False
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _kill(service: str) -> Callable[[Platform], datetime]:
+    def act(platform: Platform) -> datetime:
+        at = _now()
+        platform.kill_service(service)
+        return at
+
+    return act
+
+
+def _signal(server: str, number: signal.Signals = signal.SIGKILL) -> Callable[[Platform], datetime]:
+    def act(platform: Platform) -> datetime:
+        at = _now()
+        platform.signal_server(server, number)
+        return at
+
+    return act
+
+
+def _kill_spark_driver(platform: Platform) -> datetime:
+    at = _now()
+    platform.kill_spark_driver()
+    return at
+
+
+def _pause_broker(platform: Platform) -> datetime:
+    at = _now()
+    platform.signal_server("kafka-2", signal.SIGSTOP)
+    try:
+        platform.say(f"facts flow again after {platform.wait_until_live(at, 30):.1f} s, with the broker still standing still")
+        platform.rest(max(0.0, 30 - (_now() - at).total_seconds()))
+    finally:
+        platform.signal_server("kafka-2", signal.SIGCONT)
+    return at
+
+
+def _restart(server: str, down_seconds: float = 0) -> Callable[[Platform], datetime]:
+    def act(platform: Platform) -> datetime:
+        at = _now()
+        platform.restart_server(server, down_seconds)
+        return at
+
+    return act
+
+
+def _restart_warehouse(platform: Platform) -> datetime:
+    """Restart the warehouse while the consumer has a transaction open."""
+    with connect.warehouse(platform.settings, "drill", autocommit=True) as dwh:
+        open_batch = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'instashop-consumer' AND backend_xid IS NOT NULL"
+        platform.wait(lambda: dwh.execute(open_batch).fetchone(), 60, "an open batch of the consumer")
+    at = _now()
+    platform.restart_server("postgres-warehouse")
+    return at
+
+
+def _flush_redis(platform: Platform) -> datetime:
+    redis = connect.redis(platform.settings)
+    closed = {key for key in redis.scan_iter("window:*") if int(str(key).split(":")[1]) < time.time() - 2 * WINDOW_SECONDS}
+    at = _now()
+    redis.flushall()
+    platform.say(f"flushed Redis, {len(closed)} closed windows are gone")
+    kept = {window_key(int(str(key).split(":")[1])) for key in closed}
+    platform.wait(lambda: all(redis.exists(key) for key in sorted(kept)[3:]), 60, "Redis filled again")
+    platform.say(f"filled again after {(_now() - at).total_seconds():.1f} s")
+    return at
+
+
+def _search(connection: psycopg.Connection, occurred_at: datetime) -> str:
+    event_id = uuid7(_now(), uuid4().int & (2**74 - 1))
+    connection.execute(
+        "INSERT INTO searches (event_id, occurred_at, session_id, query, term, results) VALUES (%s, %s, %s, 'drill', 'drill', 1)",
+        [event_id, occurred_at, uuid4()],
+    )
+    return str(event_id)
+
+
+def _late_commit(hold_seconds: float) -> Callable[[Platform], datetime]:
+    def act(platform: Platform) -> datetime:
+        with connect.shop(platform.settings, "drill") as shop:
+            shop.execute("SET idle_in_transaction_session_timeout = 0")
+            shop.commit()
+            event_id = _search(shop, _now())
+            platform.say(f"a transaction of the shop is open; nothing above it may be published for {hold_seconds:.0f} s")
+            platform.rest(hold_seconds / 2)
+            platform.kill_service("producer")
+            platform.rest(hold_seconds / 2)
+            shop.commit()
+        at = _now()
+        platform.wait(lambda: _kept(platform, event_id), 60, "the row committed late in the warehouse")
+        return at
+
+    return act
+
+
+def _kept(platform: Platform, event_id: str) -> bool:
+    with connect.warehouse(platform.settings, "drill") as dwh:
+        return dwh.execute("SELECT 1 FROM realtime_events WHERE event_id = %s", [event_id]).fetchone() is not None
+
+
+def _rollbacks(platform: Platform) -> datetime:
+    at = _now()
+    with connect.shop(platform.settings, "drill") as shop:
+        for number in range(200):
+            _search(shop, _now())
+            if number % 4:
+                shop.rollback()
+            else:
+                shop.commit()
+    platform.say("200 transactions, of which 150 were rolled back")
+    return at
+
+
+def _outage(seconds: float) -> Callable[[Platform], datetime]:
+    def act(platform: Platform) -> datetime:
+        platform.want("producer", "stop")
+        platform.rest(seconds)
+        at = _now()
+        platform.want("producer", "start")
+        return at
+
+    return act
+
+
+def _two_producers(platform: Platform) -> datetime:
+    """Start a second producer as if on another machine: same servers, no lease in common."""
+    at = _now()
+    with tempfile.TemporaryDirectory() as folder:
+        secrets = platform.settings.home / "secrets.env"
+        (Path(folder) / "secrets.env").write_text(secrets.read_text() if secrets.exists() else "")
+        environment = {**os.environ, "INSTASHOP_HOME": folder, "PYTHONPATH": str(ROOT / "include")}
+        command = [sys.executable, "-m", "instashop", "producer"]
+        second = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        platform.rest(8)
+        second.terminate()
+        said, _ = second.communicate(timeout=30)
+    if "another producer" not in said.lower():
+        raise DidNotHappen(what=f"the second producer's clear message (it said: {said[-300:]})", seconds=8)
+    platform.say(f"the second producer waited: {said.strip().splitlines()[0][-160:]}")
+    return at
+
+
+POISON = (b"", b"not json", b"\xff\xfe\x00", b"[" * 50_000, b'{"event_id": 7}', b'{"term": "k\xc3\x28"}', b'{"term": "a\\u0000b"}', b"x" * 900_000)
+
+
+def _poison(platform: Platform) -> datetime:
+    """Send what is no event to every topic; each must end among the dead letters, and nothing may stop."""
+    before, at = platform.dead_letters(), _now()
+    producer = connect.kafka_producer(platform.settings, "instashop-drill")
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    topics = ("transactions", "searches", "transaction_items")
+    for topic in topics:
+        for body in POISON:
+            producer.produce(topic, body, "drill")
+    producer.commit_transaction(30)
+    producer.close()
+    wanted = before + len(topics) * len(POISON)
+    platform.wait(lambda: platform.dead_letters() == wanted, 60, f"{len(topics) * len(POISON)} more dead letters")
+    return at
+
+
+def _clock_skew(platform: Platform) -> datetime:
+    """Let two clients' clocks be five minutes wrong: one event comes late, the other is refused; both are counted."""
+    before, at = platform.dead_letters(), _now()
+    with connect.shop(platform.settings, "drill", autocommit=True) as shop:
+        slow = _search(shop, _now() - timedelta(minutes=5))
+        _search(shop, _now() + timedelta(minutes=5))
+    platform.wait(lambda: _kept(platform, slow), 60, "the event of the slow clock in the warehouse")
+    platform.wait(lambda: platform.dead_letters() == before + 1, 60, "the event of the fast clock among the dead letters")
+    return at
+
+
+def _slow_network(platform: Platform) -> datetime:
+    """Run the consumer for a while over a line to the warehouse that delays, throttles and cuts."""
+    settings = platform.settings
+    platform.want("consumer", "stop")
+    with ExitStack() as opened:
+        proxy = opened.enter_context(SlowProxy(settings.host, settings.warehouse_port, delay_seconds=0.02, bytes_per_second=2_000_000, cut_seconds=5))
+        dsn = settings.warehouse_dsn.replace(f":{settings.warehouse_port}/", f":{proxy.port}/")
+        environment = {**os.environ, "INSTASHOP_HOME": str(settings.home), "INSTASHOP_WAREHOUSE_DSN": dsn, "PYTHONPATH": str(ROOT / "include")}
+        with (settings.log_dir / "drill-consumer.log").open("ab") as log:
+            slow = subprocess.Popen([sys.executable, "-m", "instashop", "consumer"], env=environment, cwd=ROOT, stdout=log, stderr=log)
+            platform.rest(30)
+            slow.terminate()
+            slow.wait(30)
+        platform.say(f"the consumer went on over a line cut {proxy.cuts} times")
+    at = _now()
+    platform.want("consumer", "start")
+    return at
+
+
+DRILLS = {
+    drill.name: drill
+    for drill in (
+        Drill("kill-producer", "SIGKILL the producer", _kill("producer"), 30, short=True),
+        Drill("kill-consumer", "SIGKILL the consumer", _kill("consumer"), 30, short=True),
+        Drill("kill-enricher", "SIGKILL the enricher", _kill("enricher"), 30, short=True),
+        Drill("kill-spark-driver", "SIGKILL the JVM of the Spark job", _kill_spark_driver, 60, short=True),
+        Drill("kill-spark-worker", "SIGKILL Spark's worker", _signal("spark-worker"), 60),
+        Drill("kill-broker", "SIGKILL one of three brokers", _signal("kafka-2"), 15, short=True),
+        Drill("pause-broker", "let one of three brokers stand still for 30 s", _pause_broker, 45),
+        Drill("kill-scheduler", "SIGKILL Airflow's scheduler", _signal("airflow-scheduler"), 30),
+        Drill("kill-api-server", "SIGKILL Airflow's API server", _signal("airflow-api-server"), 30),
+        Drill("restart-shop-db", "restart the shop's Postgres", _restart("postgres-shop"), 30, short=True),
+        Drill("restart-warehouse", "restart the warehouse in the middle of a batch", _restart_warehouse, 30, short=True),
+        Drill("flush-redis", "empty Redis", _flush_redis, 60, short=True),
+        Drill("stop-redis", "stop Redis for 20 s", _restart("redis", 20), 60),
+        Drill("late-commit", "keep a transaction open for 3 minutes across a producer's restart", _late_commit(180), 60),
+        Drill("rollbacks", "roll transactions back between committed ones", _rollbacks, 30, short=True),
+        Drill("long-outage", "keep the producer down longer than any window", _outage(100), 60),
+        Drill("two-producers", "start a second producer", _two_producers, 30),
+        Drill("poison", "send what is no event to the topics", _poison, 30, short=True),
+        Drill("clock-skew", "let two clients' clocks be five minutes wrong", _clock_skew, 30, short=True),
+        Drill("slow-network", "delay, throttle and cut the consumer's line to the warehouse", _slow_network, 60),
+    )
+}

@@ -1,0 +1,157 @@
+"""Runs drills: the books before, the fault under load, facts flowing again, the books after."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from instashop.control import beats, supervision
+from instashop.control.books import verify
+from instashop.errors import InstaShopError
+from instashop.local import programs
+from instashop.local.drills.faults import DRILLS, Drill
+from instashop.local.drills.judging import Outcome, judge
+from instashop.local.drills.random_kills import RandomKills
+from instashop.local.drills.stage import Platform
+from instashop.settings import Settings
+
+RANDOM_KILLS = "random-kills"
+BOOKS_SECONDS = 180
+
+
+class UnknownDrill(InstaShopError):
+    """There is no drill {name}; choose of {names}."""
+
+
+class NothingToBreak(InstaShopError):
+    """No platform runs in {home}; start it with `./instashop up`, or set INSTASHOP_HOME."""
+
+
+class BooksDifferAlready(InstaShopError):
+    """The books do not balance before the drill, so it could prove nothing; look at `./instashop verify` first."""
+
+
+def chosen(names: Iterable[str], everything: bool, short: bool) -> list[Drill]:
+    """Return the drills of these names, or all, or the short set.
+
+    Raises:
+        UnknownDrill: there is none of that name.
+    """
+    if everything or short:
+        return [drill for drill in DRILLS.values() if drill.short or not short]
+    unknown = [name for name in names if name not in DRILLS]
+    if unknown:
+        raise UnknownDrill(name=unknown[0], names=", ".join([*DRILLS, RANDOM_KILLS]))
+    return [DRILLS[name] for name in names]
+
+
+def run(settings: Settings, drills: Iterable[Drill], rate: float | None, say: Callable[[str], None]) -> list[Outcome]:
+    """Run drills one after the other under load.
+
+    Raises:
+        NothingToBreak: no platform runs here. BooksDifferAlready: as it says.
+    """
+    platform = _platform(settings, say)
+    outcomes = []
+    with _load(platform, rate):
+        for drill in drills:
+            say(f"{drill.name}: {drill.what}")
+            outcomes.append(_run(platform, drill))
+            say(outcomes[-1].describe())
+    return outcomes
+
+
+def random_kills(settings: Settings, kills: int, every_seconds: float, seed: int, rate: float | None, say: Callable[[str], None]) -> tuple[Outcome, str]:
+    """Kill services at random under load, then wait for facts to flow and compare the books; return the outcome and what was struck."""
+    platform = _platform(settings, say)
+    outcome = Outcome(RANDOM_KILLS, live_within_seconds=60)
+    killer = RandomKills(platform, seed)
+    try:
+        with _load(platform, rate):
+            killer.run(kills, every_seconds)
+            _measure(platform, outcome, datetime.now(UTC), 180)
+    finally:
+        killer.close()
+    judge(outcome, verify(settings, wait_seconds=BOOKS_SECONDS))
+    return outcome, killer.describe()
+
+
+def soak(settings: Settings, minutes: float, seed: int, rate: float | None, say: Callable[[str], None]) -> list[Outcome]:
+    """Run random drills of the short set, with calm between them, for so many minutes; the last outcome is that of the whole time."""
+    platform, chance = _platform(settings, say), random.Random(seed)
+    until, outcomes = time.monotonic() + minutes * 60, []
+    short = [drill for drill in DRILLS.values() if drill.short]
+    with _load(platform, rate):
+        while time.monotonic() < until:
+            platform.rest(min(chance.uniform(5, 30), max(0.0, until - time.monotonic())))
+            drill = chance.choice(short)
+            say(f"{drill.name}: {drill.what}")
+            outcome = Outcome(drill.name, live_within_seconds=drill.live_within_seconds)
+            _break(platform, drill, outcome)
+            say(outcome.describe())
+            outcomes.append(outcome)
+    whole = Outcome("soak")
+    judge(whole, verify(settings, wait_seconds=BOOKS_SECONDS))
+    return [*outcomes, whole]
+
+
+def _platform(settings: Settings, say: Callable[[str], None]) -> Platform:
+    if not programs.alive(settings):
+        raise NothingToBreak(home=settings.home)
+    if not verify(settings, wait_seconds=BOOKS_SECONDS).balanced:
+        raise BooksDifferAlready()
+    return Platform(settings, say)
+
+
+@contextmanager
+def _load(platform: Platform, rate: float | None) -> Iterator[None]:
+    """Keep the shop at a rate for a while; afterwards it has the one that it had."""
+    if rate is None:
+        yield
+        return
+    run_dir = platform.settings.run_dir
+    before = supervision.read_intent(run_dir, "generator")
+    _set_rate(platform, rate)
+    try:
+        yield
+    finally:
+        _set_rate(platform, before.rate or platform.settings.rate)
+
+
+def _set_rate(platform: Platform, rate: float) -> None:
+    run_dir = platform.settings.run_dir
+    intent = supervision.intent_after("rate", supervision.read_intent(run_dir, "generator"), rate, time.time())
+    supervision.write_intent(run_dir, "generator", intent)
+
+    def there() -> bool:
+        beat = beats.read(run_dir, "generator")
+        return supervision.carried_out(intent, supervision.find(run_dir, "generator"), beat) and beat is not None and beat.events_per_second > rate / 2
+
+    platform.wait(there, 120, f"the shop at {rate:.0f} events/s")
+    platform.say(f"the shop is at {rate:.0f} events/s")
+
+
+def _run(platform: Platform, drill: Drill) -> Outcome:
+    outcome = Outcome(drill.name, live_within_seconds=drill.live_within_seconds)
+    _break(platform, drill, outcome)
+    judge(outcome, verify(platform.settings, wait_seconds=BOOKS_SECONDS))
+    return outcome
+
+
+def _break(platform: Platform, drill: Drill, outcome: Outcome) -> None:
+    try:
+        broke_at = drill.act(platform)
+    except InstaShopError as error:
+        outcome.trouble = str(error)
+        return
+    _measure(platform, outcome, broke_at, drill.live_within_seconds + 120)
+
+
+def _measure(platform: Platform, outcome: Outcome, broke_at: datetime, seconds: float) -> None:
+    try:
+        outcome.live_after_seconds = round(platform.wait_until_live(broke_at, seconds), 1)
+    except InstaShopError as error:
+        outcome.trouble = str(error)

@@ -1,0 +1,147 @@
+"""The running platform as a drill sees it: what it can break, and how it sees that facts flow again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+import psycopg
+from redis import RedisError
+
+from instashop import connect, sql
+from instashop.control import supervision
+from instashop.control.lease import Holder
+from instashop.errors import InstaShopError
+from instashop.local import programs
+from instashop.metrics import PROGRESS_KEY
+from instashop.settings import Settings
+
+LOOK_SECONDS = 0.1
+
+
+class NotRunning(InstaShopError):
+    """{what} does not run, so there is nothing to break; `./instashop status` tells what runs."""
+
+
+class DidNotHappen(InstaShopError):
+    """{what} did not happen within {seconds:.0f} s."""
+
+
+class Platform:
+    """Breaks parts of the platform of one home, by signals and by supervisord."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self.settings, self.say = settings, say
+
+    def service(self, name: str) -> Holder:
+        """Return the process that holds a service's lease.
+
+        Raises:
+            NotRunning: there is none.
+        """
+        holder = supervision.lease.holder(self.settings.run_dir, name)
+        if holder is None or holder.process() is None:
+            raise NotRunning(what=name)
+        return holder
+
+    def kill_service(self, name: str) -> int:
+        """SIGKILL a service, and return the pid that it had."""
+        pid = self.service(name).pid
+        os.kill(pid, signal.SIGKILL)
+        self.say(f"killed {name}, process {pid}")
+        return pid
+
+    def kill_spark_driver(self) -> int:
+        """SIGKILL the JVM of the Spark job; its Python child holds the lease and must end by itself."""
+        pid = psutil.Process(self.service("live_metrics").pid).parents()[0].pid
+        os.kill(pid, signal.SIGKILL)
+        self.say(f"killed Spark's driver, process {pid}")
+        return pid
+
+    def server_pid(self, name: str) -> int:
+        """Return the process of a server.
+
+        Raises:
+            NotRunning: supervisord does not run it.
+        """
+        pid = programs.states(self.settings).get(name, {}).get("pid")
+        if not pid:
+            raise NotRunning(what=name)
+        return int(pid)
+
+    def signal_server(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to the process of a server, past supervisord."""
+        os.kill(self.server_pid(name), number)
+        self.say(f"{number.name} to {name}")
+
+    def restart_server(self, name: str, down_seconds: float = 0) -> None:
+        """Stop a server as its administrator would, and start it again."""
+        programs.stop(self.settings, [name], 30)
+        self.say(f"{name} is stopped")
+        self.rest(down_seconds)
+        programs.start(self.settings, name)
+        self.say(f"{name} is started")
+
+    def want(self, service: str, action: supervision.Action) -> None:
+        """Ask for a service to be stopped or started, as `control_service` does, and wait until it is so."""
+        run_dir = self.settings.run_dir
+        intent = supervision.intent_after(action, supervision.read_intent(run_dir, service), None, time.time())
+        supervision.write_intent(run_dir, service, intent)
+        self.wait(
+            lambda: supervision.carried_out(intent, supervision.find(run_dir, service), supervision.beats.read(run_dir, service)),
+            90,
+            f"{action} of {service}",
+        )
+        self.say(f"{service}: {action}")
+
+    def rest(self, seconds: float) -> None:
+        """Let a fault last."""
+        threading.Event().wait(seconds)
+
+    def wait(self, true: Callable[[], Any], seconds: float, what: str) -> Any:
+        """Return what `true` returns as soon as it is true; servers that do not answer are asked again.
+
+        Raises:
+            DidNotHappen: it did not become true in time.
+        """
+        until, gap = time.monotonic() + seconds, threading.Event()
+        while time.monotonic() < until:
+            with suppress(psycopg.Error, RedisError, InstaShopError):
+                if found := true():
+                    return found
+            gap.wait(LOOK_SECONDS)
+        raise DidNotHappen(what=what, seconds=seconds)
+
+    def wait_until_live(self, broke_at: datetime, seconds: float) -> float:
+        """Wait until an order recorded after the fault is in the warehouse and in Spark's windows; return how long after the fault that was.
+
+        Raises:
+            DidNotHappen: nothing came in time.
+        """
+        place = self.wait(lambda: self._order_since(broke_at), seconds, "an order of after the fault in the warehouse")
+        left = max(1.0, seconds - (datetime.now(UTC) - broke_at).total_seconds())
+        self.wait(lambda: self._in_windows(*place), left, "an order of after the fault in the live windows")
+        return (datetime.now(UTC) - broke_at).total_seconds()
+
+    def _order_since(self, moment: datetime) -> tuple[str, int, int] | None:
+        with connect.warehouse(self.settings, "drill") as dwh:
+            row = dwh.execute(sql.statement("drills/order_since"), {"moment": moment}).fetchone()  # type: ignore[arg-type]
+        return (row[0], row[1], row[2]) if row else None
+
+    def _in_windows(self, topic: str, partition: int, offset: int) -> bool:
+        progress = json.loads(connect.redis(self.settings).get(PROGRESS_KEY) or "{}")
+        return int(progress.get("end_offsets", {}).get(topic, {}).get(str(partition), 0)) > offset
+
+    def dead_letters(self) -> int:
+        """Return how many dead letters there are."""
+        with connect.warehouse(self.settings, "drill") as dwh:
+            row = dwh.execute("SELECT count(*) FROM dead_letters").fetchone()
+        return int(row[0]) if row else 0

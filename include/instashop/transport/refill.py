@@ -1,0 +1,78 @@
+"""Warehouse → Redis, only when Redis has lost its windows: the same SQL text over the warehouse fills them again.
+
+Spark writes a window again only when an event changes it, so a flushed Redis would stay empty for what is past. The Spark job
+itself refills, so there is still one writer. It waits until the warehouse has everything that its last batch had; a window that
+Spark has written since is newer and stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from redis import Redis
+
+from instashop import connect, sql
+from instashop.errors import InstaShopError
+from instashop.metrics import FILLED_KEY, WINDOW_SECONDS, window_of
+from instashop.settings import Settings
+from instashop.transport.window_sink import WindowSink
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5
+MARKS = 2
+"""Spark's end may lie behind the marks of a transaction, which the consumer never sees as messages."""
+
+
+class Keeper:
+    """Looks whether Redis still has the windows, by a mark that is lost with them, and fills it until it has."""
+
+    def __init__(self, settings: Settings, redis: Redis) -> None:
+        self._settings, self._redis = settings, redis
+        self._as_of: dict[str, Any] | None = None
+        self._next = 0.0
+
+    def look(self, progress: dict[str, Any]) -> None:
+        """Fill Redis if it lacks the windows of this checkpoint; a warehouse that does not answer is tried again at the next look.
+
+        Raises:
+            redis.RedisError: Redis does not answer.
+        """
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + LOOK_SECONDS
+        if self._redis.get(FILLED_KEY) == str(progress["checkpoint_ms"]):
+            self._as_of = None
+            return
+        if self._as_of is None or self._as_of["checkpoint_ms"] != progress["checkpoint_ms"]:
+            self._as_of = progress
+            log.warning("Redis lacks the windows of the last hour; filling them from the warehouse")
+        try:
+            if refill(self._settings, self._redis, self._as_of):
+                self._redis.set(FILLED_KEY, str(progress["checkpoint_ms"]))
+                log.info("the windows are in Redis again, as of batch %d", self._as_of["batch"])
+        except (InstaShopError, psycopg.Error) as error:
+            log.warning("not filled yet: %s", error)
+
+
+def refill(settings: Settings, redis: Redis, progress: dict[str, Any]) -> bool:
+    """Write the kept windows as the warehouse has them, ranked as of this batch; return whether the warehouse had passed the batch.
+
+    Raises:
+        WarehouseUnreachable, psycopg.OperationalError, redis.RedisError: try again.
+    """
+    now = time.time()
+    since = window_of(now - settings.live_expiry_seconds) + WINDOW_SECONDS
+    span = {"since": datetime.fromtimestamp(since, UTC), "until": datetime.fromtimestamp(window_of(now) + WINDOW_SECONDS, UTC)}
+    with connect.warehouse(settings, "refill") as dwh, dwh.cursor(row_factory=dict_row) as cursor:
+        kept = {(topic, number): offset for topic, number, offset in dwh.execute('SELECT topic, "partition", next_offset FROM consumer_offsets')}
+        rows = cursor.execute(sql.statement("metrics/events_between") + sql.statement("metrics/windows"), span).fetchall()  # type: ignore[arg-type]
+    found = [{**row, "start": int(row["win"].timestamp())} for row in rows]
+    WindowSink(redis, progress["checkpoint_ms"], settings.live_expiry_seconds).write(progress["batch"], found)
+    ends = {(topic, int(number)): end for topic, numbers in progress["end_offsets"].items() for number, end in numbers.items()}
+    return all(kept.get(place, 0) + MARKS >= end for place, end in ends.items())

@@ -1,0 +1,222 @@
+"""The build and its checks as data: given rows, a run, expected rows; then what needs several transactions at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+from psycopg.rows import dict_row
+
+from instashop import sql
+from instashop.control.build import FOLDER, build
+from instashop.events import uuid7
+from instashop.metrics import MEASURES
+from instashop.transport.consumer import WarehouseSink
+from tests.integration.rows import build_up_to_now, insert, keep, totals
+
+CASES = [
+    pytest.param(case, id=f"{path.stem}: {case['name']}")
+    for path in sorted((Path(__file__).parent / "warehouse").glob("*.yaml"))
+    for case in yaml.safe_load(path.read_text(encoding="utf-8"))
+]
+CHECKS = [Path(name).name for name in sql.folder("checks")]
+TABLES = (
+    "realtime_events, dead_letters, verdicts, rollups.hours, rollups.days, warehouse.transactions, warehouse.transaction_items, warehouse.user_behavior,"
+    " warehouse.searches, warehouse.cart_events, warehouse.crm_interactions, warehouse.products, warehouse.customers"
+)
+
+
+@pytest.fixture
+def empty(connections) -> Iterator[psycopg.Connection]:
+    """A warehouse without a row, in a transaction that is rolled back; days without a partition have a default one."""
+    with connections[0].transaction(force_rollback=True):
+        connections[0].execute(f"TRUNCATE {TABLES}")
+        connections[0].execute("UPDATE warehouse.build_cursor SET page_from = 0, built_below = 0, page_events = 0, events = 0")
+        connections[0].execute("CREATE TABLE realtime_events_test PARTITION OF realtime_events DEFAULT")
+        yield connections[0]
+
+
+def meant(value: Any, now: datetime) -> Any:
+    """Return what a word of a case stands for: `id:NAME` one fresh UUIDv7 for each name, also inside a text; `now`; `tomorrow`."""
+    if not isinstance(value, str):
+        return value
+    words = {"now": now, "tomorrow": now.date() + timedelta(days=1)}
+    minute_ago = now - timedelta(minutes=1)
+    return words.get(value) or re.sub(
+        r"id:[a-z ]+", lambda name: str(uuid7(minute_ago, int.from_bytes(blake2b(name[0].encode(), digest_size=9).digest()))), value
+    )
+
+
+def now_of(db: psycopg.Connection) -> datetime:
+    """Return the database's time, which stands still in a transaction and so in a case."""
+    return db.execute("SELECT now()").fetchone()[0]
+
+
+def give(db: psycopg.Connection, table: str, row: dict[str, Any]) -> None:
+    now = now_of(db)
+    row = {name: meant(value, now) for name, value in row.items()}
+    if table == "realtime_events":
+        at = row.pop("at", None) or now - timedelta(seconds=row.pop("seconds_ago"))
+        keep(db, row.pop("kind"), at, **row)
+    elif table == "warehouse.build_cursor":
+        db.execute("UPDATE warehouse.build_cursor SET page_from = %(page_from)s, built_below = %(built_below)s", row)
+    else:
+        insert(db, table, row)
+
+
+def run(db: psycopg.Connection, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    if name == FOLDER:
+        build(db)
+        return []
+    if name == "drop tomorrow":
+        name = f"DROP TABLE IF EXISTS realtime_events_{now_of(db) + timedelta(days=1):%Y%m%d}"
+    with db.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(name if " " in name else sql.statement(name), parameters or None)  # type: ignore[arg-type]
+        return cursor.fetchall() if cursor.description else []
+
+
+def only(rows: list[dict[str, Any]], wanted: list[dict[str, Any]], now: datetime) -> list[dict[str, str]]:
+    """Return rows as words, in the columns that are wanted, in an order of their own."""
+    names = list(wanted[0]) if wanted else []
+    return sorted(({name: str(meant(row[name], now)) for name in names} for row in rows), key=repr)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_given_run_expect(empty, case):
+    now = now_of(empty)
+    for table, rows in case.get("given", {}).items():
+        for row in rows:
+            give(empty, table, row)
+    steps = [case["run"]] if isinstance(case["run"], str) else case["run"]
+    for step in steps:
+        returned = run(empty, step, case.get("with", {}))
+    if "returns" in case:
+        assert len(returned) == len(case["returns"]), returned
+        assert only(returned, case["returns"], now) == only(case["returns"], case["returns"], now)
+    for table, wanted in case.get("expect", {}).items():
+        found = run(empty, f"SELECT * FROM {table}", {})
+        assert len(found) == len(wanted), (table, found)
+        assert only(found, wanted, now) == only(wanted, wanted, now), table
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_every_check_is_seen_with_a_row_and_without(name):
+    returned = [bool(case.values[0].get("returns")) for case in CASES if name in str(case.values[0]["run"])]
+    assert True in returned, f"no case breaks the rule {name}"
+    assert False in returned, f"no case keeps the rule {name}"
+
+
+def test_an_event_that_commits_late_is_built_once_and_is_exact_at_once(connections, day_of_2021):
+    db, slow = connections
+    build_up_to_now(db)
+    with slow.transaction():
+        keep(slow, "searches", day_of_2021 + timedelta(hours=9))
+        keep(db, "searches", day_of_2021 + timedelta(hours=9))  # Kept later, committed earlier.
+        build(db)
+        assert totals(db, day_of_2021) == (1, 0)  # It is above the horizon: a transaction before it is still open.
+    assert totals(db, day_of_2021) == (2, 0)
+    assert build_up_to_now(db) == 2
+    assert build_up_to_now(db) == 0
+    assert totals(db, day_of_2021) == (2, 2)
+
+
+def test_an_event_of_long_ago_that_arrives_now_is_built(connections, day_of_2021):
+    db = connections[0]
+    keep(db, "searches", day_of_2021 + timedelta(hours=1), txid=900)
+    build_up_to_now(db)
+    keep(db, "searches", day_of_2021 + timedelta(hours=1), txid=3)  # A dead letter that was mended: an old transaction of the shop.
+    assert totals(db, day_of_2021) == (2, 1)
+    build_up_to_now(db)
+    assert totals(db, day_of_2021) == (2, 2)
+
+
+def test_nothing_of_a_build_is_kept_when_a_statement_of_it_fails(connections, day_of_2021):
+    db = connections[0]
+    keep(db, "searches", day_of_2021 + timedelta(hours=1))
+    before = db.execute("SELECT * FROM warehouse.build_cursor").fetchone()
+    db.execute("ALTER TABLE rollups.days ADD CONSTRAINT impossible CHECK (searches < 0) NOT VALID")  # One of the last statements.
+    try:
+        with pytest.raises(psycopg.errors.CheckViolation):
+            build(db)
+    finally:
+        db.execute("ALTER TABLE rollups.days DROP CONSTRAINT impossible")
+    assert db.execute("SELECT * FROM warehouse.build_cursor").fetchone() == before
+    assert db.execute("SELECT count(*) FROM rollups.hours WHERE start < '2022-01-01'").fetchone() == (0,)
+    assert totals(db, day_of_2021) == (1, 0)
+    assert build_up_to_now(db) == 1
+    assert totals(db, day_of_2021) == (1, 1)
+
+
+def drop_partitions(db: psycopg.Connection) -> list[str]:
+    return [row[0] for row in db.execute("SELECT warehouse.drop_partitions(30)")]
+
+
+def test_a_day_goes_only_when_it_is_old_and_built_and_kafka_has_forgotten_it(connections, day_of_2021):
+    db = connections[0]
+    with db.transaction(force_rollback=True):
+        keep(db, "searches", day_of_2021)
+        db.execute("UPDATE realtime_events_20210304 SET arrived_at = now() - INTERVAL '7 days', kept_txid = 0")
+        assert drop_partitions(db) == []  # Kafka may bring it again.
+        db.execute("UPDATE realtime_events_20210304 SET arrived_at = now() - INTERVAL '9 days', kept_txid = 9000000000000")
+        assert drop_partitions(db) == []  # Not built yet.
+        db.execute("UPDATE realtime_events_20210304 SET kept_txid = 0")
+        assert db.execute("SELECT count(*) FROM warehouse.drop_partitions(0)").fetchone() == (0,)
+        assert drop_partitions(db) == ["realtime_events_20210304"]
+        assert db.execute("SELECT to_regclass('realtime_events_20210304')").fetchone() == (None,)
+
+
+def test_partitions_made_ahead_are_those_that_the_consumer_makes(connections):
+    db = connections[0]
+    with db.transaction(force_rollback=True), db.cursor() as cursor:
+        days = [datetime.now(UTC).date() + timedelta(days=ahead) for ahead in range(8)]
+        for day in days:
+            db.execute(f"DROP TABLE IF EXISTS realtime_events_{day:%Y%m%d}")
+        assert [row[0] for row in db.execute("SELECT warehouse.make_partitions(7)")] == [f"realtime_events_{day:%Y%m%d}" for day in days]
+        bounds = "SELECT relname, pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = ANY(%s) ORDER BY relname"
+        names = [f"realtime_events_{day:%Y%m%d}" for day in days]
+        ours = db.execute(bounds, [names]).fetchall()
+        for day in days:
+            db.execute(f"DROP TABLE realtime_events_{day:%Y%m%d}")
+        WarehouseSink(db)._make_partitions(cursor, set(days))
+        assert db.execute(bounds, [names]).fetchall() == ours
+
+
+def test_the_views_have_every_measure_in_whole_numbers(connections):
+    for view in ("exact_hours", "exact_days"):
+        rows = connections[0].execute(
+            "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'rollups' AND table_name = %s ORDER BY ordinal_position", [view]
+        )
+        found = dict(rows.fetchall())
+        assert tuple(found) == ("late", "start", "category", "product_id", "product_name", *MEASURES)
+        assert {found[name] for name in MEASURES} == {"bigint"}
+
+
+def test_a_page_is_found_by_its_transactions_and_not_by_reading_everything(connections):
+    """The plan of a page touches each day's BRIN index, never a whole day."""
+    db = connections[0]
+    with db.transaction(force_rollback=True):
+        db.execute("SET LOCAL enable_seqscan = off")  # Days of a few rows are read whole otherwise, and rightly.
+        plan = "\n".join(row[0] for row in db.execute("EXPLAIN SELECT * FROM warehouse.page"))
+    assert "kept_txid_idx" in plan
+
+
+def test_an_old_platform_gets_the_column_with_0_in_the_rows_that_are_there(connections):
+    db = connections[0]
+    with db.transaction(force_rollback=True):
+        db.execute("DROP VIEW metrics.events, warehouse.page CASCADE")
+        db.execute("ALTER TABLE realtime_events DROP COLUMN kept_txid")
+        db.execute("CREATE TABLE IF NOT EXISTS realtime_events_test PARTITION OF realtime_events DEFAULT")
+        keep(db, "searches", datetime(2021, 5, 6, tzinfo=UTC))
+        for name in sql.folder("warehouse"):
+            db.execute(sql.statement(name))
+        keep(db, "searches", datetime(2021, 5, 6, tzinfo=UTC))
+        rows = db.execute("SELECT kept_txid, pg_current_xact_id()::text::bigint FROM realtime_events_test ORDER BY kept_txid").fetchall()
+    assert rows[0][0] == 0
+    assert rows[1][0] == rows[1][1]

@@ -1,0 +1,103 @@
+"""Events whose fate is known beforehand: in time, late on either side of the limit, refused for a reason, repeated by a stranger."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from instashop import connect
+from instashop.events import Reason
+from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
+from instashop.settings import Settings
+from instashop.shop.generator import Shopper, _insert
+from tests import bodies
+
+LIMIT = timedelta(seconds=LATE_SECONDS)
+ROWS_A_TRANSACTION = 2000
+
+
+@dataclass
+class Labels:
+    """The truth: ids by fate, and the cents of the paid orders in time."""
+
+    in_time: set[str] = field(default_factory=set)
+    late: set[str] = field(default_factory=set)
+    refused: dict[str, Reason] = field(default_factory=dict)
+    strangers: Counter[Reason] = field(default_factory=Counter)
+    """What a stranger sends to the topics that is no event, by the reason it must be refused for."""
+    revenue_cents: int = 0
+
+    @property
+    def kept(self) -> set[str]:
+        return self.in_time | self.late
+
+
+def load(settings: Settings, count: int, seed: int, minutes: float = 20) -> Labels:
+    """Write `count` rows into the shop, spread over the last minutes, about one in twenty of them odd, and send a stranger's messages."""
+    labels, rng = Labels(), random.Random(seed)
+    with connect.shop(settings, "loader") as shop:
+        newest = shop.execute(
+            "SELECT DISTINCT ON (product_id) product_id, price_cents, name FROM product_versions ORDER BY product_id, version DESC"
+        ).fetchall()
+        shopper = Shopper(rng, 500, {p: cents for p, cents, _ in newest}, {p: name for p, _, name in newest})
+        made = _rows(shopper, rng, count, minutes, labels)
+        while rows := list(islice(made, ROWS_A_TRANSACTION)):
+            tables: dict[str, list[dict[str, Any]]] = {}
+            for table, values in rows:
+                tables.setdefault(table, []).append(values)
+            with shop.transaction(), shop.cursor() as cursor:
+                for table, values in tables.items():
+                    _insert(cursor, table, values)
+    _strangers(settings, labels, max(1, count // 2000))
+    return labels
+
+
+def _rows(shopper: Shopper, rng: random.Random, count: int, minutes: float, labels: Labels) -> Iterator[tuple[str, dict[str, Any]]]:
+    begin = datetime.now(UTC) - timedelta(minutes=minutes)
+    for number in range(count):
+        now = begin + timedelta(minutes=minutes * number / count)
+        row = shopper.act(now)
+        values = {**row.values, "recorded_at": now}
+        event_id, end = str(values["event_id"]), _window_end(values["occurred_at"])
+        fate = rng.choices(("plain", "edge", "late", "ahead", "impossible", "broken"), (95, 1, 2, 0.7, 0.3, 1))[0]
+        if fate == "edge":
+            values["recorded_at"] = end + LIMIT
+        elif fate == "late":
+            values["recorded_at"] = end + LIMIT + timedelta(microseconds=1)
+        elif fate == "ahead":
+            values["occurred_at"] = now + timedelta(seconds=5, microseconds=1)
+            labels.refused[event_id] = Reason.CLOCK_AHEAD
+        elif fate == "impossible":
+            values["occurred_at"] = datetime(1999, 1, 1, tzinfo=UTC)
+            labels.refused[event_id] = Reason.IMPOSSIBLE_TIME
+        elif fate == "broken" and row.table == "transactions":
+            first, *others = values["lines"]
+            values["lines"] = [{**first, "tax_cents": first["tax_cents"] + 1}, *others]
+            labels.refused[event_id] = Reason.MONEY_IDENTITY
+        if event_id not in labels.refused:
+            late = values["recorded_at"] > end + LIMIT
+            (labels.late if late else labels.in_time).add(event_id)
+            if not late and row.table == "transactions" and values["status"] == "paid":
+                labels.revenue_cents += values["total_cents"]
+        yield row.table, values
+
+
+def _window_end(moment: datetime) -> datetime:
+    return datetime.fromtimestamp(window_of(moment.timestamp()) + WINDOW_SECONDS, UTC)
+
+
+def _strangers(settings: Settings, labels: Labels, times: int) -> None:
+    sender = connect.kafka_producer(settings, "stranger")
+    sender.init_transactions(30)
+    sender.begin_transaction()
+    for _ in range(times):
+        for topic, body, reason in bodies.poison():
+            sender.produce(topic, body, "stranger")
+            labels.strangers[reason] += 1
+    sender.commit_transaction(30)
+    sender.close()

@@ -1,0 +1,130 @@
+import re
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard import filters, measures
+from dashboard.filters import HOUR, LIMIT_SECONDS, STEP_SECONDS, Filters, parse
+from dashboard.past import conditions
+from instashop import sql
+from instashop.metrics import MEASURES
+from instashop.streams import BY_NAME
+
+NOW = 1_800_000_015.0
+NAMES = ("from", "to", "last", "step", "counted", "measure", "category", "product", "kind", "term")
+HOSTILE = st.one_of(
+    st.text(max_size=40),
+    st.lists(st.text(max_size=10), max_size=3),
+    st.sampled_from(
+        ["", "0d", "99999d", "1h", "-1", "1e9", "2026-13-01", "0001-01-01T00:00", "9999-12-31T23:59:59+14:00", "'; DROP TABLE", "١٢", "revenue_cents", "day"]
+    ),
+    st.datetimes().map(lambda moment: moment.isoformat()),
+)
+
+
+def at(address: str) -> Filters:
+    return parse(parse_qs(urlsplit(address).query), NOW)[0]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=8), HOSTILE))
+def test_anything_in_an_address_gives_filters_within_the_limits(query: dict[str, Any]) -> None:
+    asked, notes = parse(query, NOW)
+    size = STEP_SECONDS[asked.step]
+    assert asked.since % size == asked.until % size == 0
+    assert 0 < asked.seconds <= LIMIT_SECONDS[asked.step]
+    assert asked.until <= NOW + size
+    assert asked.measure in MEASURES
+    assert all(note.strip() for note in notes)
+    assert conditions(asked)["kinds"]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), HOSTILE))
+def test_an_address_made_of_filters_gives_the_same_filters_without_a_note(query: dict[str, Any]) -> None:
+    asked, _notes = parse(query, NOW)
+    if asked.last is None or re.fullmatch(r"[1-9]\d?[mhd]", asked.last):
+        again, notes = parse(parse_qs(filters.query(asked)), NOW)
+        assert again == asked
+        assert notes == ()
+
+
+@pytest.mark.parametrize(
+    ("query", "note"),
+    [
+        ({"measure": "profit"}, "There is no measure “profit”"),
+        ({"step": "week"}, "known are window, hour, day"),
+        ({"counted": "all"}, "There is no counted “all”"),
+        ({"kind": "emails"}, "There is no kind “emails”"),
+        ({"product": "lamp"}, "“lamp” is no product"),
+        ({"last": "forever"}, "“forever” is no span"),
+        ({"from": "yesterday"}, "“yesterday” is no time"),
+        ({"from": "2026-01-02", "to": "2026-01-01"}, "ends before it begins"),
+        ({"from": "2031-01-01"}, "ends before it begins"),
+        ({"from": "2031-01-01", "to": "2031-01-02"}, "lies in the future"),
+        ({"last": "99999d"}, "its last 3 years"),
+        ({"last": "40d", "step": "hour"}, "its last 31 days. A larger step reaches further."),
+        ({"last": "4h", "step": "window"}, "its last 3 hours"),
+        ({"category": "Books", "measure": "sessions"}, "Sessions is not known by category or product"),
+    ],
+)
+def test_what_cannot_be_taken_is_said(query: dict[str, str], note: str) -> None:
+    assert any(note in said for said in parse(query, NOW)[1]), parse(query, NOW)[1]
+
+
+@pytest.mark.parametrize(("last", "step", "steps"), [("15m", "window", 30), ("1h", "window", 120), ("24h", "hour", 24), ("7d", "day", 7), ("30d", "day", 30)])
+def test_a_span_that_ends_now_has_as_many_steps_as_its_name_says(last: str, step: str, steps: int) -> None:
+    asked, notes = parse({"last": last}, NOW)
+    assert (asked.step, asked.seconds) == (step, steps * STEP_SECONDS[step])
+    assert asked.until - STEP_SECONDS[step] <= NOW < asked.until
+    assert not notes
+
+
+def test_a_span_is_widened_to_whole_steps() -> None:
+    asked, _notes = parse({"from": "2026-11-24T06:50", "to": "2026-11-24T07:10", "step": "hour"}, NOW)
+    assert (filters.iso(asked.since), filters.iso(asked.until)) == ("2026-11-24T06:00", "2026-11-24T08:00")
+
+
+def test_times_in_an_address_may_have_a_zone_and_a_plus_read_as_a_space() -> None:
+    assert at("/history?from=2026-11-24T09:00+02:00&to=2026-11-24T08:00Z").since == at("/history?from=2026-11-24T07:00&to=2026-11-24T08:00").since
+
+
+def test_a_bar_leads_to_its_own_span_in_smaller_steps() -> None:
+    day = Filters(1_799_366_400, 1_799_366_400 + 7 * 86_400, "day", last="7d")
+    inner = at(filters.href(day, since=day.since, until=day.since + 86_400))
+    assert (inner.since, inner.seconds, inner.step, inner.last) == (day.since, 86_400, "hour", None)
+
+
+def test_a_live_number_leads_to_the_same_windows_of_the_warehouse() -> None:
+    inner = at(filters.rows_behind("refund_cents", 1_799_999_130, 1_800_000_030))
+    assert (inner.since, inner.until, inner.step, inner.measure, inner.counted) == (1_799_999_130, 1_800_000_030, "window", "refund_cents", "in_time")
+
+
+def test_every_measure_has_a_title_and_rows() -> None:
+    assert set(measures.MEASURES) == set(MEASURES)
+    assert {kind for measure in measures.MEASURES.values() for kind in measure.kinds} <= set(BY_NAME)
+
+
+@pytest.mark.parametrize("name", [name for name in MEASURES if name != "events"])
+def test_rows_are_chosen_by_the_conditions_of_the_metric_text(name: str) -> None:
+    """The table of measures is compared with windows.sql, the only definition."""
+    line = next(line for line in sql.statement("metrics/windows").splitlines() if line.rstrip(",").endswith(f" AS {name}"))
+    measure = measures.MEASURES[name]
+    conditions = {"kind": re.search(r"kind = '(\w+)'", line), "status": re.search(r"status = '(\w+)'", line), "results": re.search(r"results = (\d+)", line)}
+    found = {column: match[1] if match else None for column, match in conditions.items()}
+    summed = re.search(r"sum\((\w+)\)", line)
+    assert (found["kind"],) == measure.kinds
+    assert found["status"] == measure.status
+    assert found["results"] == (None if measure.results is None else str(measure.results))
+    field = {"value_cents": "total_cents"}.get(measure.field or "", measure.field)  # The view calls a cart's value total_cents, too.
+    assert (summed[1] if summed else None) == field
+
+
+def test_rows_of_a_category_are_items_only() -> None:
+    assert conditions(Filters(0, HOUR, measure="events", category="Books"))["kinds"] == ["transaction_items"]
+
+
+def test_rows_of_a_whole_stream_have_no_condition_of_the_measure() -> None:
+    asked = conditions(Filters(0, HOUR, measure="revenue_cents", kind="products"))
+    assert (asked["kinds"], asked["status"], asked["field"]) == (["products"], None, None)

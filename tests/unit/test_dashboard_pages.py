@@ -1,0 +1,241 @@
+"""Products, Behaviour, History and one event: what each says in each state. Pure; no server is needed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from dash import html
+
+from dashboard import figures, filters, goods, past, rows, spans, visits
+from dashboard.filters import Filters
+from dashboard.pages import behaviour, event, history, products
+from dashboard.past import Group, Past, Row
+from dashboard.readings import Sale, Snapshot, Window
+from dashboard.shelf import Cart, Product, Shelf, Term
+from tests.unit.test_dashboard import NOW, PAID, STATES, WINDOW, snapshot, texts, window
+
+LAMP = Product(7, "Lamp", "Home", 900, stock=100, sold=40, active=True, at=NOW - 3600)
+SHELF = Shelf(read_at=NOW - 5, products=(LAMP,), terms=(Term("lamp", 4, 1, NOW), Term(None, 2, 2, NOW)), carts=(Cart("0192", NOW - 60, 1999, None),))
+ASKED = Filters(1_799_913_600, 1_800_000_000, "hour", last="24h")
+BODY = {"status": "paid", "total_cents": 1000, "lines": [{}], "payment_method": "card", "customer_id": 5}
+
+
+def sold(start: int, items: int, number: int = 7, name: str = "Lamp") -> Window:
+    return replace(window(start, **PAID, items_sold=items), products={number: Sale(name, items, items * 900)})
+
+
+def goods_of(known: Snapshot) -> list[goods.Good]:
+    return goods.sold(known, spans.live_of(known, NOW))
+
+
+def row(**more: Any) -> Row:
+    at = datetime.fromtimestamp(NOW, UTC)
+    kept = {"event_id": "01a20c7a-5cde-761b-8f8e-3e5e09bb357c", "kind": "transactions", "occurred_at": at, "recorded_at": at, "arrived_at": at}
+    return Row(**{**kept, "topic": "transactions", "partition": 0, "offset": 3, "payload": BODY, **more})
+
+
+PAST = Past(
+    read_at=NOW,
+    series={ASKED.since: Counter(PAID), ASKED.until - 3600: Counter(PAID)},
+    before={"events": 10, "revenue_cents": 11_900},
+    groups=(Group("Home", None, "Home", 3, 2700), Group(None, 7, "Lamp", 3, 2700)),
+    rows=(row(),),
+    rows_count=4,
+    rows_total=23_800,
+)
+
+
+def test_products_are_ranked_by_sales_and_compared_with_the_span_before() -> None:
+    before = [sold(start - 900, 1) for start in spans.span(NOW)]
+    good = goods_of(snapshot(*before, sold(WINDOW, 40), progress_age=0.0))[0]
+    assert (good.name, good.items, good.cents, good.items_before) == ("Lamp", 40, 36_000, 29.5)
+    assert good.gain == 10.5
+
+
+def test_without_a_span_before_nothing_is_trending_and_that_is_said() -> None:
+    known = snapshot(sold(WINDOW, 40))
+    assert "no 15 minutes before" in texts(goods.trending(goods_of(known), spans.live_of(known, NOW)))
+
+
+def test_stock_is_what_was_recorded_less_what_was_paid_and_lasts_at_the_pace_of_now() -> None:
+    known = snapshot(sold(WINDOW, 30), shelf=SHELF)
+    [(product, lasts)] = goods.stock(SHELF, goods_of(known))
+    assert (product.left, lasts) == (60, 1800)
+    assert "60 left for 30 min" in texts(products.values(known, NOW)["products-stock"]["children"])
+
+
+def test_a_product_that_sold_more_than_there_was_is_said_to_be_oversold() -> None:
+    known = snapshot(sold(WINDOW, 30), shelf=replace(SHELF, products=(replace(LAMP, sold=103),)))
+    assert "0 left 3 oversold" in texts(products.values(known, NOW)["products-stock"]["children"])
+
+
+def test_products_not_on_sale_have_no_stock_to_watch() -> None:
+    assert goods.stock(replace(SHELF, products=(replace(LAMP, active=False),)), []) == []
+
+
+@pytest.mark.parametrize(
+    ("shelf", "words"),
+    [
+        (Shelf(), "has not been read yet"),
+        (Shelf(trouble="gone; run `./instashop up`"), "gone; run ./instashop up"),
+        (Shelf(read_at=NOW, unbuilt=True), "The DAG build_warehouse has not run yet"),
+        (Shelf(read_at=NOW), "catalogue is empty"),
+        (replace(SHELF, read_at=NOW - 9, trouble="gone"), "This is from 9 s ago . gone"),
+    ],
+)
+def test_stock_that_is_not_known_says_why(shelf: Shelf, words: str) -> None:
+    assert words in texts(products.values(snapshot(sold(WINDOW, 30), shelf=shelf), NOW)["products-stock"]["children"])
+
+
+@pytest.mark.parametrize("page", [products, behaviour])
+def test_nothing_known_is_never_shown_as_zero(page: Any) -> None:
+    shown = page.values(STATES["starting"], NOW)
+    for name, props in shown.items():
+        if not name.endswith(("-span", "-ages", "-banner")) and "children" in props:
+            assert not any(letter.isdigit() for letter in texts(props["children"])), (name, texts(props["children"]))
+
+
+@pytest.mark.parametrize("page", [products, behaviour])
+@pytest.mark.parametrize("state", ["zero", "live", "stale", "broken"])
+def test_no_number_is_without_its_age(page: Any, state: str) -> None:
+    shown = page.values(replace(STATES[state], shelf=SHELF), NOW)
+    for card in shown[f"{page.NAME.lower()}-kpis"]["children"]:
+        assert [part for part in card._traverse() if getattr(part, "data-at", None)], texts(card)
+    for name in (name for name in shown if name.endswith("-age") or name.endswith("-ages")):
+        assert [part for part in html.Div(shown[name]["children"])._traverse() if getattr(part, "data-at", None)], name
+
+
+def test_the_funnel_tells_each_rate_to_the_step_before() -> None:
+    known = snapshot(window(WINDOW, events=1, sessions=10, product_views=20, cart_adds=8, checkouts=2, carts_abandoned=6))
+    shown = texts(visits.funnel(spans.live_of(known, NOW)))
+    assert "Product views 20 2.0 × sessions" in shown
+    assert "Put in a cart 8 40.0 % of product views" in shown
+    assert "Checkouts 2 25.0 % of put in a cart" in shown
+    assert "75.0 % of ended carts abandoned" in shown
+
+
+def test_abandoned_carts_and_searches_are_listed_with_their_value_and_links() -> None:
+    shown = html.Div(visits.carts(SHELF, NOW))
+    assert "€19.99 a guest 1 min 0 s ago" in texts(shown)
+    assert "/event/0192" in [getattr(part, "href", None) for part in shown._traverse()]
+    assert "lamp 4 1 without result" in texts(visits.terms(SHELF, NOW))
+    assert "6 searches in the last hour 3 without result" in texts(visits.terms(SHELF, NOW))
+
+
+def test_searches_without_result_are_drawn_before_all_searches() -> None:
+    known = snapshot(window(WINDOW, events=1, searches=3, searches_without_result=1))
+    assert figures.searches(known.windows, spans.live_of(known, NOW)).data[-1].name == "without result"
+
+
+def test_history_shows_numbers_rows_and_that_they_agree() -> None:
+    shown = history.layout(snapshot(shelf=SHELF), ASKED, (), PAST, NOW)
+    assert "Revenue €238 .00 ▲ 100.0 % €119.00 before as of 0 s ago" in texts(shown)
+    assert "4 events make €238.00 · ✓ the same as the number above · the newest 1 are shown" in texts(shown)
+    assert "paid · 1 line · card · customer 5" in texts(shown)
+
+
+def test_rows_that_do_not_add_up_to_the_number_are_said_not_to() -> None:
+    assert "≠ not the number above" in texts(rows.summary(ASKED, replace(PAST, rows_total=1)))
+
+
+@pytest.mark.parametrize(
+    ("known", "state", "words"),
+    [
+        (
+            Past(trouble="The warehouse at x does not answer.", rows_trouble="The warehouse at x does not answer."),
+            "broken",
+            "The warehouse at x does not answer.",
+        ),
+        (replace(PAST, trouble=past.NOT_BUILT, series={}, groups=()), "live", "The DAG build_warehouse has not run yet"),
+        (replace(PAST, trouble=past.TOO_LONG.format(seconds=8)), "live", "did not answer within 8 s"),
+        (Past(read_at=NOW, rows_count=0), "live", "No event of this span fits these filters."),
+    ],
+)
+def test_history_says_why_something_is_missing(known: Past, state: str, words: str) -> None:
+    shown = history.layout(snapshot(), ASKED, (), known, NOW)
+    assert f"state-{state}" in shown.className
+    assert words in texts(shown)
+
+
+def test_a_history_that_is_not_known_shows_no_number() -> None:
+    shown = rows.kpis(ASKED, Past(trouble="gone"), NOW)
+    assert "€" not in texts(shown)
+    assert not [part for part in html.Div(shown)._traverse() if getattr(part, "href", None)]
+
+
+def test_what_the_catalogue_does_not_know_is_said() -> None:
+    said = texts(rows.notes(("a note",), replace(ASKED, product=99, category="Cars"), SHELF.products))
+    assert "a note There is no product 99 in the catalogue. There is no category “Cars” in the catalogue." in said
+    assert rows.notes((), replace(ASKED, product=99), ()) == []  # Nothing is known of the catalogue.
+
+
+def test_of_the_last_step_before_only_the_share_that_has_passed_is_compared() -> None:
+    asked = Filters(1_800_000_000, 1_800_000_000 + 7200, "hour", last="2h")
+    steps = {asked.since - 7200: {"events": 10}, asked.since - 3600: {"events": 10}, asked.since: {"events": 99}}
+    assert past.before(steps, asked, asked.until - 1800) == {"events": 15}
+    assert past.before({asked.since: {"events": 99}}, asked, NOW) is None
+
+
+def test_the_step_that_has_not_ended_is_hatched_and_each_bar_leads_inside() -> None:
+    series = {start: Counter(PAID) for start in range(ASKED.since, ASKED.until, 3600)}
+    finished, unfinished = figures.by_step(replace(PAST, series=series), ASKED, ASKED.until - 60).data
+    assert (len(finished.x), len(unfinished.x)) == (23, 1)
+    inner, notes = filters.parse(filters.asked_in(finished.customdata[0][1].partition("?")[2]), NOW)
+    assert (inner.since, inner.seconds, inner.step, notes) == (ASKED.since, 3600, "window", ())
+
+
+def test_an_event_is_late_as_the_metric_text_says() -> None:
+    end = datetime.fromtimestamp(WINDOW + 30, UTC)
+    assert not rows.is_late(row(recorded_at=end + timedelta(seconds=10)))
+    assert rows.is_late(row(recorded_at=end + timedelta(seconds=10, microseconds=1)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "words"),
+    [
+        ("searches", {"term": None, "results": 0}, "no word of the catalogue · 0 results"),
+        ("cart_events", {"action": "add", "product_id": 7, "quantity": 2}, "add · product 7 · 2 items"),
+        ("crm_interactions", {"channel": "chat", "reason": "delivery", "satisfaction": None}, "chat · delivery"),
+        ("products", {"name": "Lamp", "category": "Home", "version": 2, "stock": 5}, "Lamp · Home · version 2 · stock 5"),
+        ("transaction_items", {"status": "paid", "quantity": 2, "product_name": "Lamp", "category": "Home"}, "paid · 2 × Lamp · Home"),
+        ("user_behavior", {"action": "page_view", "page": "/", "device": "phone"}, "page_view · / · phone"),
+    ],
+)
+def test_each_stream_says_what_happened(kind: str, payload: dict[str, Any], words: str) -> None:
+    assert rows.facts(kind, payload) == words
+
+
+def test_csv_has_every_field_whole_cents_and_no_formula() -> None:
+    given = {name: getattr(row(), name) for name in past.PLACE} | {"payload": {**BODY, "payment_method": '=HYPERLINK("x")', "total_cents": -5}}
+    heads, line = csv.reader(io.StringIO("".join(past.rows_csv([given], ["transactions"]))))
+    read = dict(zip(heads, line, strict=True))
+    assert heads[: len(past.PLACE)] == list(past.PLACE)
+    assert (read["total_cents"], read["payment_method"], read["lines"]) == ("-5", '\'=HYPERLINK("x")', "[{}]")
+
+
+def test_csv_of_numbers_has_a_line_for_each_step() -> None:
+    lines = list(csv.DictReader(io.StringIO("".join(past.numbers_csv(PAST)))))
+    assert [line["revenue_cents"] for line in lines] == ["11900", "11900"]
+
+
+def test_an_event_shows_every_stage_and_every_field() -> None:
+    lines = "shop       instashop.transactions id 1\nwindow     08:00:00: 3 events in it now"
+    found = {"kind": "transactions", "occurred_at": datetime.fromtimestamp(NOW, UTC), "payload": {**BODY, "note": None}}
+    shown = texts(event.layout("0192", lines, found, None, NOW))
+    assert "shop instashop.transactions id 1 window 08:00:00: 3 events in it now" in shown
+    assert "total_cents 1,000 €10.00" in shown
+    assert "note —" in shown
+
+
+def test_an_event_that_nobody_knows_says_so() -> None:
+    assert "cannot be shown No event x" in texts(event.layout("x", "", None, "No event x", NOW))
+
+
+def test_an_address_that_leads_nowhere_says_which_pages_there_are() -> None:
+    assert "Live, Products, Behaviour, History and Platform" in texts(event.missing())
