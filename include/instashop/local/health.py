@@ -83,7 +83,8 @@ def _cluster(settings: Settings) -> str | None:
     try:
         connect.kafka_admin(settings).list_topics(timeout=5)
     except (KafkaException, InstaShopError) as error:
-        return f"{settings.where('kafka_bootstrap')}: {error}"
+        login = " or the login of INSTASHOP_KAFKA_USER is refused" if settings.kafka_user else ""
+        return f"no broker answers{login}: {error}"
     return None
 
 
