@@ -14,6 +14,9 @@ from instashop.control.books.verdict import SHOWN, Line
 from instashop.metrics import LATE_SECONDS, MEASURES, WINDOW_SECONDS, WRITTEN_FIELD, field_of, window_key, window_of
 from instashop.settings import Settings
 
+ADDED_UP = ""
+"""The field that says that a window was added up, also when it has no events."""
+
 Windows = dict[tuple[int, str], dict[str, int]]
 
 
@@ -30,10 +33,28 @@ def compare_windows(settings: Settings, dwh: psycopg.Connection, settled: dateti
 
 
 def _in_warehouse(dwh: psycopg.Connection, since: int, until: int) -> Windows:
-    span = {"since": datetime.fromtimestamp(since, UTC), "until": datetime.fromtimestamp(until, UTC)}
-    with dwh.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(sql.statement("metrics/events_between") + sql.statement("metrics/windows"), span)  # type: ignore[arg-type]
-        return {(int(row["win"].timestamp()), field_of(row)): {name: int(row[name]) for name in MEASURES} for row in rows}
+    """Return what windows.sql says of each window; only those are added up that are new or have got events since the last round."""
+    statement, span = sql.statement, {"since": _moment(since), "until": _moment(until)}
+    with dwh.transaction(), dwh.cursor(row_factory=dict_row) as cursor:
+        row = dwh.execute(statement("books/windows_changed"), span).fetchone()  # type: ignore[arg-type]
+        assert row is not None
+        dwh.execute(statement("books/windows_forget"), {"since": since, "changed": row[1]})  # type: ignore[arg-type]
+        kept = dwh.execute(statement("books/windows_kept"), {"since": since, "until": until}).fetchall()  # type: ignore[arg-type]
+        windows = {(start, field): measures for start, field, measures in kept}
+        missing = [start for start in range(since, until, WINDOW_SECONDS) if (start, ADDED_UP) not in windows]
+        fresh: Windows = {(start, ADDED_UP): {} for start in missing}
+        if missing:
+            part = {"since": _moment(missing[0]), "until": _moment(missing[-1] + WINDOW_SECONDS), "starts": missing}
+            for found in cursor.execute(statement("metrics/events_of_windows") + statement("metrics/windows"), part):  # type: ignore[arg-type]
+                fresh[int(found["win"].timestamp()), field_of(found)] = {name: int(found[name]) for name in MEASURES}
+        values = [{"start": start, "field": field, "measures": json.dumps(measures)} for (start, field), measures in fresh.items()]
+        cursor.executemany(statement("books/windows_keep"), values)  # type: ignore[arg-type]
+        dwh.execute(statement("books/windows_horizon"), {"kept_below": row[0]})  # type: ignore[arg-type]
+    return {place: measures for place, measures in (windows | fresh).items() if place[1] != ADDED_UP}
+
+
+def _moment(unix_seconds: int) -> datetime:
+    return datetime.fromtimestamp(unix_seconds, UTC)
 
 
 def _in_redis(settings: Settings, since: int, until: int) -> Windows:
