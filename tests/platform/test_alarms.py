@@ -1,0 +1,125 @@
+"""Each alarm is heard: a thing is broken, the look goes red and names it; it is cured, and the look is green again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+import instashop_watch
+from instashop import connect
+from instashop.control import lease
+from instashop.control.doctor import examine
+from instashop.local import programs
+from instashop.settings import ROOT
+from tests.waiting import wait_until
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """A look at a broken part does not wait for it to mend itself."""
+    monkeypatch.setattr(instashop_watch, "PATIENCE_SECONDS", 1.0)
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _faults(platform) -> dict[str, str]:
+    return {finding.hop: finding.text for finding in examine(platform) if finding.level == "fault"}
+
+
+def _is_green(look) -> bool:
+    try:
+        look()
+    except instashop_watch.PlatformFault:
+        return False
+    return True
+
+
+def test_a_broker_that_stands_still_is_named_by_watch_and_doctor(platform):
+    with frozen(programs.states(platform)["kafka-3"]["pid"]):
+        wait_until(lambda: not _is_green(instashop_watch.brokers), 60, "the watch going red")
+        assert any("kafka" in hop for hop in _faults(platform))
+    wait_until(lambda: _is_green(instashop_watch.brokers), 90, "the watch going green again")
+    wait_until(lambda: not _faults(platform), 90, "the doctor finding nothing again")
+
+
+def test_a_service_that_hangs_is_named_and_ended_and_comes_back(platform, monkeypatch):
+    old = lease.holder(platform.run_dir, "enricher")
+    with frozen(old.pid), monkeypatch.context() as short:
+        short.setattr(platform, "beat_stale_seconds", 3.0)
+        wait_until(lambda: not _is_green(instashop_watch.services), 60, "the watch going red")
+    wait_until(lambda: (now := lease.holder(platform.run_dir, "enricher")) and now.pid != old.pid, 60, "a new enricher")
+    wait_until(lambda: _is_green(instashop_watch.services), 60, "the watch going green again")
+
+
+def test_live_numbers_that_stand_still_are_named(platform, monkeypatch):
+    with frozen(lease.holder(platform.run_dir, "live_metrics").pid), monkeypatch.context() as short:
+        short.setattr(platform, "beat_stale_seconds", 3.0)
+        wait_until(lambda: not _is_green(instashop_watch.spark_progress), 60, "the watch going red")
+    wait_until(lambda: _is_green(instashop_watch.spark_progress), 60, "the watch going green again")
+
+
+def test_a_server_that_is_stopped_is_named_by_the_doctor(platform):
+    programs.stop(platform, ["redis"], 20)
+    try:
+        assert "redis" in _faults(platform)
+    finally:
+        programs.start(platform, "redis")
+    wait_until(lambda: not _faults(platform), 120, "the doctor finding nothing again")
+
+
+def test_books_that_do_not_balance_are_red_and_named(platform):
+    with connect.warehouse(platform, "test", autocommit=True) as dwh:
+        instashop_watch.books()
+        row = dwh.execute("SELECT event_id, txid FROM realtime_events WHERE kind = 'crm_interactions' ORDER BY event_id DESC LIMIT 1").fetchone()
+        dwh.execute("UPDATE realtime_events SET txid = -1 WHERE event_id = %s", [row[0]])
+        try:
+            with pytest.raises(instashop_watch.BooksDiffer, match=str(row[0])):
+                instashop_watch.books()
+        finally:
+            dwh.execute("UPDATE realtime_events SET txid = %s WHERE event_id = %s", [row[1], row[0]])
+        instashop_watch.books()
+
+
+def _last_look(platform, after) -> str | None:
+    with connect.postgres(platform.airflow_dsn, 5) as airflow:
+        found = airflow.execute(
+            "SELECT state FROM task_instance WHERE dag_id = 'watch_platform' AND task_id = 'dead_letters' AND start_date > %s AND state IN ('success', 'failed')"
+            " ORDER BY start_date DESC LIMIT 1",
+            [after],
+        ).fetchone()
+    return found[0] if found else None
+
+
+def test_many_dead_letters_turn_airflows_task_red_and_it_goes_green_again(platform):
+    with connect.warehouse(platform, "test", autocommit=True) as dwh:
+        began = dwh.execute(
+            'INSERT INTO dead_letters (topic, "partition", "offset", reason, detail, published_at)'
+            " SELECT 'alarm', 0, n, 'not_json', 'a test of the alarm', now() FROM generate_series(1, 100) AS n RETURNING arrived_at"
+        ).fetchone()[0]
+        try:
+            wait_until(lambda: _last_look(platform, began) == "failed", 150, "the task going red")
+        finally:
+            cured = dwh.execute("DELETE FROM dead_letters WHERE topic = 'alarm' RETURNING now()").fetchone()[0]
+        wait_until(lambda: _last_look(platform, cured) == "success", 150, "the task going green again")
+
+
+def test_the_drills_are_listed_and_an_unknown_one_is_refused(platform):
+    command = [sys.executable, "-m", "instashop", "drill"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "kill-broker" in listed.stdout
+    refused = subprocess.run([*command, "kill-everybody"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "choose of kill-producer" in refused.stderr

@@ -1,0 +1,18 @@
+"""The short set of drills on the running platform, under load."""
+
+from __future__ import annotations
+
+import pytest
+
+from instashop.local.drills import run
+from instashop.local.drills.faults import DRILLS
+
+SHORT = [name for name, drill in DRILLS.items() if drill.short]
+
+
+@pytest.mark.timeout(360)
+@pytest.mark.parametrize("name", SHORT)
+def test_a_drill_loses_doubles_and_breaks_nothing(platform, name):
+    said: list[str] = []
+    outcome = run.run(platform, [DRILLS[name]], None, said.append)[0]
+    assert outcome.passed, "\n".join([outcome.describe(), *said])
