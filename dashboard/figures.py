@@ -63,7 +63,10 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
     values = {start: measured.get(asked.measure, 0) / scale for start, measured in past.series.items()}
     colour = REVENUE if measure.is_money else ORDERS
     figure = go.Figure(layout=_layout("€" if measure.is_money else "", asked.since, asked.until, empty=not any(values.values())))
-    figure.update_xaxes(tickformat="%d %b" if size == filters.DAY else "%H:%M<br>%d %b" if asked.seconds > filters.DAY else "%H:%M")
+    if size == filters.DAY:
+        figure.update_xaxes(tickformat="%d %b", ticklabelmode="period")
+    else:
+        figure.update_xaxes(tickformat="%H:%M<br>%d %b" if asked.seconds > filters.DAY else "%H:%M")
     if not any(values.values()):
         return _empty(figure, "none in this span" if past.read_at and not past.trouble else "not known")
     hover = f"<b>{'€%{y:,.2f}' if measure.is_money else '%{y:,d}'}</b>"

@@ -15,7 +15,7 @@ import psycopg
 
 from dashboard import measures
 from dashboard.filters import STEP_SECONDS, Filters
-from dashboard.shelf import built
+from dashboard.shelf import as_of_one_moment, built
 from dashboard.sql import statement
 from instashop import sql
 from instashop.metrics import MEASURES
@@ -82,8 +82,7 @@ def read(connection: psycopg.Connection[dict[str, Any]], filters: Filters, now: 
     Raises:
         psycopg.Error: the warehouse does not answer, or its tables are not there.
     """
-    connection.execute("SET default_transaction_isolation = 'repeatable read'")
-    connection.execute("SET default_transaction_read_only = on")
+    as_of_one_moment(connection)
     connection.execute("SELECT set_config('statement_timeout', %s, false)", [f"{seconds:g}s"])
     known: dict[str, Any] = {}
     with connection.transaction():

@@ -50,11 +50,11 @@ def notes(given: Iterable[str], asked: Filters, products: Iterable[Product]) -> 
     return [cards.told("note", "Not everything in the address could be taken as it is", [html.P(note) for note in said])]
 
 
-def trouble(known: Past) -> Component | None:
-    """Return why there are no numbers; None when there are."""
+def trouble(known: Past, kept: bool = False) -> Component | None:
+    """Return why there are no numbers, or, when those of before are kept, no newer ones; None when there are."""
     if known.trouble is None:
         return None
-    title = "The numbers of this span are not known"
+    title = "These numbers are from before: the warehouse was asked again" if kept else "The numbers of this span are not known"
     return cards.told("broken" if known.read_at is None else "stale", title, [html.P(cards.marked(known.trouble))])
 
 

@@ -72,8 +72,8 @@ def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
         psycopg.Error: the warehouse does not answer in time, or its tables are not there.
     """
     since = {"since": datetime.fromtimestamp(now - LOOK_SECONDS, UTC)}
+    as_of_one_moment(connection)
     with connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         terms = connection.execute(statement("searches"), since).fetchall()
         carts = connection.execute(statement("abandoned"), since).fetchall()
         products = connection.execute(statement("stock")).fetchall() if built(connection) else None
@@ -84,6 +84,12 @@ def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
         terms=tuple(Term(row["term"], row["searches"], row["without_result"], row["newest_at"].timestamp()) for row in terms),
         carts=tuple(Cart(str(row["event_id"]), row["occurred_at"].timestamp(), row["value_cents"], row["customer_id"]) for row in carts),
     )
+
+
+def as_of_one_moment(connection: psycopg.Connection[dict[str, Any]]) -> None:
+    """Let every transaction from now on see one snapshot, and change nothing."""
+    connection.execute("SET default_transaction_isolation = 'repeatable read'")
+    connection.execute("SET default_transaction_read_only = on")
 
 
 def built(connection: psycopg.Connection[dict[str, Any]]) -> bool:

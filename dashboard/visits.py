@@ -16,7 +16,7 @@ FUNNEL = (
     ("Put in a cart", "cart_adds"),
     ("Checkouts", "checkouts"),
 )
-TERMS = 10
+TERMS = 13
 
 
 def kpis(live: Live, now: float) -> list[Component]:

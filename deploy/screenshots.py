@@ -10,9 +10,11 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
-PAGES = {"live": "/", "platform": "/platform"}
+PAGES = {"live": "/", "products": "/products", "behaviour": "/behaviour", "history": "/history?last=7d", "platform": "/platform"}
 WIDTHS = {"wide": (1440, 900), "phone": (390, 844)}
 SCHEMES = ("light", "dark")
+HIGHEST = {"wide": 1400, "phone": 3200}
+"""Of a longer page only so much is in its picture, in pixels."""
 
 
 def open_page(browser: Browser, url: str, scheme: str, size: tuple[int, int], ready: str) -> Page:
@@ -40,7 +42,8 @@ def take(url: str, folder: Path, only: str | None = None, suffix: str = "") -> l
                         continue
                     page = open_page(browser, url.rstrip("/") + path, scheme, size, f"#{name}")
                     file = folder / f"{look}{suffix}.png"
-                    page.screenshot(path=file, full_page=True)
+                    height = min(page.evaluate("document.documentElement.scrollHeight"), HIGHEST[width])
+                    page.screenshot(path=file, full_page=True, clip={"x": 0, "y": 0, "width": size[0], "height": height})
                     page.close()
                     taken.append(file)
         browser.close()

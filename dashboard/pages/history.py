@@ -33,6 +33,7 @@ def layout(snapshot: Snapshot, asked: Filters, notes: tuple[str, ...], past: Pas
             ),
             *rows.notes(notes, asked, snapshot.shelf.products),
             html.Section([_spans(asked), _choices(asked, products, categories)], className="card filters"),
+            html.Div(rows.trouble(past), id="history-trouble"),
             html.Div(shown(asked, past, now), id="history-shown", className="page-part"),
             dcc.Store(id="history-drawn", data={"query": filters.query(asked), "values": _chosen(asked)}),
             dcc.Interval(id="history-again", interval=AGAIN_SECONDS * 1000),
@@ -46,9 +47,7 @@ def shown(asked: Filters, past: Past, now: float) -> list[Component]:
     """Return everything that was read, all as of one moment."""
     measure = MEASURES[asked.measure]
     total = measure.write(past.totals.get(asked.measure, 0)) if past.trouble is None else "not known"
-    found = [html.Div(rows.trouble(past), className="page-part")] if past.trouble else []
     return [
-        *found,
         html.Div(rows.kpis(asked, past, now), className="kpis is-flow"),
         html.Div(
             [

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from instashop.local import health
 from instashop.settings import Settings, load
+from tests.screens import SIZES
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +29,21 @@ def platform() -> Settings:
 @pytest.fixture(scope="session")
 def dashboard_url(platform: Settings) -> str:
     return f"http://{platform.host}:{platform.dashboard_port}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=20_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport=SIZES["desk"], color_scheme="light")  # type: ignore[arg-type]
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    yield page
+    context.close()

@@ -1,41 +1,38 @@
-"""Both pages in a real browser, on the running platform."""
+"""Every page in a real browser, on the running platform."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-import os
 import re
+import urllib.error
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-SIZES = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
-PAGES = {"live": "/", "platform": "/platform"}
+from tests.screens import SIZES
+
+PAGES = {
+    "live": "/",
+    "products": "/products",
+    "behaviour": "/behaviour",
+    "history": "/history?last=15m",
+    "platform": "/platform",
+    "missing": "/no-such-page",
+}
+AGREES = "the same as the number above"
 STATES = re.compile(r"\bstate-(starting|zero|live|stale|broken)\b")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport=SIZES["desk"], color_scheme="light")  # type: ignore[arg-type]
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    yield page
-    context.close()
+def fetched(url: str) -> str:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=30) as answer:
+        return answer.read().decode()
 
 
 def told(dashboard_url: str) -> dict[str, object]:
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{dashboard_url}/api/live", timeout=5) as answer:
-        return json.load(answer)
+    return json.loads(fetched(f"{dashboard_url}/api/live"))
 
 
 def events(page: Page) -> int:
@@ -116,6 +113,139 @@ def test_the_platform_page_shows_every_arrow_service_and_the_books(page: Page, d
     assert page.locator("#platform-services tbody tr").count() == 5
     expect(page.locator("#platform-books .verdict strong")).to_have_text(re.compile("books balance|books do not balance|Never verified"))
     expect(page.locator("#platform-refused")).to_have_text(re.compile("in all|Nothing was refused"))
+
+
+def test_the_products_page_ranks_products_and_tells_what_is_left(page: Page, dashboard_url: str) -> None:
+    page.goto(dashboard_url)
+    page.click("#to-products")
+    expect(page.locator("#products")).to_have_class(re.compile("state-live"), timeout=30_000)
+    expect(page.locator("#products-top .step")).to_have_count(10, timeout=60_000)
+    expect(page.locator("#products-trending")).to_have_text(re.compile("items|before"))
+    expect(page.locator("#products-stock")).to_have_text(re.compile("left|has not run yet|not been read"))
+    assert page.locator("#products .kpi").count() == 4
+    page.locator("#products-top .number").first.click()
+    page.wait_for_selector("#history-summary")
+    assert re.search(r"product=\d+", page.url)
+
+
+def test_the_behaviour_page_shows_funnel_carts_and_searches(page: Page, dashboard_url: str) -> None:
+    page.goto(dashboard_url)
+    page.click("#to-behaviour")
+    expect(page.locator("#behaviour")).to_have_class(re.compile("state-live"), timeout=30_000)
+    expect(page.locator("#behaviour-funnel .step")).to_have_count(4)
+    expect(page.locator("#behaviour-funnel")).to_have_text(re.compile("of product views"))
+    expect(page.locator("#behaviour-terms .step").first).to_be_visible(timeout=60_000)
+    expect(page.locator("#behaviour-carts")).to_have_text(re.compile("€|No cart"), timeout=60_000)
+    page.locator("#behaviour-terms .step .number").first.click()
+    expect(page.locator("#history-rows td[data-head='Stream']").first).to_have_text("searches")
+
+
+@pytest.mark.parametrize("number", ["#kpi-revenue", "#kpi-orders", "#kpi-sessions", "#kpi-refunds"])
+def test_from_a_live_number_one_click_leads_to_rows_that_add_up_to_it(page: Page, dashboard_url: str, number: str) -> None:
+    page.goto(dashboard_url)
+    expect(page.locator("#live")).to_have_class(re.compile("state-live"), timeout=30_000)
+    page.locator(f"{number} .number").click()
+    expect(page.locator("#history-summary")).to_contain_text(AGREES, timeout=30_000)
+    assert page.locator("#history-rows tbody tr").count() > 0
+
+
+def test_filters_are_the_address_and_survive_a_reload(page: Page, dashboard_url: str) -> None:
+    page.goto(f"{dashboard_url}/history?last=15m")
+    page.click("#history-measure")
+    page.get_by_role("option", name="Orders paid", exact=True).click()
+    page.wait_for_url(re.compile("measure=orders_paid"))
+    page.get_by_role("heading", name="Orders paid by 30-second window").wait_for()
+    page.click("#history-counted")
+    page.get_by_role("option", name="Restated: both").click()
+    page.wait_for_url(re.compile("counted=restated"))
+    page.reload()
+    page.get_by_role("heading", name="Orders paid by 30-second window").wait_for()
+    expect(page.locator("#history .page-head")).to_contain_text("restated")
+    page.get_by_role("link", name="1 hour", exact=True).click()
+    page.wait_for_url(re.compile("last=1h.*measure=orders_paid"))
+    page.go_back()
+    page.wait_for_url(re.compile("last=15m"))
+    expect(page.locator("#history-summary")).to_contain_text(AGREES)
+
+
+def test_a_bar_leads_into_its_own_span(page: Page, dashboard_url: str) -> None:
+    page.goto(f"{dashboard_url}/history?last=15m&measure=events")
+    bar = page.locator("#history-chart .barlayer .point path").first
+    bar.wait_for()
+    box = bar.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 3)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] - 3)
+    page.wait_for_url(re.compile("from=.*to="))
+    expect(page.locator("#history-summary")).to_contain_text(AGREES)
+
+
+def test_a_row_leads_to_the_whole_way_of_its_event(page: Page, dashboard_url: str) -> None:
+    page.goto(f"{dashboard_url}/history?last=15m")
+    page.locator("#history-rows .number").last.click()
+    page.wait_for_selector("#event .stages-passed")
+    for stage in ("shop", "kafka", "warehouse", "window"):
+        expect(page.locator(f".stages-passed .is-{stage}")).to_have_count(1)
+    expect(page.locator("#event .fields")).to_contain_text("total_cents")
+
+
+def test_hours_are_exact_or_it_is_said_that_they_are_not_built(page: Page, dashboard_url: str) -> None:
+    page.goto(f"{dashboard_url}/history?last=24h")
+    page.wait_for_selector("#history-summary")
+    expect(page.locator("#history-shown")).to_have_text(re.compile(f"{AGREES}|build_warehouse has not run yet"))
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("measure=profit", "There is no measure “profit”."),
+        ("product=lamp", "“lamp” is no product"),
+        ("from=tomorrow", "“tomorrow” is no time"),
+        ("last=40d&step=hour", "shown are its last 31 days"),
+        ("kind=%3Cscript%3E", "There is no kind “<script>”; known are"),
+    ],
+)
+def test_a_filter_that_is_wrong_is_said_and_the_page_is_there(page: Page, dashboard_url: str, query: str, words: str) -> None:
+    page.goto(f"{dashboard_url}/history?{query}")
+    expect(page.locator("#history .banner.is-note")).to_contain_text(words, timeout=40_000)
+    page.wait_for_selector("#history .kpi")
+
+
+def test_an_event_and_a_page_that_do_not_exist_say_so(page: Page, dashboard_url: str) -> None:
+    page.goto(f"{dashboard_url}/event/nonsense")
+    expect(page.locator("#event .banner")).to_contain_text("No event nonsense")
+    page.goto(f"{dashboard_url}/no-such-page")
+    expect(page.locator("#missing")).to_contain_text("There is no such page")
+
+
+def test_the_csv_holds_the_rows_that_the_page_counts(page: Page, dashboard_url: str) -> None:
+    page.goto(f"{dashboard_url}/history?last=15m&measure=orders_paid")
+    first = page.locator(".download").first
+    first.wait_for()
+    span = re.search(r"Numbers", page.locator(".downloads").inner_text())
+    assert span
+    end = "from=2026-01-01T00:00&to=2026-01-01T01:00"
+    assert list(csv.reader(io.StringIO(fetched(f"{dashboard_url}/history.csv?{end}"))))[1:] == []
+    rows = list(csv.DictReader(io.StringIO(fetched(dashboard_url + (first.get_attribute("href") or "")))))
+    assert rows
+    assert {row["status"] for row in rows} == {"paid"}
+    steps = list(csv.DictReader(io.StringIO(fetched(f"{dashboard_url}/history-numbers.csv?last=15m"))))
+    assert len(steps) == 30
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        fetched(f"{dashboard_url}/history.csv?measure=profit")
+
+
+def test_the_wall_has_no_controls_turns_the_pages_and_ends_by_escape(page: Page, dashboard_url: str) -> None:
+    page.goto(dashboard_url)
+    page.click("#wall")
+    page.wait_for_url(re.compile("wall=1"))
+    expect(page.locator(".controls")).to_be_hidden()
+    page.wait_for_selector("#live .kpi")
+    page.wait_for_selector("#products .kpi", timeout=40_000)
+    assert "/products?wall=1" in page.url
+    page.keyboard.press("Escape")
+    expect(page.locator(".controls")).to_be_visible()
+    assert "wall" not in page.url
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,0 +1,99 @@
+"""History on a real warehouse: for every measure, the rows behind the number make the number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row, tuple_row
+from psycopg.types.json import Jsonb
+
+from dashboard import past, shelf
+from dashboard.filters import COUNTED, Filters
+from dashboard.sql import statement
+from instashop.metrics import MEASURES
+from tests import bodies
+
+BEGIN = datetime(2026, 5, 1, 12, tzinfo=UTC)
+TERM = "lamp of history"
+ASKED = Filters(int(BEGIN.timestamp()), int(BEGIN.timestamp()) + 300, "window")
+
+
+def events() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield one event of every status and action in each of some windows, every fifth of them late."""
+    number = 0
+    for window in range(6):
+        made = [("transactions", bodies.transaction, {"status": status}) for status in ("created", "paid", "failed", "refunded")]
+        made += [("transaction_items", bodies.item, {"status": status, "product_id": 7 + window % 2, "category": "Books"}) for status in ("paid", "refunded")]
+        made += [("user_behavior", bodies.behavior, {"action": action}) for action in ("session_start", "page_view", "product_view", "wishlist_add")]
+        made += [("searches", bodies.search, {"results": results, "term": TERM}) for results in (0, 5)]
+        made += [("cart_events", bodies.cart, {"action": action}) for action in ("add", "remove", "checkout", "abandon")]
+        for kind, body, more in made:
+            number += 1
+            at = BEGIN + timedelta(seconds=30 * window + number % 29)
+            yield kind, {**body(at, **more), "recorded_at": (at + timedelta(seconds=60 if number % 5 == 0 else 0)).isoformat()}
+
+
+@pytest.fixture
+def filled(dwh: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """The warehouse with those events, for one test; its rows are dictionaries, as the dashboard reads them."""
+    with dwh.transaction(force_rollback=True):
+        if not dwh.execute("SELECT 1 FROM pg_partitioned_table WHERE partrelid = 'realtime_events'::regclass AND partdefid <> 0").fetchone():
+            dwh.execute("CREATE TABLE realtime_events_test PARTITION OF realtime_events DEFAULT")
+        for number, (kind, body) in enumerate(events()):
+            dwh.execute(
+                'INSERT INTO realtime_events (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload)'
+                " VALUES (%s, %s, 1, %s, %s, 1, %s, 0, %s, %s)",
+                [body["event_id"], kind, body["occurred_at"], body["recorded_at"], kind, number, Jsonb(body)],
+            )
+        dwh.row_factory = dict_row  # type: ignore[assignment]
+        yield dwh
+        dwh.row_factory = tuple_row
+
+
+@pytest.mark.parametrize("counted", COUNTED)
+@pytest.mark.parametrize("measure", MEASURES)
+def test_the_rows_behind_a_number_make_the_number(filled: Any, measure: str, counted: str) -> None:
+    known = past.read(filled, replace(ASKED, measure=measure, counted=counted), ASKED.until, 8)
+    assert (known.trouble, known.rows_trouble) == (None, None)
+    made = known.rows_count if known.rows_total is None else known.rows_total
+    assert made == known.totals[measure]
+    assert known.rows_count, "Every measure has events, in time and late."
+    assert len(known.rows) == min(known.rows_count, past.ROWS_SHOWN)
+
+
+def test_restated_is_in_time_and_late_together(filled: Any) -> None:
+    in_time, late, both = (past.read(filled, replace(ASKED, counted=counted), ASKED.until, 8).totals for counted in COUNTED)
+    assert both == in_time + late
+    assert late["events"] > 0
+
+
+@pytest.mark.parametrize("only", [{"category": "Books"}, {"product": 8}, {"category": "Books", "counted": "restated"}])
+@pytest.mark.parametrize("measure", ["sales_cents", "items_sold", "events"])
+def test_the_rows_of_a_category_or_product_make_its_number(filled: Any, measure: str, only: dict[str, Any]) -> None:
+    known = past.read(filled, replace(ASKED, measure=measure, **only), ASKED.until, 8)
+    made = known.rows_count if known.rows_total is None else known.rows_total
+    assert made == known.totals[measure] > 0
+
+
+def test_rows_of_a_term_and_of_a_whole_stream_are_found(filled: Any) -> None:
+    assert past.read(filled, replace(ASKED, measure="searches", counted="restated", term=TERM), ASKED.until, 8).rows_count == 12
+    assert past.read(filled, replace(ASKED, measure="searches", counted="restated", term="hose"), ASKED.until, 8).rows_count == 0
+    assert past.read(filled, replace(ASKED, kind="cart_events", counted="restated"), ASKED.until, 8).rows_count == 24
+
+
+def test_searches_and_abandoned_carts_of_the_last_hour_are_read(filled: Any) -> None:
+    read = shelf.read(filled, ASKED.until)
+    assert (TERM, 12, 6) in [(term.term, term.searches, term.without_result) for term in read.terms]
+    assert read.carts
+    assert [cart.at for cart in read.carts] == sorted((cart.at for cart in read.carts), reverse=True)
+
+
+def test_a_refused_message_is_no_event_that_arrived(filled: Any) -> None:
+    before = filled.execute(statement("arrived")).fetchone()["events"]
+    filled.execute("INSERT INTO consumer_offsets (topic, \"partition\", events, refused) VALUES ('of this test', 0, 10, 4)")
+    assert filled.execute(statement("arrived")).fetchone()["events"] == before + 6
