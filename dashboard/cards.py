@@ -132,7 +132,7 @@ def _since_start(live: Live, now: float, kept_seconds: int, started_at: float | 
     if started_at is None:
         since = "the start is not known"
     elif now - started_at > kept_seconds:
-        since = f"started {formats.age(now - started_at)} ago; counted over the last {formats.age(kept_seconds)}, which is what Redis keeps"
+        since = f"started {formats.age(now - started_at)} ago; the last {formats.age(kept_seconds)} are counted, all that Redis keeps"
     else:
         since = f"started at {formats.clock(started_at)} UTC"
     begun = max(started_at or 0, now - kept_seconds)

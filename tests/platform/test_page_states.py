@@ -114,7 +114,7 @@ def test_a_warehouse_that_goes_away_while_history_is_open_is_said_and_its_return
     expect(page.locator("#history-summary")).to_contain_text("the same as the number above")
     apart.to_warehouse.close()
     try:
-        expect(page.locator("#history .banner.is-broken")).to_contain_text("does not answer", timeout=45_000)
+        expect(page.locator("#history .banner.is-broken")).to_contain_text("does not answer", timeout=90_000)
         assert "€" in page.locator("#history .kpis").inner_text(), "What was known stays, with its age."
         page.goto(f"{apart.url}/event/01a20c7a-5cde-761b-8f8e-3e5e09bb357c")
         expect(page.locator("#event .banner.is-broken")).to_contain_text("does not answer")
@@ -122,7 +122,7 @@ def test_a_warehouse_that_goes_away_while_history_is_open_is_said_and_its_return
         expect(page.locator("#history .banner.is-broken")).to_contain_text("does not answer")
     finally:
         apart.to_warehouse.open()
-    expect(page.locator("#history-summary")).to_contain_text("the same as the number above", timeout=45_000)
+    expect(page.locator("#history-summary")).to_contain_text("the same as the number above", timeout=90_000)
     expect(page.locator("#history .banner")).to_have_count(0)
 
 
@@ -133,6 +133,6 @@ def test_a_warehouse_that_is_away_leaves_the_live_numbers_and_says_what_is_missi
         page.goto(f"{apart.url}/platform")
         expect(page.locator("#platform-books")).to_contain_text("does not answer", timeout=30_000)
         page.goto(f"{apart.url}/products")
-        expect(page.locator("#products-stock")).to_contain_text(re.compile("does not answer|not been read"), timeout=60_000)
+        expect(page.locator("#products-stock")).to_contain_text(re.compile("does not answer|not been read"), timeout=90_000)
     finally:
         apart.to_warehouse.open()
