@@ -126,6 +126,8 @@ def summary(asked: Filters, known: Past) -> list[object]:
 
 def table(known: Past) -> list[Component]:
     """Return the rows, newest first; each leads to the whole way of its event."""
+    if known.rows_trouble and known.rows_trouble == known.trouble:
+        return [html.P("Not known.", className="empty")]
     if known.rows_trouble:
         return [html.P(cards.marked(known.rows_trouble), className="trouble")]
     if not known.rows:

@@ -46,7 +46,7 @@ def layout(snapshot: Snapshot, asked: Filters, notes: tuple[str, ...], past: Pas
 def shown(asked: Filters, past: Past, now: float) -> list[Component]:
     """Return everything that was read, all as of one moment."""
     measure = MEASURES[asked.measure]
-    total = measure.write(past.totals.get(asked.measure, 0)) if past.trouble is None else "not known"
+    total = measure.write(past.totals.get(asked.measure, 0))
     return [
         html.Div(rows.kpis(asked, past, now), className="kpis is-flow"),
         html.Div(
@@ -54,7 +54,7 @@ def shown(asked: Filters, past: Past, now: float) -> list[Component]:
                 cards.card(
                     f"{measure.title} {rows.STEP_WORDS[asked.step]}",
                     cards.chart("history-chart", figures.by_step(past, asked, now)),
-                    note=html.Span([html.Strong(total), " in all; a bar leads to its own span"]),
+                    note=html.Span([html.Strong(total), " in all; a bar leads to its own span"]) if past.trouble is None else "",
                     name="is-wide",
                 ),
                 cards.card("Categories", html.Div(rows.groups(asked, past, False), className="steps"), note="sales of items"),
@@ -65,7 +65,9 @@ def shown(asked: Filters, past: Past, now: float) -> list[Component]:
         html.Div(
             cards.card(
                 rows.title(asked),
-                html.Div([html.P(rows.summary(asked, past), id="history-summary"), rows.downloads(asked, past)], className="table-head"),
+                html.Div(
+                    [html.P(rows.summary(asked, past), id="history-summary"), rows.downloads(asked, past) if past.read_at else ""], className="table-head"
+                ),
                 html.Div(rows.table(past), className="table-frame", id="history-rows"),
                 note="newest first",
             ),

@@ -34,7 +34,7 @@ def _postgres(dsn: str, unreachable: type[InstaShopError], name: str, **options:
             **options,
         )
     except psycopg.OperationalError as error:
-        raise unreachable(address=address(dsn), cause=str(error).strip().splitlines()[-1]) from error
+        raise unreachable(address=address(dsn), cause=str(error).strip().splitlines()[0]) from error
 
 
 def shop(settings: Settings, name: str, **options: Any) -> psycopg.Connection:
