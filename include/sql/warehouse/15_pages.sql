@@ -2,7 +2,7 @@
 CREATE TABLE IF NOT EXISTS pages (
     page_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     from_txid bigint NOT NULL,
-    to_txid bigint NOT NULL UNIQUE,
+    to_txid bigint NOT NULL,
     cut_at timestamptz NOT NULL,
     compared_at timestamptz NOT NULL DEFAULT now(),
     balanced boolean NOT NULL,

@@ -49,12 +49,12 @@ class Ledger:
     def __init__(self, connection: psycopg.Connection) -> None:
         self._db = connection
 
-    def next_page(self, shop: psycopg.Connection, horizon: int, cut_at: datetime) -> Page | None:
-        """Cut the next page below the horizon; None when the last one ends there."""
+    def next_page(self, shop: psycopg.Connection, horizon: int, cut_at: datetime) -> Page:
+        """Cut the next page below the horizon; an empty one when the last one ends there, since a stranger's messages may have come."""
         row = self._db.execute("SELECT to_txid, end_offsets FROM pages ORDER BY page_id DESC LIMIT 1").fetchone()
         since, begin = (row[0], _offsets(row[1])) if row else (0, {})
         if since >= horizon:
-            return None
+            return Page(since, since, cut_at, begin=begin)
         span = {"from_txid": since, "to_txid": horizon, "rows": PAGE_ROWS}
         bound = shop.execute(sql.statement("books/page_end"), span).fetchone()  # type: ignore[arg-type]
         assert bound is not None

@@ -72,12 +72,14 @@ class _Books:
 
     def compare_new(self, verdict: Verdict, deadline: float) -> dict[str, str]:
         """Compare page after page up to the horizon; return the stages that did not pass it in time."""
-        while page := self.ledger.next_page(self.shops["instashop"], verdict.horizon, verdict.at):
+        while True:
+            page = self.ledger.next_page(self.shops["instashop"], verdict.horizon, verdict.at)
             late = self._compare(page, deadline)
             if late:
                 return late
             verdict.pages += 1
-        return {}
+            if page.to_txid >= verdict.horizon:
+                return {}
 
     def look_again(self, minutes: float | None) -> int:
         """Compare red pages anew, and balanced ones whose sums have changed since; return how many."""
@@ -107,6 +109,8 @@ class _Books:
                 reader.read_on()
         finally:
             client.close()
+        if page.from_txid == page.to_txid and not reader.last:
+            return {}  # Nothing has come since the last page.
         self.ledger.keep(page, page.end or reader.next, compare(page, reader, expected, self.shops, self.dwh))
         return {}
 
