@@ -7,6 +7,7 @@ from instashop_services import DashboardLink
 from instashop_spark import SparkLink
 
 _settings = load()
+_SPARK = {"name": "Spark", "href": f"{_settings.page(_settings.spark_ui_port)}/", "url_route": "instashop-spark", "destination": "nav"}
 
 
 class InstaShopPages(AirflowPlugin):
@@ -14,17 +15,7 @@ class InstaShopPages(AirflowPlugin):
 
     name = "instashop_pages"
     external_views = [
-        {
-            "name": "Dashboard",
-            "href": f"http://{_settings.host}:{_settings.dashboard_port}/",
-            "url_route": "instashop-dashboard",
-            "destination": "nav",
-        },
-        {
-            "name": "Spark",
-            "href": f"http://{_settings.host}:{_settings.spark_ui_port}/",
-            "url_route": "instashop-spark",
-            "destination": "nav",
-        },
+        {"name": "Dashboard", "href": f"{_settings.page(_settings.dashboard_port)}/", "url_route": "instashop-dashboard", "destination": "nav"},
+        *([_SPARK] if _settings.spark_pages else []),
     ]
     operator_extra_links = [DashboardLink(), SparkLink()]

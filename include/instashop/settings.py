@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -38,7 +38,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="INSTASHOP_", extra="ignore", frozen=False)
 
     home: Path = Field(ROOT / ".local", description="Data, logs, passwords and process files of this platform.")
+    servers: Literal["here", "elsewhere"] = Field("here", description="Whether supervisord runs the servers here, or others do: containers, other machines.")
     host: str = Field("127.0.0.1", description="The address every server listens on.")
+    browser_host: str = Field("", description="Where a browser finds the pages; empty: where the servers listen.")
+    spark_pages: bool = Field(True, description="Whether a browser reaches Spark's pages; without, no link leads there.")
     port_offset: int = Field(0, ge=0, le=40000, description="Added to every port that is not set by itself.")
 
     shop_port: int = Field(5432, description="Postgres with `instashop` and `crm_db`.")
@@ -73,6 +76,9 @@ class Settings(BaseSettings):
     kafka_bootstrap: str = Field("", description="Brokers, as host:port,host:port.")
     redis_url: str = Field("", description="Redis, as redis://:password@host:port/0.")
     spark_master: str = Field("", description="Spark's master, as spark://host:port.")
+    spark_ui_url: str = Field("", description="Page of Spark's master, as programs reach it.")
+    airflow_url: str = Field("", description="Airflow's API server, as programs reach it.")
+    dashboard_url: str = Field("", description="The dashboard, as programs reach it.")
 
     rate: float = Field(10.0, gt=0, le=5000, description="Events a second that the generator makes.")
     orders_share: float = Field(0.7, ge=0, le=1, description="Share of the generator's events that are steps of orders.")
@@ -104,6 +110,10 @@ class Settings(BaseSettings):
         self.kafka_bootstrap = self.kafka_bootstrap or ",".join(f"{self.host}:{self.kafka_port + i}" for i in range(self.kafka_brokers))
         self.redis_url = self.redis_url or f"redis://:{self.redis_password}@{self.host}:{self.redis_port}/0"
         self.spark_master = self.spark_master or f"spark://{self.host}:{self.spark_master_port}"
+        self.spark_ui_url = self.spark_ui_url or f"http://{self.host}:{self.spark_ui_port}"
+        self.airflow_url = self.airflow_url or f"http://{self.host}:{self.airflow_port}"
+        self.dashboard_url = self.dashboard_url or f"http://{self.host}:{self.dashboard_port}"
+        self.browser_host = self.browser_host or self.host
         self.kafka_replication = self.kafka_replication or self.kafka_brokers
         return self
 
@@ -116,6 +126,10 @@ class Settings(BaseSettings):
     def log_dir(self) -> Path:
         """What every process writes."""
         return self.home / "logs"
+
+    def page(self, port: int) -> str:
+        """Return the address of a page as a browser finds it."""
+        return f"http://{self.browser_host}:{port}"
 
     @property
     def secrets_file(self) -> Path:

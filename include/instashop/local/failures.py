@@ -13,6 +13,10 @@ class UpTaken(InstaShopError):
     """`./instashop {command}` already runs (process {pid}) on {home}; wait until it has ended, or interrupt it."""
 
 
+class RunElsewhere(InstaShopError):
+    """`{command}` is for servers that run here, but INSTASHOP_SERVERS says elsewhere; start and stop them where they run (containers: `docker compose up --wait`, `docker compose down`)."""
+
+
 class StepFailed(InstaShopError):
     """{step}: {cause}"""
 
