@@ -7,12 +7,7 @@ from instashop_services import DashboardLink
 from instashop_spark import SparkLink
 
 _settings = load()
-_SPARK = {
-    "name": "Spark",
-    "href": f"http://{_settings.host}:{_settings.spark_ui_port}/",
-    "url_route": "instashop-spark",
-    "destination": "nav",
-}
+_SPARK = {"name": "Spark", "href": f"{_settings.page(_settings.spark_ui_port)}/", "url_route": "instashop-spark", "destination": "nav"}
 
 
 class InstaShopPages(AirflowPlugin):
@@ -20,12 +15,7 @@ class InstaShopPages(AirflowPlugin):
 
     name = "instashop_pages"
     external_views = [
-        {
-            "name": "Dashboard",
-            "href": f"http://{_settings.host}:{_settings.dashboard_port}/",
-            "url_route": "instashop-dashboard",
-            "destination": "nav",
-        },
-        *([_SPARK] if _settings.runs_here("spark_master") else []),
+        {"name": "Dashboard", "href": f"{_settings.page(_settings.dashboard_port)}/", "url_route": "instashop-dashboard", "destination": "nav"},
+        *([_SPARK] if _settings.spark_pages and _settings.runs_here("spark_master") else []),
     ]
     operator_extra_links = [DashboardLink(), SparkLink()]

@@ -36,7 +36,7 @@ class DashboardLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         """Return the dashboard's address."""
         settings = load()
-        return f"http://{settings.host}:{settings.dashboard_port}/"
+        return f"{settings.page(settings.dashboard_port)}/"
 
 
 class FollowsService:

@@ -21,7 +21,7 @@ class SparkLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         """Return the address of the application's own page."""
         settings = load()
-        return f"http://{settings.host}:{settings.spark_app_ui_port}/"
+        return f"{settings.page(settings.spark_app_ui_port)}/"
 
 
 class LiveMetricsOperator(FollowsService, SparkSubmitOperator):
@@ -31,7 +31,7 @@ class LiveMetricsOperator(FollowsService, SparkSubmitOperator):
     and a log of its own; the next try adopts it; it is stopped by SIGTERM to the Python child, which holds the lease.
     """
 
-    operator_extra_links = (SparkLink(), DashboardLink())
+    operator_extra_links = (SparkLink(), DashboardLink()) if load().spark_pages else (DashboardLink(),)
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("application", "spark_jobs/live_metrics.py")

@@ -81,7 +81,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="INSTASHOP_", extra="ignore", frozen=False)
 
     home: Path = Field(ROOT / ".local", description="Data, logs, passwords and process files of this platform.")
+    servers: Literal["here", "elsewhere"] = Field("here", description="Whether supervisord runs the servers here, or others do: containers, other machines.")
     host: str = Field("127.0.0.1", description="The address every server listens on.")
+    browser_host: str = Field("", description="Where a browser finds the pages; empty: where the servers listen.")
+    spark_pages: bool = Field(True, description="Whether a browser reaches Spark's pages; without, no link leads there.")
     port_offset: int = Field(0, ge=0, le=40000, description="Added to every port that is not set by itself.")
 
     light: bool = Field(False, description="One broker, smaller heaps, a longer trigger; `up --light` sets it for an empty home.")
@@ -125,6 +128,9 @@ class Settings(BaseSettings):
     redis_url: str = Field("", description="Redis, as redis://:password@host:port/0.")
     spark_master: str = Field("", description="Spark's master, as spark://host:port.")
     spark_driver_host: str = Field("", description="This machine's address as Spark's workers see it; empty: the host.")
+    spark_ui_url: str = Field("", description="Page of Spark's master, as programs reach it.")
+    airflow_url: str = Field("", description="Airflow's API server, as programs reach it.")
+    dashboard_url: str = Field("", description="The dashboard, as programs reach it.")
 
     rate: float = Field(10.0, gt=0, le=5000, description="Events a second that the generator makes.")
     orders_share: float = Field(0.7, ge=0, le=1, description="Share of the generator's events that are steps of orders.")
@@ -176,9 +182,13 @@ class Settings(BaseSettings):
             if given and not set(places(name, given)) <= set(places(name, own)):
                 elsewhere.add(name)
             setattr(self, name, given or own)
-        self._elsewhere = frozenset(elsewhere)
+        self._elsewhere = frozenset(elsewhere) if self.servers == "here" else frozenset()  # Containers are ours, whatever their names.
         self.spark_driver_host = self.spark_driver_host or self.host
         self._check_together()
+        self.spark_ui_url = self.spark_ui_url or f"http://{self.host}:{self.spark_ui_port}"
+        self.airflow_url = self.airflow_url or f"http://{self.host}:{self.airflow_port}"
+        self.dashboard_url = self.dashboard_url or f"http://{self.host}:{self.dashboard_port}"
+        self.browser_host = self.browser_host or self.host
         return self
 
     def _own_addresses(self) -> dict[str, str]:
@@ -228,6 +238,10 @@ class Settings(BaseSettings):
     def log_dir(self) -> Path:
         """What every process writes."""
         return self.home / "logs"
+
+    def page(self, port: int) -> str:
+        """Return the address of a page as a browser finds it."""
+        return f"http://{self.browser_host}:{port}"
 
     @property
     def secrets_file(self) -> Path:

@@ -61,11 +61,12 @@ def doctor(settings: Settings) -> bool:
 
 def examine(settings: Settings) -> list[Finding]:
     """Return what is found, hop by hop in the order of the data's way; a platform that is down is one finding."""
-    states = programs.states(settings)
-    if not states:
+    here = settings.servers == "here"
+    states = programs.states(settings) if here else {}
+    if here and not states:
         return [Finding("servers", "fault", f"the platform in {settings.home} does not run.", "`./instashop up` starts it.")]
     hops: dict[str, Callable[[Settings], list[Finding]]] = {
-        "servers": lambda s: _servers(s, states),
+        "servers": (lambda s: _servers(s, states)) if here else _servers_elsewhere,
         "tables": _tables,
         "topics": _topics,
         "airflow": _airflow,
@@ -88,6 +89,15 @@ def _surely(hop: str, look: Callable[[Settings], list[Finding]]) -> Callable[[Se
             return [Finding(hop, "fault", f"cannot be looked at: {text[0]}", "mend the servers named above first.")]
 
     return careful
+
+
+def _servers_elsewhere(settings: Settings) -> list[Finding]:
+    """Ask the servers that others run; only their answers tell how they are."""
+    checks = {name: health.CHECKS[name] for name in servers.table(settings)} | {"kafka": health.kafka}
+    reasons: dict[str, str | None] = at_once(checks, settings)
+    cure = "look where it runs; for containers: `docker compose ps`, `docker compose logs {}`, `docker compose up --wait`."
+    found = [Finding(name, "fault", f"is not well: {reason}.", cure.format(name)) for name, reason in reasons.items() if reason]
+    return found or [Finding("servers", "well", f"all {len(reasons) - 1} answer.")]
 
 
 def _servers(settings: Settings, states: dict[str, dict[str, Any]]) -> list[Finding]:

@@ -20,8 +20,8 @@ def folder(settings: Settings) -> Path:
 
 
 def page(settings: Settings) -> str:
-    """Return the address of Airflow's page."""
-    return f"http://{settings.host}:{settings.airflow_port}"
+    """Return the address of Airflow's page, as a browser finds it."""
+    return settings.page(settings.airflow_port)
 
 
 def _postgres(dsn: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _options(settings: Settings) -> dict[tuple[str, str], object]:
         ("core", "auth_manager"): "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         ("core", "simple_auth_manager_users"): "admin:admin",
         ("core", "simple_auth_manager_passwords_file"): home / "passwords.json",
-        ("core", "execution_api_server_url"): f"{page(settings)}/execution/",
+        ("core", "execution_api_server_url"): f"{settings.airflow_url}/execution/",
         ("core", "min_serialized_dag_update_interval"): 5,
         ("database", "sql_alchemy_conn"): dsn.replace("postgresql://", "postgresql+psycopg2://"),
         ("database", "sql_alchemy_conn_async"): dsn.replace("postgresql://", "postgresql+asyncpg://").replace("sslmode=", "ssl="),

@@ -67,6 +67,12 @@ def brokers(settings: Settings) -> tuple[Broker, ...]:
     )
 
 
+def addresses(settings: Settings) -> list[tuple[str, int]]:
+    """Return host and port of each broker that clients are told of, wherever it runs."""
+    pairs = (address.strip().rpartition(":") for address in settings.kafka_bootstrap.split(","))
+    return [(host, int(port)) for host, _, port in pairs]
+
+
 def write_config(settings: Settings) -> None:
     """Write the properties of each node."""
     nodes = brokers(settings)

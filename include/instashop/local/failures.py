@@ -20,6 +20,10 @@ class HomeTaken(InstaShopError):
     """
 
 
+class RunElsewhere(InstaShopError):
+    """`{command}` is for servers that run here, but INSTASHOP_SERVERS says elsewhere; start and stop them where they run (containers: `docker compose up --wait`, `docker compose down`)."""
+
+
 class StepFailed(InstaShopError):
     """{step}: {cause}"""
 

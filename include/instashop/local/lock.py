@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from instashop.local.failures import UpTaken
+from instashop.local.failures import RunElsewhere, UpTaken
 from instashop.settings import Settings
 
 
@@ -17,7 +17,10 @@ def only_one(settings: Settings, command: str) -> Iterator[None]:
 
     Raises:
         UpTaken: another command holds it.
+        RunElsewhere: the servers are not run here.
     """
+    if settings.servers == "elsewhere":
+        raise RunElsewhere(command=command)
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     with (settings.run_dir / "up.lock").open("a+", encoding="utf-8") as file:
         try:

@@ -104,7 +104,7 @@ def _quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _statements(cluster: Cluster, settings: Settings) -> list[str]:
+def statements(cluster: Cluster, settings: Settings) -> list[str]:
     """Return what makes roles and databases right, whatever is there; for single-user mode, one statement a line."""
     roles = {"instashop": settings.postgres_password} | ({"feed": settings.feed_password} if cluster.has_feed else {})
     superuser = passwords.read(settings).get(passwords.SUPERUSER, "")
@@ -134,7 +134,7 @@ def _single_user(cluster: Cluster, data: Path, lines: list[str]) -> None:
 
 def _stamp(cluster: Cluster, settings: Settings) -> str:
     """Return a fingerprint of the roles, salted by what only the owner can read anyway."""
-    return hashlib.sha256("\n".join(_statements(cluster, settings)).encode()).hexdigest()
+    return hashlib.sha256("\n".join(statements(cluster, settings)).encode()).hexdigest()
 
 
 def initialise(cluster: Cluster, settings: Settings) -> bool:
@@ -152,7 +152,7 @@ def initialise(cluster: Cluster, settings: Settings) -> bool:
         (cluster.data / "pg_hba.conf").write_text(who_may_connect(cluster.host), encoding="utf-8")
         if stamp_file.exists() and stamp_file.read_text() == stamp:
             return False
-        _single_user(cluster, cluster.data, _statements(cluster, settings))
+        _single_user(cluster, cluster.data, statements(cluster, settings))
         stamp_file.write_text(stamp)
         return True
     draft = cluster.data.with_name(f"{cluster.data.name}.new")
@@ -167,7 +167,7 @@ def initialise(cluster: Cluster, settings: Settings) -> bool:
         raise InitFailed(what=cluster.name, lines=(made.stdout + made.stderr).strip(), cure="PostgreSQL 15 or later is needed; see the lines above.")
     (draft / "pg_hba.conf").write_text(who_may_connect(cluster.host), encoding="utf-8")
     databases = [f"CREATE DATABASE {name} OWNER instashop;" for name in cluster.databases]
-    _single_user(cluster, draft, [*_statements(cluster, settings), *databases])
+    _single_user(cluster, draft, [*statements(cluster, settings), *databases])
     draft.rename(cluster.data)
     stamp_file.write_text(stamp)
     return True

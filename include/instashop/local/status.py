@@ -55,6 +55,8 @@ def _own_memory(process: psutil.Process) -> float:
 
 def server_rows(settings: Settings) -> list[Row]:
     """Return every server: what supervisord says, and whether it answers."""
+    if settings.servers == "elsewhere":
+        return _rows_elsewhere(settings)
     states = programs.states(settings)
     table = servers.table(settings)
     running = {name for name in table if states.get(name, {}).get("statename") == "RUNNING"}
@@ -80,6 +82,12 @@ def elsewhere_rows(settings: Settings) -> list[Row]:
     ]
 
 
+def _rows_elsewhere(settings: Settings) -> list[Row]:
+    """Return every server that others run: whether it answers."""
+    reasons = at_once({name: health.CHECKS[name] for name in servers.table(settings)}, settings)
+    return [Row(name, f"not well: {reason}" if reason else "answers", well=not reason) for name, reason in reasons.items()]
+
+
 def service_rows(settings: Settings) -> list[Row]:
     """Return every service: who holds its lease, and what its last beat says."""
     now, rows = datetime.now(UTC), []
@@ -92,7 +100,7 @@ def service_rows(settings: Settings) -> list[Row]:
             continue
         said = f"{beat.state} {beat.message}".strip() if beat else "no beat yet"
         fresh = beat is not None and age is not None and age < settings.beat_stale_seconds
-        page = f"http://{settings.host}:{settings.spark_app_ui_port}" if name == "live_metrics" else ""
+        page = settings.page(settings.spark_app_ui_port) if name == "live_metrics" and settings.spark_pages else ""
         rows.append(Row(name, said, holder.pid, memory_mb(holder.pid), age, page, fresh and beat is not None and beat.state == "running"))
     return rows
 
