@@ -75,7 +75,7 @@ def test_spark_and_postgres_say_the_same_of_the_same_events(spark, dwh):
                 [event.event_id, topic, event.schema_version, event.occurred_at, event.recorded_at, topic, number, Jsonb(body)],
             )
         span = {"since": datetime(2026, 5, 1, 12, tzinfo=UTC), "until": datetime(2026, 5, 1, 12, 5, tzinfo=UTC)}
-        rows = cursor.execute(sql.statement("books/windows_since") + sql.statement("metrics/windows"), span).fetchall()
+        rows = cursor.execute(sql.statement("metrics/events_between") + sql.statement("metrics/windows"), span).fetchall()
     theirs = {_key(row, int(row["win"].timestamp())): {m: int(row[m]) for m in MEASURES} for row in rows}
 
     assert len(theirs) > 30

@@ -84,7 +84,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "plugins"))
     monkeypatch.setenv("INSTASHOP_HOME", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "include"))
-    for name in ("SHOP", "CRM"):
+    for name in ("SHOP", "SHOP_FEED", "CRM", "CRM_FEED"):
         monkeypatch.setenv(f"INSTASHOP_{name}_DSN", "postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=1")
     monkeypatch.setenv("INSTASHOP_REDIS_URL", "redis://127.0.0.1:1/0")
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "not for services")

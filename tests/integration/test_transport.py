@@ -125,7 +125,9 @@ def test_the_same_poison_is_refused_by_consumer_enricher_and_spark(stack, dwh):
         carry(source, sink)
     drain(stack)
     wanted = sorted([(topic, reason.value) for topic, _body, reason in corpus] + [("transaction_items", "unknown_product")] * 2)
-    letters = dwh.execute("SELECT topic, reason, body FROM dead_letters WHERE message_key = 'poison' OR reason = 'unknown_product'").fetchall()
+    letters = dwh.execute(
+        "SELECT topic, reason, body FROM dead_letters WHERE message_key = 'poison' OR (reason = 'unknown_product' AND message_key <> 'stranger')"
+    ).fetchall()
     assert sorted((topic, reason) for topic, reason, _body in letters) == wanted
     assert {bytes(body) for _t, _r, body in letters if body is not None} >= {body for _t, body, _r in corpus if body}
     items = [i for i in _in_kafka(stack, "transaction_items") if i.int >> 80 == UUID(good["event_id"]).int >> 80]
