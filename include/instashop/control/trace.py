@@ -101,13 +101,13 @@ def _kept(settings: Settings, dwh: psycopg.Connection[Any], kept: dict[str, Any]
         found.append(Stop("items", f"made of the transaction's event {kept['source_id']}"))
     found += [Stop("items", f"{row['event_id']}") for row in dwh.execute(sql.statement("trace/items"), {"event_id": kept["event_id"]})]  # type: ignore[arg-type]
     if BY_NAME[kept["kind"]].live:
-        found += _window(settings, dwh, kept)
+        found.append(_window(settings, dwh, kept))
     else:
         found.append(Stop("window", f"none: {kept['kind']} are in no live metric"))
     return found
 
 
-def _window(settings: Settings, dwh: psycopg.Connection[Any], kept: dict[str, Any]) -> list[Stop]:
+def _window(settings: Settings, dwh: psycopg.Connection[Any], kept: dict[str, Any]) -> Stop:
     """Return the window's live value, and its restated one, which also counts what came late."""
     start = window_of(kept["occurred_at"].timestamp())
     begin = datetime.fromtimestamp(start, UTC)
@@ -119,4 +119,4 @@ def _window(settings: Settings, dwh: psycopg.Connection[Any], kept: dict[str, An
     assert now is not None
     reason = f"left out of the live value: recorded {kept['recorded_at']}, more than {LATE_SECONDS} s after the window's end" if late else "counted in time"
     restated = f"in the warehouse now {now['in_time']} events in time and {now['late']} late"
-    return [Stop("window", f"{begin:%Y-%m-%d %H:%M:%S}: {reason}"), Stop("window", f"live value {live}; {restated}")]
+    return Stop("window", f"{begin:%Y-%m-%d %H:%M:%S}: {reason}; live value {live}; {restated}")

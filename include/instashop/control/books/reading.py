@@ -68,6 +68,7 @@ class PageReader:
         open_places = {at for at, place in places.items() if self.next[place] < ends[at]}
         for at, place in places.items():
             self._client.seek(at, self.next[place])
+        self._client.resume(*open_places)  # A pause outlives the call before, since the same partitions stay assigned.
         self._client.pause(*(at for at in places if at not in open_places))
         while open_places:
             for at, records in self._client.poll(timeout_ms=200, max_records=20_000).items():
