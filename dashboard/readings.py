@@ -278,7 +278,7 @@ def read_redis(redis: Redis, last: Snapshot, now: float) -> Snapshot:
         found = {start: window_from(start, fields) for start, fields in zip(changed, pipeline.execute(), strict=True) if fields}
     return Snapshot(
         taken_at=now,
-        started_at=unix(started_at),
+        started_at=unix(started_at) or last.started_at,  # A flushed Redis has forgotten it.
         progress=progress_from(progress),
         beats=beats.read_all(redis),
         windows=dict(sorted((known | found).items())),

@@ -221,6 +221,6 @@ def test_a_restart_gives_a_new_process(home):
     asked.start()
     assert first.ended() is None
     Running(Store())  # The next run, which @continuous starts.
-    asked.join(30)
+    asked.join(80)
     assert not asked.is_alive()
     assert process_of(home).pid != process.pid
