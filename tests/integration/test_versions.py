@@ -68,10 +68,9 @@ def test_spark_and_the_metrics_view_count_both(stack, dwh, ids):
 def test_the_books_count_both_at_every_stage(stack, shop, dwh, ids):
     begin, end = shop.execute("SELECT min(txid::text::bigint), max(txid::text::bigint) FROM searches WHERE event_id = ANY(%s)", [list(ids)]).fetchone()
     page = Page(begin, end + 1, datetime.now(UTC))
-    client = connect.independent_reader(stack)
-    reader = PageReader(client, page, lambda: end + 1)
+    reader = PageReader(lambda: connect.independent_reader(stack), page, lambda: end + 1)
     reader.read_on()
-    client.close()
+    reader.close()
     read = reader.streams["searches"]
     with connect.crm(stack, "test") as crm:
         in_shop = shop_sums({"instashop": shop, "crm_db": crm}, page)["searches"]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from instashop.control.books.pages import Offsets, Page
 from instashop.control.books.verdict import Sum
 from instashop.events import Event, Refusal, Transaction, TransactionItem, item_id, judge_of
 from instashop.streams import BY_NAME, STREAMS
+
+log = logging.getLogger(__name__)
 
 
 class Claim(msgspec.Struct):
@@ -46,9 +50,9 @@ class PageReader:
     In each partition events come in the order of their `txid`, so the first one beyond the page ends it there.
     """
 
-    def __init__(self, client: KafkaConsumer, page: Page, next_txid: Callable[[], int]) -> None:
-        self._client, self._page, self._next_txid = client, page, next_txid
-        places = [(s.name, number) for s in STREAMS for number in sorted(client.partitions_for_topic(s.name) or ())]
+    def __init__(self, open_client: Callable[[], KafkaConsumer], page: Page, next_txid: Callable[[], int]) -> None:
+        self._open, self._client, self._page, self._next_txid = open_client, open_client(), page, next_txid
+        places = [(s.name, number) for s in STREAMS for number in sorted(self._client.partitions_for_topic(s.name) or ())]
         self.next: Offsets = {place: page.begin.get(place, 0) for place in places}
         self.last: Offsets = {}
         """The offset of the last message read of each partition."""
@@ -61,8 +65,7 @@ class PageReader:
         places = {TopicPartition(*place): place for place in self.next if place not in self._ended}
         if not places:
             return
-        self._client.assign(list(places))
-        ends = self._client.end_offsets(list(places))
+        ends = self._ends(list(places))
         if self._page.end is not None:
             ends = {at: min(ends[at], self._page.end.get(place, 0)) for at, place in places.items()}
         open_places = {at for at, place in places.items() if self.next[place] < ends[at]}
@@ -81,6 +84,25 @@ class PageReader:
                     self.next[places[at]] = ends[at]
                     open_places.discard(at)
                     self._client.pause(at)
+
+    def _ends(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Assign the places and return where each ends now; a client that gets no answer in its 30 s is replaced, once."""
+        for fresh in (False, True):
+            if fresh:
+                self.close()
+                self._client = self._open()
+            self._client.assign(places)
+            try:
+                return dict(self._client.end_offsets(places))
+            except KafkaTimeoutError:
+                if fresh:
+                    raise
+                log.warning("no broker said where its partitions end; asking again with another client")
+        raise AssertionError("not reached")
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
 
     def _beyond(self, place: tuple[str, int], offset: int, body: bytes | None, end: int) -> bool:
         """Count a message; return whether it lies beyond the page and ends its partition."""

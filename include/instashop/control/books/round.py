@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 
@@ -96,9 +97,8 @@ class _Books:
         return any(kept.get(place) != sums for place, sums in now.items())
 
     def _compare(self, page: Page, deadline: float) -> dict[str, str]:
-        client = connect.independent_reader(self.settings)
+        reader = PageReader(partial(connect.independent_reader, self.settings), page, self._next_txid)
         try:
-            reader = PageReader(client, page, self._next_txid)
             expected = shop_sums(self.shops, page)
             if page.end is None:
                 late = read_page(self.settings, page, reader, expected, self.shops, deadline)
@@ -108,7 +108,7 @@ class _Books:
             else:
                 reader.read_on()
         finally:
-            client.close()
+            reader.close()
         if page.from_txid == page.to_txid and not reader.last:
             return {}  # Nothing has come since the last page.
         self.ledger.keep(page, page.end or reader.next, compare(page, reader, expected, self.shops, self.dwh))
