@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -13,10 +14,23 @@ from kafka.errors import KafkaTimeoutError
 
 from instashop.control.books.pages import Offsets, Page
 from instashop.control.books.verdict import Sum
+from instashop.errors import InstaShopError
 from instashop.events import Event, Refusal, Transaction, TransactionItem, item_id, judge_of
 from instashop.streams import BY_NAME, STREAMS
 
 log = logging.getLogger(__name__)
+
+STALL_SECONDS = 15
+"""Longer than an abandoned transaction blocks readers."""
+ATTEMPTS = 4
+
+
+class StandsStill(InstaShopError):
+    """Kafka has messages that its client does not bring within {seconds} s; `./instashop doctor` tells whether all brokers are well."""
+
+
+class _NoProgress(Exception):
+    """The client brings nothing, although there is more."""
 
 
 class Claim(msgspec.Struct):
@@ -61,11 +75,29 @@ class PageReader:
         self._ended: set[tuple[str, int]] = set()
 
     def read_on(self) -> None:
-        """Read what has come since, up to the page's end."""
+        """Read what has come since, up to the page's end.
+
+        kafka-python now and then stops fetching after a partition's leader has changed; a new client goes on where it stood.
+
+        Raises:
+            StandsStill: new clients did not get on either.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                self._read_to_ends()
+                return
+            except (KafkaTimeoutError, _NoProgress) as error:
+                log.warning("Kafka is read with a new client, since the last one stood still (%s)", error or "no progress")
+                self.close()
+                self._client = self._open()
+        raise StandsStill(seconds=ATTEMPTS * STALL_SECONDS)
+
+    def _read_to_ends(self) -> None:
         places = {TopicPartition(*place): place for place in self.next if place not in self._ended}
         if not places:
             return
-        ends = self._ends(list(places))
+        self._client.assign(list(places))
+        ends = self._client.end_offsets(list(places))
         if self._page.end is not None:
             ends = {at: min(ends[at], self._page.end.get(place, 0)) for at, place in places.items()}
         open_places = {at for at, place in places.items() if self.next[place] < ends[at]}
@@ -73,32 +105,23 @@ class PageReader:
             self._client.seek(at, self.next[place])
         self._client.resume(*open_places)  # A pause outlives the call before, since the same partitions stay assigned.
         self._client.pause(*(at for at in places if at not in open_places))
+        stood, moved_at = dict.fromkeys(open_places, -1), time.monotonic()
         while open_places:
             for at, records in self._client.poll(timeout_ms=200, max_records=20_000).items():
                 if any(self._beyond(places[at], record.offset, record.value, ends[at]) for record in records):
                     self._ended.add(places[at])
                     open_places.discard(at)
                     self._client.pause(at)
-            for at in list(open_places):
-                if self._client.position(at) >= ends[at]:
+            stands = {at: self._client.position(at) for at in open_places}
+            if stands != stood:
+                stood, moved_at = stands, time.monotonic()
+            elif time.monotonic() - moved_at > STALL_SECONDS:
+                raise _NoProgress
+            for at, position in stands.items():
+                if position >= ends[at]:
                     self.next[places[at]] = ends[at]
                     open_places.discard(at)
                     self._client.pause(at)
-
-    def _ends(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        """Assign the places and return where each ends now; a client that gets no answer in its 30 s is replaced, once."""
-        for fresh in (False, True):
-            if fresh:
-                self.close()
-                self._client = self._open()
-            self._client.assign(places)
-            try:
-                return dict(self._client.end_offsets(places))
-            except KafkaTimeoutError:
-                if fresh:
-                    raise
-                log.warning("no broker said where its partitions end; asking again with another client")
-        raise AssertionError("not reached")
 
     def close(self) -> None:
         """Close the client."""
