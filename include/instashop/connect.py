@@ -151,11 +151,11 @@ def kafka_consumer(settings: Settings, group: str, **options: Any) -> Consumer:
     )
 
 
-def independent_reader(settings: Settings) -> KafkaConsumer:
-    """Return kafka-python's read-committed reader: another client than the one that wrote."""
+def independent_reader(settings: Settings, isolation: str = "read_committed") -> KafkaConsumer:
+    """Return kafka-python's reader: another client than the one that wrote."""
     return KafkaConsumer(
         **kafka_python_options(settings),
-        isolation_level="read_committed",
+        isolation_level=isolation,
         enable_auto_commit=False,
         group_id=None,
         auto_offset_reset="earliest",

@@ -64,7 +64,7 @@ class PageReader:
     In each partition events come in the order of their `txid`, so the first one beyond the page ends it there.
     """
 
-    def __init__(self, open_client: Callable[[], KafkaConsumer], page: Page, next_txid: Callable[[], int]) -> None:
+    def __init__(self, open_client: Callable[..., KafkaConsumer], page: Page, next_txid: Callable[[], int]) -> None:
         self._open, self._client, self._page, self._next_txid = open_client, open_client(), page, next_txid
         places = [(s.name, number) for s in STREAMS for number in sorted(self._client.partitions_for_topic(s.name) or ())]
         self.next: Offsets = {place: page.begin.get(place, 0) for place in places}
@@ -122,6 +122,19 @@ class PageReader:
                     self.next[places[at]] = ends[at]
                     open_places.discard(at)
                     self._client.pause(at)
+
+    def written(self) -> Offsets:
+        """Return where each partition ends with the open transactions."""
+        client = self._open(isolation="read_uncommitted")
+        try:
+            places = {TopicPartition(*place): place for place in self.next}
+            return {places[at]: offset for at, offset in client.end_offsets(list(places)).items()}
+        finally:
+            client.close()
+
+    def has_read(self, ends: Offsets) -> bool:
+        """Whether each partition was read to here or to the page's end."""
+        return all(place in self._ended or self.next[place] >= end for place, end in ends.items())
 
     def close(self) -> None:
         """Close the client."""

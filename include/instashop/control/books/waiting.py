@@ -22,38 +22,52 @@ from instashop.transport.producer import stored_cursor
 from instashop.transport.topics import consumer, partitions_of
 
 LOOK_SECONDS = 0.2
+LOOK_CLOSER_SECONDS = 2
+OPEN_SECONDS = 30
+"""Longer than Kafka lets a transaction be open."""
 
 
 def read_page(settings: Settings, page: Page, reader: PageReader, expected: dict[str, Sum], shops: Shops, deadline: float) -> dict[str, str]:
-    """Read a page from Kafka until all of it is there, or until it is sure that no more comes; return the stages that have not passed it.
+    """Read a page from Kafka until all of it is there, or until it is sure that no more comes; return the stage that has not passed it.
 
     The producer has passed a page when no row below its end lies behind the cursor; the enricher when its offsets lie behind the
     page's last transaction. What is missing then is lost, and the comparison says so.
     """
-    looked = time.monotonic()
+
+    def published() -> bool:
+        return all(reader.streams[name].sum == total for name, total in expected.items())
+
+    def enriched() -> bool:
+        return reader.items_found() == Sum.over(reader.streams["transactions"].items)
+
+    behind = _read_until(reader, published, lambda: _unpublished(settings, page, shops), deadline)
+    if behind:
+        return {"kafka": behind}
+    behind = _read_until(reader, enriched, lambda: _not_enriched(settings, reader), deadline)
+    return {"items": behind} if behind else {}
+
+
+def _read_until(reader: PageReader, complete: Callable[[], bool], behind: Callable[[], str], deadline: float) -> str:
+    """Read on until all is there, or all that was written when the stage had passed the page; return how it is behind at the deadline.
+
+    A cursor may be readable before the messages of the same transaction are, since Kafka ends a transaction in one partition after
+    the other: so what was written by then is waited for.
+    """
+    looked, written = time.monotonic(), None
     while True:
         reader.read_on()
-        streams = reader.streams
-        there = all(streams[name].sum.events + len(streams[name].claims) >= total.events for name, total in expected.items())
-        items = reader.items_found().events >= len(streams["transactions"].items)
-        if there and items:
-            return {}
-        late = time.monotonic() > deadline
-        if late or time.monotonic() - looked > 2:
-            looked = time.monotonic()
-            behind = _unpublished(settings, page, shops)
-            waiting = {"kafka": behind} if behind else {}
-            if not behind:
-                reader.read_on()  # What the cursor has passed is readable by now.
-                with consumer(settings, GROUP) as group:
-                    committed = {(p.topic, p.partition): p.offset for p in group.committed(partitions_of(group, ["transactions"]), timeout=10)}
-                items_behind = _behind(reader.last, committed, lambda topic: topic == "transactions")
-                waiting = {"items": items_behind} if items_behind else {}
-            if not waiting:
-                reader.read_on()
-                return {}
-            if late:
-                return waiting
+        if complete() or (written and reader.has_read(written)):
+            return ""
+        now = time.monotonic()
+        if written:
+            if now > deadline:
+                return f"a transaction has been open in Kafka for {OPEN_SECONDS} s"
+        elif now > deadline or now - looked > LOOK_CLOSER_SECONDS:
+            looked, missing = now, behind()
+            if missing and now > deadline:
+                return missing
+            if not missing:
+                written, deadline = reader.written(), now + OPEN_SECONDS
         threading.Event().wait(LOOK_SECONDS)
 
 
@@ -91,6 +105,13 @@ def _unpublished(settings: Settings, page: Page, shops: Shops) -> str:
             if row and row[0]:
                 waiting.append(stream.name)
     return f"{', '.join(waiting)} not published yet" if waiting else ""
+
+
+def _not_enriched(settings: Settings, reader: PageReader) -> str:
+    """Return the places of transactions that the enricher has not passed."""
+    with consumer(settings, GROUP) as group:
+        committed = {(p.topic, p.partition): p.offset for p in group.committed(partitions_of(group, ["transactions"]), timeout=10)}
+    return _behind(reader.last, committed, lambda topic: topic == "transactions")
 
 
 def _behind(last: Offsets, at: Offsets, ours: Callable[[str], bool]) -> str:
