@@ -138,7 +138,7 @@ def _changes(reader: Reader, choices: dict[str, Any]) -> Iterator[tuple[str, dic
     if page:
         yield from page.values(snapshot, now).items()
     yield "state", {"children": frame.state(snapshot, now)}
-    yield "pulse", frame.pulse(now, choices["seconds"])
+    yield "pulse", frame.pulse(now, choices["seconds"], snapshot.batch)
 
 
 def _push(reader: Reader) -> None:

@@ -92,9 +92,9 @@ def frame(names: dict[str, str], snapshot: Snapshot, now: float) -> Any:
     return dmc.MantineProvider([*hidden, header, lost, dash.page_container], defaultColorScheme="auto", theme=THEME)
 
 
-def pulse(now: float, seconds: float) -> dict[str, str]:
-    """Return the mark by which a screen sees that something has come."""
-    return {"data-at": f"{now:.3f}", "data-seconds": str(seconds)}
+def pulse(now: float, seconds: float, batch: int = -1) -> dict[str, str]:
+    """Return the mark by which a screen sees that something has come, with the newest batch of Spark in it (-1: none)."""
+    return {"data-at": f"{now:.3f}", "data-seconds": str(seconds), "data-batch": str(batch)}
 
 
 def state(snapshot: Snapshot, now: float) -> Any:

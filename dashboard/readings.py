@@ -133,6 +133,11 @@ class Snapshot:
     shelf: Shelf = field(default_factory=Shelf)
     kept_seconds: int = 3600
 
+    @property
+    def batch(self) -> int:
+        """The newest batch of Spark in the windows; -1 without one."""
+        return max((int(window.written.split()[1]) for window in self.windows.values() if window.written), default=-1)
+
 
 class Reader:
     """Reads in the background, so that every screen shows one and the same snapshot and no screen waits for a server."""

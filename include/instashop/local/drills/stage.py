@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import psutil
@@ -121,19 +122,20 @@ class Platform:
         raise DidNotHappen(what=what, seconds=seconds)
 
     def wait_until_live(self, broke_at: datetime, seconds: float) -> float:
-        """Wait until an order recorded after the fault is in the warehouse and in Spark's windows; return how long after the fault that was.
+        """Wait until an order and an item recorded after the fault are in the warehouse and in Spark's windows; return how long after the fault that was.
 
         Raises:
             DidNotHappen: nothing came in time.
         """
-        place = self.wait(lambda: self._order_since(broke_at), seconds, "an order of after the fault in the warehouse")
-        left = max(1.0, seconds - (datetime.now(UTC) - broke_at).total_seconds())
-        self.wait(lambda: self._in_windows(*place), left, "an order of after the fault in the live windows")
+        until = time.monotonic() + seconds
+        for topic in ("transactions", "transaction_items"):
+            place = self.wait(partial(self._first_since, topic, broke_at), until - time.monotonic(), f"one of {topic} of after the fault in the warehouse")
+            self.wait(partial(self._in_windows, *place), max(1.0, until - time.monotonic()), f"one of {topic} of after the fault in the live windows")
         return (datetime.now(UTC) - broke_at).total_seconds()
 
-    def _order_since(self, moment: datetime) -> tuple[str, int, int] | None:
+    def _first_since(self, topic: str, moment: datetime) -> tuple[str, int, int] | None:
         with connect.warehouse(self.settings, "drill") as dwh:
-            row = dwh.execute(sql.statement("drills/order_since"), {"moment": moment}).fetchone()  # type: ignore[arg-type]
+            row = dwh.execute(sql.statement("drills/first_since"), {"topic": topic, "moment": moment}).fetchone()  # type: ignore[arg-type]
         return (row[0], row[1], row[2]) if row else None
 
     def _in_windows(self, topic: str, partition: int, offset: int) -> bool:
