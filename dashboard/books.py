@@ -38,7 +38,7 @@ def verdict(warehouse: Warehouse, now: float) -> list[Component]:
     more = sorted({line.stage for line in found.lines} - set(STAGES))
     return [
         head,
-        html.Ul([_stage(stage, [line for line in found.lines if line.stage == stage]) for stage in [*stages, *more]], className="stages"),
+        html.Ul([_stage(stage, found, now) for stage in [*stages, *more]], className="stages"),
         *_trouble(warehouse, now),
     ]
 
@@ -49,14 +49,18 @@ def _last_true(found: Verdict, now: float) -> list[object]:
     return ["They balanced last ", age(found.last_true_at, now), "."] if found.last_true_at else ["They have never balanced."]
 
 
-def _stage(stage: str, lines: list[BooksLine]) -> Component:
+def _stage(stage: str, found: Verdict, now: float) -> Component:
+    lines = [line for line in found.lines if line.stage == stage]
     wrong = [line for line in lines if not line.ok]
     what = lines[0].stream if len(lines) == 1 else f"{len(lines)} streams"
     cents = sum(line.cents for line in lines)
     facts = f"{what} · {formats.count(sum(line.events for line in lines))} events" + (f" · {formats.money(cents)}" if cents else "")
     differences = [html.P([html.Strong(line.stream), f" {_difference(line)}"]) for line in wrong]
+    true_at = found.stages_true_at.get(stage)
+    last = html.Span(["true ", age(true_at, now)] if true_at else "never true", className="stage-last")
     return html.Li(
-        [html.Span(stage, className="stage-name"), html.Span(facts, className="stage-facts"), *differences], className="is-true" if not wrong else "is-false"
+        [html.Span(stage, className="stage-name"), html.Span(facts, className="stage-facts"), last, *differences],
+        className="is-true" if not wrong else "is-false",
     )
 
 

@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 
 from dashboard import formats
 from dashboard.filters import rows_behind
+from dashboard.shelf import Late
 from dashboard.spans import SPAN_SECONDS, STALE_SECONDS, Live, Measured, State, unfinished
 from instashop.metrics import WINDOW_SECONDS, window_of
 
@@ -203,6 +204,23 @@ def changed(change: float, good_is_up: bool | None = True) -> Component:
 def as_of(at: float | None, now: float, limit_seconds: float = STALE_SECONDS) -> Component:
     """Return the foot of a block: how old its numbers are."""
     return html.P(["as of ", age(at, now, limit_seconds)] if at else "no value yet", className="kpi-age")
+
+
+def came_late(live: Live, read_at: float | None, now: float) -> list[object]:
+    """Return what came late for the windows of the span, in events and money, and the revenue with it; no other live number counts it."""
+    if live.as_of is None or live.late is None:
+        return ["What came late is not known yet."]
+    late, age_of_it = sum(live.late.values(), Late()), [" · as of ", age(read_at, now)]
+    if not late.events:
+        return [f"Nothing came late in these {SPAN_WORDS}.", *age_of_it]
+    restated = formats.money(live.now.get("revenue_cents", 0) + late.revenue_cents)
+    more = f"+{formats.count(late.events)} events, +{formats.money(late.revenue_cents)}"
+    return [
+        to_rows(more, behind(live, "events", counted="late")),
+        " came late and is not counted above; restated, revenue is ",
+        to_rows(restated, behind(live, "revenue_cents", counted="restated")),
+        *age_of_it,
+    ]
 
 
 def money_steps(live: Live) -> list[Component]:

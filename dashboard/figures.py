@@ -24,12 +24,12 @@ FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: 
 
 def revenue(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return revenue by window."""
-    return _by_window(windows, live, REVENUE, "revenue_cents", "€%{y:,.2f}")
+    return _with_late(_by_window(windows, live, REVENUE, "revenue_cents", "€%{y:,.2f}"), windows, live, "revenue_cents")
 
 
 def orders(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return orders paid by window."""
-    return _by_window(windows, live, ORDERS, "orders_paid", "%{y:,d} paid")
+    return _with_late(_by_window(windows, live, ORDERS, "orders_paid", "%{y:,d} paid"), windows, live, "orders_paid")
 
 
 def abandoned(windows: Mapping[int, Window], live: Live) -> go.Figure:
@@ -120,6 +120,35 @@ def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str
         figure.add_annotation(
             x=_time(still_open[0]), y=1, yref="paper", yanchor="bottom", xanchor="right", text="unfinished ▸", showarrow=False, font={"size": 11}
         )
+    return figure
+
+
+def _with_late(figure: go.Figure, windows: Mapping[int, Window], live: Live, name: str) -> go.Figure:
+    """Put on each bar what came late for its window; both together are the window restated."""
+    late = {start: getattr(came, name) for start, came in (live.late or {}).items() if getattr(came, name)}
+    if not late or not figure.data:
+        return figure
+    money = MEASURES[name].is_money
+    scale, write = (100, formats.money) if money else (1, formats.count)
+    counted = {start: windows[start].total.get(name, 0) if start in windows else 0 for start in late}
+    figure.add_bar(
+        name="came late",
+        x=[_middle(start) for start in late],
+        y=[value / scale for value in late.values()],
+        base=[counted[start] / scale for start in late],
+        width=WINDOW_SECONDS * 1000 * 0.72,
+        marker={"color": LOST},
+        customdata=[
+            [
+                f"{write(counted[start])} live, {write(counted[start] + late[start])} restated",
+                filters.rows_behind(name, start, start + WINDOW_SECONDS, counted="late"),
+            ]
+            for start in late
+        ],
+        text=[f"+{write(value)} came late" for value in late.values()],
+        textposition="none",
+        hovertemplate="<b>%{text}</b><br>%{customdata[0]}<extra></extra>",
+    )
     return figure
 
 

@@ -95,6 +95,7 @@ class Verdict:
     lines: tuple[BooksLine, ...]
     seconds: float = 0.0
     last_true_at: float | None = None
+    stages_true_at: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -336,7 +337,7 @@ def verdict_from(row: Mapping[str, Any]) -> Verdict:
     """Return a row of `verdicts`."""
     names = BooksLine.__dataclass_fields__
     lines = tuple(BooksLine(**{name: value for name, value in line.items() if name in names}) for line in row["report"].get("stages", ()))
-    return Verdict(row["at"].timestamp(), row["balanced"], lines, row["report"].get("seconds", 0.0), unix(row["last_true_at"]))
+    return Verdict(row["at"].timestamp(), row["balanced"], lines, row["report"].get("seconds", 0.0), unix(row["last_true_at"]), row["stages_true_at"] or {})
 
 
 def unix(moment: str | datetime | None) -> float | None:

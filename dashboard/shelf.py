@@ -1,8 +1,9 @@
-"""What the warehouse says at a slow pace: stock, searches and abandoned carts. Dataclasses, and the queries on a connection that is handed in."""
+"""What the warehouse says at a slow pace: stock, searches, abandoned carts and what came late. Dataclasses, and the queries on a connection that is handed in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,8 @@ from dashboard.sql import statement
 
 LOOK_SECONDS = 3600
 """How far back searches and abandoned carts are looked at."""
+LATE_LOOK_SECONDS = 1200
+"""How far back late events are looked for: the span of Live, and some more."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,19 @@ class Cart:
 
 
 @dataclass(frozen=True)
+class Late:
+    """What came late for a window, or for several: its events, and the paid orders and cents among them."""
+
+    events: int = 0
+    orders_paid: int = 0
+    revenue_cents: int = 0
+
+    def __add__(self, other: Late) -> Late:
+        """Return both together."""
+        return Late(self.events + other.events, self.orders_paid + other.orders_paid, self.revenue_cents + other.revenue_cents)
+
+
+@dataclass(frozen=True)
 class Shelf:
     """What was read at `read_at`; `trouble` says why the last attempt failed, `unbuilt` that the catalogue is not there yet."""
 
@@ -63,6 +79,8 @@ class Shelf:
     products: tuple[Product, ...] = ()
     terms: tuple[Term, ...] = ()
     carts: tuple[Cart, ...] = ()
+    late: Mapping[int, Late] = field(default_factory=dict)
+    """By the begin of the window, in Unix seconds; a window of which nothing came late is not there."""
 
 
 def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
@@ -76,6 +94,7 @@ def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
     with connection.transaction():
         terms = connection.execute(statement("searches"), since).fetchall()
         carts = connection.execute(statement("abandoned"), since).fetchall()
+        late = connection.execute(statement("late"), {"since": datetime.fromtimestamp(now - LATE_LOOK_SECONDS, UTC)}).fetchall()
         products = connection.execute(statement("stock")).fetchall() if built(connection) else None
     return Shelf(
         read_at=now,
@@ -83,6 +102,7 @@ def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
         products=tuple(product_from(row) for row in products or ()),
         terms=tuple(Term(row["term"], row["searches"], row["without_result"], row["newest_at"].timestamp()) for row in terms),
         carts=tuple(Cart(str(row["event_id"]), row["occurred_at"].timestamp(), row["value_cents"], row["customer_id"]) for row in carts),
+        late={row["start"]: Late(row["events"], row["orders_paid"], row["revenue_cents"]) for row in late},
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dashboard.readings import Snapshot, Window
+from dashboard.shelf import Late
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
 
 SPAN_SECONDS = 900
@@ -45,6 +46,8 @@ class Live:
     categories: Mapping[str, int]
     events_since_start: int | None
     events_by_window: Mapping[int, int] = field(default_factory=dict)
+    late: Mapping[int, Late] | None = None
+    """What came late for windows of the span, which no other number here counts; None while the warehouse has not said."""
 
     def measured(self, name: str) -> Measured:
         """Return a measure of the span, beside the span before."""
@@ -113,6 +116,7 @@ def live_of(snapshot: Snapshot, now: float) -> Live:
         before=_before(snapshot.windows, starts, progress.at),
         categories=categories,
         events_since_start=_since_start(snapshot),
+        late=None if snapshot.shelf.read_at is None else {start: snapshot.shelf.late[start] for start in starts if start in snapshot.shelf.late},
         events_by_window={start: snapshot.windows[start].total.get("events", 0) if start in snapshot.windows else 0 for start in starts},
     )
 

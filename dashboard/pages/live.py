@@ -23,6 +23,7 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
         "live-kpis": {"children": cards.kpis(live, now, snapshot.kept_seconds, snapshot.started_at)},
         "live-revenue": {"figure": figures.revenue(snapshot.windows, live)},
         "live-orders": {"figure": figures.orders(snapshot.windows, live)},
+        "live-late": {"children": cards.came_late(live, snapshot.shelf.read_at, now)},
         "live-money": {"children": cards.money_steps(live)},
         "live-categories": {"children": cards.categories(live)},
         "live-behaviour": {"children": cards.behaviour(live)},
@@ -52,6 +53,7 @@ def layout(snapshot: Snapshot, now: float) -> Component:
                 ],
                 className="row is-two",
             ),
+            part("live-late", html.P, className="came-late"),
             html.Div(
                 [
                     cards.card("From gross to kept", part("live-money", className="steps"), note="paid orders"),

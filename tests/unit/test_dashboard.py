@@ -13,6 +13,7 @@ from dash.development.base_component import Component
 from dashboard import api, books, cards, figures, formats, spans, way
 from dashboard.pages import behaviour, live, platform, products
 from dashboard.readings import BooksLine, DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window, progress_from, verdict_from, window_from
+from dashboard.shelf import Late, Shelf
 from instashop.control.beats import Beat
 from instashop.metrics import MEASURES
 
@@ -252,6 +253,12 @@ def test_the_books_say_what_was_found_and_when(warehouse: Warehouse, words: str)
     assert words in texts(books.verdict(warehouse, NOW))
 
 
+def test_each_stage_says_when_it_was_true_last() -> None:
+    shown = texts(books.verdict(Warehouse(read_at=NOW, verdict=Verdict(NOW, False, LINES, stages_true_at={"shop": NOW - 9})), NOW))
+    assert "5 events · €1.00 true 9 s ago" in shown
+    assert "6 events · €1.00 never true" in shown
+
+
 def test_a_difference_in_the_books_is_named() -> None:
     assert "+1 events not in shop: abc" in texts(books.verdict(Warehouse(read_at=NOW, verdict=Verdict(NOW, False, LINES)), NOW))
 
@@ -296,6 +303,7 @@ def test_a_verdict_with_fields_of_a_later_version_is_read() -> None:
         "at": datetime.fromtimestamp(NOW, UTC),
         "balanced": True,
         "last_true_at": None,
+        "stages_true_at": None,
         "report": {"stages": [{"stage": "shop", "stream": "searches", "ok": True, "events": 1, "expected_events": 1, "new": 1}], "seconds": 2.0},
     }
     assert verdict_from(row).lines == (BooksLine("shop", "searches", True, 1, 1),)
@@ -316,3 +324,21 @@ def test_every_style_and_script_is_of_this_house() -> None:
     for file in (Path(live.__file__).parents[1] / "assets").iterdir():
         foreign = re.findall(r"(?:https?:)?//(?!www\.w3\.org)[a-z0-9.-]+\.[a-z]{2,}", file.read_text(encoding="utf-8"))
         assert not foreign, f"{file.name} asks {foreign}"
+
+
+def test_late_money_is_told_beside_the_live_one() -> None:
+    shelf = Shelf(read_at=NOW - 5, late={WINDOW: Late(3, 1, 500), WINDOW - 3600: Late(9, 9, 9)})
+    shown = live.values(snapshot(window(WINDOW, **PAID), shelf=shelf), NOW)
+    assert texts(shown["live-late"]["children"]).startswith("+3 events, +€5.00 came late and is not counted above; restated, revenue is €124.00")
+    late = shown["live-revenue"]["figure"].data[-1]
+    assert (late.name, late.y, late.base) == ("came late", (5.0,), (119.0,))
+    assert "€119.00 live, €124.00 restated" in late.customdata[0][0]
+
+
+def test_nothing_late_is_said_and_not_known_is_not_nothing() -> None:
+    said = {
+        known: texts(live.values(snapshot(window(WINDOW, **PAID), shelf=shelf), NOW)["live-late"]["children"])
+        for known, shelf in ((True, Shelf(read_at=NOW)), (False, Shelf()))
+    }
+    assert said[True].startswith("Nothing came late in these 15 minutes.")
+    assert said[False] == "What came late is not known yet."
