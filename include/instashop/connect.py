@@ -159,4 +159,5 @@ def independent_reader(settings: Settings, isolation: str = "read_committed") ->
         enable_auto_commit=False,
         group_id=None,
         auto_offset_reset="earliest",
+        request_timeout_ms=10_000,
     )

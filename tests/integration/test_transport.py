@@ -7,6 +7,8 @@ import threading
 from uuid import UUID
 
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import NewTopic
 
 from instashop import connect
 from instashop.control import dead_letters
@@ -39,6 +41,29 @@ def _in_kafka(settings, topic) -> list[UUID]:
         messages = list(ToEnd(client, [topic]))
     verdicts = map(judge_of(topic, BY_NAME[topic].event_type), (message.value() for message in messages))
     return [event.event_id for event in verdicts if not isinstance(event, Refusal)]
+
+
+def test_the_present_end_of_a_topic_is_reached_while_messages_keep_coming(stack):
+    admin, stop = connect.kafka_admin(stack), threading.Event()
+    admin.create_topics([NewTopic("never-quiet", 1, 1)])["never-quiet"].result()
+
+    def write():
+        writer = Producer(connect.kafka_options(stack))
+        while not stop.wait(0.01):
+            writer.produce("never-quiet", b"again")
+            writer.flush()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        with consumer(stack, "test") as client:
+            wait_until(lambda: len(list(ToEnd(client, ["never-quiet"]))) > 10, 20, "a beginning of the topic")
+            began = len(list(ToEnd(client, ["never-quiet"])))
+            assert len(list(ToEnd(client, ["never-quiet"]))) >= began
+    finally:
+        stop.set()
+        thread.join()
+        admin.delete_topics(["never-quiet"])["never-quiet"].result()
 
 
 def test_rows_that_commit_late_or_roll_back_reach_kafka_once_or_never(stack, shop):

@@ -56,14 +56,18 @@ def partitions_of(client: Consumer, topics: Sequence[str]) -> list[TopicPartitio
 
 
 class ToEnd:
-    """Reads what is in some topics up to their present end; each call goes on where the last one ended."""
+    """Reads what is in some topics up to their present end; each call goes on where the last one ended.
+
+    The end is that of the call: a topic into which messages keep coming never stands still at the end of a partition.
+    """
 
     def __init__(self, client: Consumer, topics: Sequence[str]) -> None:
         self._client = client
         self._next = {(p.topic, p.partition): p.offset for p in partitions_of(client, topics)}
 
     def __iter__(self) -> Iterator[Message]:
-        waiting = set(self._next)
+        ends = {place: self._client.get_watermark_offsets(TopicPartition(*place), timeout=10)[1] for place in self._next}
+        waiting = {place for place, end in ends.items() if self._next[place] < end}
         self._client.assign([TopicPartition(topic, number, offset) for (topic, number), offset in self._next.items()])
         while waiting:
             messages = self._client.consume(5000, timeout=0.05)
@@ -72,6 +76,8 @@ class ToEnd:
                 error = message.error()
                 if error is None:
                     self._next[place] = after(message)
+                    if self._next[place] >= ends[place]:
+                        waiting.discard(place)
                     yield message
                 elif error.code() == KafkaError._PARTITION_EOF:
                     waiting.discard(place)
