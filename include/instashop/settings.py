@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     rate: float = Field(10.0, gt=0, le=5000, description="Events a second that the generator makes.")
     orders_share: float = Field(0.7, ge=0, le=1, description="Share of the generator's events that are steps of orders.")
     seed: int = Field(7, description="Seed of the generator's randomness.")
-    feed_pause_ms: int = Field(40, ge=1, le=2000, description="Pause between two looks of the producer.")
+    feed_pause_ms: int = Field(20, ge=1, le=2000, description="Pause between two looks of the producer.")
     feed_limit: int = Field(5000, ge=1, description="Rows of one stream in one Kafka transaction, at most.")
     batch_limit: int = Field(3000, ge=1, description="Messages in one batch of consumer or enricher, at most.")
     kafka_replication: int = Field(0, ge=0, description="Copies of each topic; 0 means one a broker, three at most.")

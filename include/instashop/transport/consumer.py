@@ -175,7 +175,7 @@ def work(settings: Settings, _stop: threading.Event, member: int = 1) -> Work:
             _only_one(connection, settings, member)
             require(client, settings, TOPICS)
             sink = WarehouseSink(connection)
-            yield TopicReader(client, TOPICS, settings.batch_limit, wait_seconds=0.1, stored=sink.position), sink
+            yield TopicReader(client, TOPICS, settings.batch_limit, wait_seconds=0.2, stored=sink.position), sink
 
     return session
 

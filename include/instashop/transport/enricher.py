@@ -124,7 +124,7 @@ def work(settings: Settings, _stop: threading.Event) -> Work:
                 producer.init_transactions(30)
                 catalogue = Catalogue(ToEnd(products, ["products"]))
                 catalogue.read_to_end()
-                yield TopicReader(client, ["transactions"], settings.batch_limit, wait_seconds=0.05), ItemsSink(producer, client, catalogue)
+                yield TopicReader(client, ["transactions"], settings.batch_limit, wait_seconds=0.2), ItemsSink(producer, client, catalogue)
             finally:
                 producer.close()
 

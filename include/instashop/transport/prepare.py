@@ -35,7 +35,7 @@ def prepare_warehouse(settings: Settings) -> None:
     """
     with connect.warehouse(settings, "prepare", autocommit=True) as connection:
         migrate(connection, of_folder("warehouse"))
-        connection.execute(sql.statement("partitions/ahead"))  # type: ignore[arg-type]
+        connection.execute(sql.statement("tidy/make_partitions"))  # type: ignore[arg-type]
 
 
 def topics(replication: int) -> list[NewTopic]:

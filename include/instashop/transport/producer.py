@@ -98,8 +98,12 @@ class Feed:
 
 
 BUSY_ROWS = 5
-"""From so many rows at a look on, the shop is busy."""
-QUIET_PAUSES = 4
+"""From so many rows at a look on, the shop is busy, also between the ticks in which it writes."""
+BUSY_SECONDS = 1.0
+QUIET_PAUSES = 8
+LOADED_ROWS = 400
+"""From so many rows at a look on, the next one waits longer, for fewer and larger transactions."""
+LOADED_PAUSES = 6
 
 
 class FeedReader:
@@ -108,8 +112,8 @@ class FeedReader:
     def __init__(self, feeds: Sequence[Feed], pause_seconds: float, stop: threading.Event) -> None:
         self._feeds, self._pause, self._stop = feeds, pause_seconds, stop
         self._cursor: Cursor = {}
-        self._looked = self._counted = 0.0
-        self._busy = False
+        self._looked = self._counted = self._busy_until = 0.0
+        self._loaded = False
         self._lag: tuple[int | None, float | None] = (None, None)
 
     def seek(self, position: Cursor) -> None:
@@ -119,12 +123,12 @@ class FeedReader:
     def read(self) -> Batch:
         """Return the next rows of all feeds.
 
-        Looks at most once in a pause, unless more waits than fitted; in a quiet shop at most once in QUIET_PAUSES pauses, since
-        a Kafka transaction costs the brokers the same for one row as for a thousand.
+        Looks at most once in a pause, unless more waits than fitted; more seldom in a quiet shop, and in one under load, since a Kafka
+        transaction costs the brokers the same for one row as for a thousand.
         """
-        pause = self._pause * (1 if self._busy else QUIET_PAUSES)
-        self._stop.wait(max(0.0, self._looked + pause - time.monotonic()))
-        self._looked = time.monotonic()
+        pauses = QUIET_PAUSES if self._looked >= self._busy_until else LOADED_PAUSES if self._loaded else 1
+        self._stop.wait(max(0.0, self._looked + self._pause * pauses - time.monotonic()))
+        self._looked = looked = time.monotonic()
         records: list[tuple[Stream, Row]] = []
         moved: Cursor = {}
         for feed in self._feeds:
@@ -136,7 +140,9 @@ class FeedReader:
                 self._looked = 0.0
             self._cursor[feed.database] |= {feed.streams[row.stream].name: (row.txid, row.id) for row in rows}
             moved[feed.database] = dict(self._cursor[feed.database])
-        self._busy = len(records) >= BUSY_ROWS
+        self._loaded = len(records) >= LOADED_ROWS
+        if len(records) >= BUSY_ROWS:
+            self._busy_until = looked + BUSY_SECONDS
         self._count()
         newest = msgspec.json.decode(records[-1][1].body, type=_Recorded).recorded_at if records else None
         return Batch(records, moved, newest, *self._lag)

@@ -107,8 +107,8 @@ def _forget_topics(settings: Settings) -> None:
 
 def _forget_enricher(settings: Settings) -> None:
     places = [TopicPartition("transactions", number, 0) for number in range(3)]
-    request = ConsumerGroupTopicPartitions(enricher.GROUP, places)
-    for future in connect.kafka_admin(settings).alter_consumer_group_offsets([request]).values():
+    admin, request = connect.kafka_admin(settings), ConsumerGroupTopicPartitions(enricher.GROUP, places)
+    for future in admin.alter_consumer_group_offsets([request]).values():
         future.result()
 
 

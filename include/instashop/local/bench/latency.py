@@ -75,11 +75,11 @@ def _look_at_kafka(settings: Settings, seen: Seen, stop: threading.Event, began:
             place.offset = client.get_watermark_offsets(place)[1]
         client.assign(places)
         while not stop.is_set():
-            for message in client.consume(500, timeout=0.1):
-                if message.error() is None:
-                    recorded = decode(message.value() or b"").recorded_at.timestamp()
-                    if recorded > began + EDGE_SECONDS:
-                        seen.kafka.append(time.time() - recorded)
+            message = client.poll(0.1)
+            if message is not None and message.error() is None:
+                recorded = decode(message.value() or b"").recorded_at.timestamp()
+                if recorded > began + EDGE_SECONDS:
+                    seen.kafka.append(time.time() - recorded)
 
 
 def _look_at_warehouse(settings: Settings, seen: Seen, stop: threading.Event, _began: float) -> None:

@@ -19,6 +19,7 @@ import psycopg
 
 from instashop import connect
 from instashop.events import uuid7
+from instashop.local.drills import disk
 from instashop.local.drills.proxy import SlowProxy
 from instashop.local.drills.stage import DidNotHappen, Platform
 from instashop.metrics import WINDOW_SECONDS, window_key
@@ -252,6 +253,7 @@ DRILLS = {
         Drill("two-producers", "start a second producer", _two_producers, 30),
         Drill("poison", "send what is no event to the topics", _poison, 30, short=True),
         Drill("clock-skew", "let two clients' clocks be five minutes wrong", _clock_skew, 30, short=True),
+        Drill("disk-full", "fill the disk of the warehouse", disk.fill, 30),
         Drill("slow-network", "delay, throttle and cut the consumer's line to the warehouse", _slow_network, 60),
     )
 }
