@@ -30,8 +30,10 @@ GROUP = "instashop-consumer"
 MEMBERS = PARTITIONS
 """More members than partitions of a topic would have nothing to do."""
 TOPICS = tuple(stream.name for stream in STREAMS)
-_COPY = 'COPY incoming (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload) FROM STDIN'
-_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+_COPY = 'COPY incoming (event_id, occurred_at, recorded_at, kind, schema_version, txid, topic, "partition", "offset", payload) FROM STDIN'
+_ESCAPES = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\t", b"\\t"))
+DAY_MS, EPOCH = 86_400_000, date(1970, 1, 1).toordinal()
+_TEXT = msgspec.json.Encoder().encode
 
 
 class WarehouseSink:
@@ -63,16 +65,17 @@ class WarehouseSink:
         Raises:
             SomebodyElseIsFurther: another consumer moved these offsets; nothing of this batch is kept.
         """
-        lines: list[str] = []
+        lines: list[bytes] = []
         refused: list[tuple[Message, Refusal, UUID | None]] = []
-        days: set[date] = set()
+        numbers: set[int] = set()
         for message in batch.records:
             verdict = self._judges[message.topic()](message.value())
             if isinstance(verdict, Refusal):
                 refused.append((message, verdict, _claimed_id(message)))
             else:
                 lines.append(_line(message, verdict))
-                days.add(_day(verdict.event_id))
+                numbers.add((verdict.event_id.int >> 80) // DAY_MS)
+        days = {date.fromordinal(EPOCH + number) for number in numbers}
         with self._db.transaction(), self._db.cursor() as cursor:
             self._make_partitions(cursor, days - self._days)
             others = self._keep(cursor, lines)
@@ -87,11 +90,11 @@ class WarehouseSink:
         self._days |= days
         self._offsets |= batch.position
 
-    def _keep(self, cursor: psycopg.Cursor, lines: list[str]) -> list[tuple[str, int, int, UUID]]:
+    def _keep(self, cursor: psycopg.Cursor, lines: list[bytes]) -> list[tuple[str, int, int, UUID]]:
         if not lines:
             return []
         with cursor.copy(_COPY) as copy:
-            copy.write("".join(lines))
+            copy.write(b"".join(lines))
         cursor.execute(sql.statement("consumer/keep_new"))  # type: ignore[arg-type]
         if cursor.rowcount == len(lines):
             return []
@@ -131,18 +134,15 @@ def _claimed_id(message: Message) -> UUID | None:
         return None
 
 
-def _day(event_id: UUID) -> date:
-    return datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC).date()
-
-
-def _line(message: Message, event: Event) -> str:
-    """Return a message as a line of COPY's text format."""
-    text = (message.value() or b"").decode()
-    body = text.translate(_ESCAPES) if "\\" in text or "\n" in text or "\t" in text or "\r" in text else text
-    return (
-        f"{event.event_id}\t{event.kind}\t{event.schema_version}\t{event.occurred_at}\t{event.recorded_at}\t{event.txid}"
-        f"\t{message.topic()}\t{message.partition()}\t{message.offset()}\t{body}\n"
-    )
+def _line(message: Message, event: Event) -> bytes:
+    """Return a message as a line of COPY's text format; id and times are written by msgspec, which takes a third of Python's time."""
+    body = message.value() or b""
+    for character, escaped in _ESCAPES:
+        if character in body:
+            body = body.replace(character, escaped)
+    named = _TEXT((event.event_id, event.occurred_at, event.recorded_at))[2:-2].replace(b'","', b"\t")
+    placed = f"\t{event.kind}\t{event.schema_version}\t{event.txid}\t{message.topic()}\t{message.partition()}\t{message.offset()}\t"
+    return b"".join((named, placed.encode(), body, b"\n"))
 
 
 def _letter(message: Message, refusal: Refusal, event_id: UUID | None) -> dict[str, Any]:
