@@ -11,7 +11,7 @@ import pytest
 from instashop import connect
 from instashop.control import beats
 from instashop.control.books import verify
-from instashop.metrics import FILLED_KEY, LATE_SECONDS, PROGRESS_KEY, WINDOW_SECONDS, window_key
+from instashop.metrics import FILLED_KEY, LATE_SECONDS, MEASURES, PROGRESS_KEY, WINDOW_SECONDS, window_key
 from instashop.transport.window_sink import WindowSink
 from tests import bodies
 from tests.integration.conftest import live_metrics, service
@@ -111,6 +111,22 @@ def test_an_emptied_redis_is_filled_again_to_the_cent(running):
     wait_until(lambda: redis.get(FILLED_KEY), 60, "Redis filled again")
     assert closed <= set(redis.scan_iter("window:*"))
     assert verify(running).balanced
+
+
+def test_what_fills_a_window_gives_what_is_missing_and_leaves_what_is_newer(running):
+    redis = connect.redis(running)
+    start = sorted(int(key.split(":")[1]) for key in redis.scan_iter("window:*"))[-2]
+    key, row = window_key(start), dict.fromkeys(MEASURES, 0) | {"start": start, "category": None, "product_id": None, "product_name": None}
+    before = redis.hgetall(key)
+    checkpoint, batch, _at = map(int, before["written"].split())
+    lost = next(field for field in before if field.startswith("category:"))
+    redis.hdel(key, lost)
+    try:
+        missing = {**row, **json.loads(before[lost]), "category": lost.partition(":")[2]}
+        WindowSink(redis, checkpoint, running.live_expiry_seconds).write(batch - 1, [row, missing], fill=True)
+        assert redis.hgetall(key) == before
+    finally:
+        redis.hset(key, lost, before[lost])
 
 
 def test_an_older_value_never_replaces_a_newer_one(running):

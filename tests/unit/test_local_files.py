@@ -153,3 +153,14 @@ def test_the_locks_name_neither_a_registry_nor_a_machine() -> None:
 def test_an_id_for_kafka_is_never_taken_for_an_option():
     assert not brokers.kafka_id(uuid.UUID(int=0xFB << 120)).startswith("-")
     assert len(brokers.kafka_id(uuid.uuid4())) == 22
+
+
+@pytest.mark.parametrize(("left", "waits"), [((), False), (("ran",), True), (("ran", "clean"), False)])
+def test_only_a_killed_program_waits_before_it_starts_again(tmp_path, left, waits):
+    for name in left:
+        (tmp_path / name).touch()
+    program = {"argv": ["/bin/true"], "environment": {}, "directory": str(tmp_path), "user": None, "group_file": str(tmp_path / "group")}
+    after_kill = {"ran": str(tmp_path / "ran"), "clean": str(tmp_path / "clean"), "seconds": 0.01}
+    (tmp_path / "program.json").write_text(json.dumps({**program, "after_kill": after_kill}))
+    ended = subprocess.run([sys.executable, "-I", launch.__file__, str(tmp_path / "program.json")], capture_output=True, text=True, check=True)
+    assert ("was killed" in ended.stdout) is waits

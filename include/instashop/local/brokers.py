@@ -18,6 +18,19 @@ TEMPLATES = ROOT / "deploy" / "local" / "templates"
 _QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 
 
+SESSION_SECONDS = 4.0
+"""How long the controller waits for a broker that says nothing before others lead its partitions."""
+
+
+@dataclass(frozen=True)
+class AfterKill:
+    """The file that a program has once it ran, and the one that only a clean stop leaves; without the latter its start waits."""
+
+    ran: Path
+    clean: Path
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Broker:
     """One node."""
@@ -29,6 +42,15 @@ class Broker:
     config: Path
     jars: Path
     heap_mb: int
+
+    @property
+    def after_kill(self) -> AfterKill:
+        """Return how long a killed node stays away.
+
+        One that is back before its session is over still takes itself for the leader of its partitions. It then ends transactions by
+        what only its own log says: half a transaction is committed, and the new leaders abort the other half.
+        """
+        return AfterKill(self.data / "recovery-point-offset-checkpoint", self.data / ".kafka_cleanshutdown", SESSION_SECONDS + 1)
 
     def argv(self, java: str) -> tuple[str, ...]:
         """Return the command of the node."""
@@ -87,6 +109,7 @@ def write_config(settings: Settings) -> None:
             data=node.data,
             copies=len(nodes),
             in_sync=min(2, len(nodes)),
+            session_ms=round(SESSION_SECONDS * 1000),
         )
         node.config.write_text(text, encoding="utf-8")
 

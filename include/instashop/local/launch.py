@@ -88,13 +88,17 @@ def _wait(done, seconds: float) -> None:  # type: ignore[no-untyped-def]
 
 
 def main(path: str) -> None:
-    """Execute the program described in a JSON file: argv, environment, directory, user, group_file."""
+    """Execute the program described in a JSON file: argv, environment, directory, user, group_file, after_kill."""
     program = json.loads(Path(path).read_text(encoding="utf-8"))
     group_file = Path(program["group_file"])
     left = end_group(group_file, None, 0)
     if left:
         print(f"ended what a killed predecessor left: {left}", flush=True)
     record(group_file)
+    killed = program["after_kill"]
+    if killed and Path(killed["ran"]).exists() and not Path(killed["clean"]).exists():
+        print(f"its predecessor was killed: the others take over in the next {killed['seconds']} s, then it starts", flush=True)
+        threading.Event().wait(killed["seconds"])
     os.chdir(program["directory"])
     if program["user"]:
         account = pwd.getpwnam(program["user"])

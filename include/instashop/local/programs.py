@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable
+from dataclasses import asdict
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,10 @@ def _program(settings: Settings, server: Server) -> str:
             "directory": str(servers.directory()),
             "user": server.user,
             "group_file": str(group_path(settings, server.name)),
+            "after_kill": asdict(server.after_kill) if server.after_kill else None,
         },
         indent=1,
+        default=str,
     )
     file = settings.run_dir / f"{server.name}.json"
     write_private(file, text)

@@ -30,6 +30,7 @@ class Server:
     page: str | None = None
     config: Path | None = None  # A file that the program reads at its start.
     host: str = "127.0.0.1"
+    after_kill: brokers.AfterKill | None = None
 
     @property
     def address(self) -> str:
@@ -154,7 +155,13 @@ def table(settings: Settings) -> dict[str, Server]:
         ),
         *([redis] if settings.runs_here("redis_url") else []),
         *(
-            Server(broker(b.number), b.argv(java()), {"kafka_port": b.port, "kafka_controller_port": b.controller_port}, config=b.config)
+            Server(
+                broker(b.number),
+                b.argv(java()),
+                {"kafka_port": b.port, "kafka_controller_port": b.controller_port},
+                config=b.config,
+                after_kill=b.after_kill if settings.kafka_brokers > 1 else None,
+            )
             for b in brokers.brokers(settings)
         ),
         *(_spark(settings) if settings.runs_here("spark_master") else []),

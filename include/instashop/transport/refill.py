@@ -1,8 +1,8 @@
 """Warehouse → Redis, only when Redis has lost its windows: the same SQL text over the warehouse fills them again.
 
 Spark writes a window again only when an event changes it, so a flushed Redis would stay empty for what is past. The Spark job
-itself refills, so there is still one writer. It waits until the warehouse has everything that its last batch had; a window that
-Spark has written since is newer and stays.
+itself refills, so there is still one writer. It waits until the warehouse has everything that its last batch had; what Spark has
+written since is newer and stays, and what it has not is as the warehouse says.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Keeper:
     def __init__(self, settings: Settings, redis: Redis) -> None:
         self._settings, self._redis = settings, redis
         self._as_of: dict[str, Any] | None = None
+        self._noticed = False
         self._next = 0.0
 
     def look(self, progress: dict[str, Any]) -> None:
@@ -47,21 +48,26 @@ class Keeper:
             return
         self._next = time.monotonic() + LOOK_SECONDS
         if self._redis.get(FILLED_KEY) == str(progress["checkpoint_ms"]):
-            self._as_of = None
+            self._as_of, self._noticed = None, False
+            return
+        if not self._noticed:  # A batch may be under way that wrote into the lost Redis; at the next look it is part of the progress.
+            self._noticed = True
             return
         if self._as_of is None or self._as_of["checkpoint_ms"] != progress["checkpoint_ms"]:
             self._as_of = progress
             log.warning("Redis lacks the windows of the last hour; filling them from the warehouse")
         try:
-            if refill(self._settings, self._redis, self._as_of):
-                self._redis.set(FILLED_KEY, str(progress["checkpoint_ms"]))
-                log.info("the windows are in Redis again, as of batch %d", self._as_of["batch"])
+            if not refill(self._settings, self._redis, self._as_of):
+                log.info("the warehouse has not got as far as batch %d yet", self._as_of["batch"])
+                return
+            self._redis.set(FILLED_KEY, str(progress["checkpoint_ms"]))
+            log.info("the windows are in Redis again, as of batch %d", self._as_of["batch"])
         except (InstaShopError, psycopg.Error) as error:
             log.warning("not filled yet: %s", error)
 
 
 def refill(settings: Settings, redis: Redis, progress: dict[str, Any]) -> bool:
-    """Write the kept windows as the warehouse has them, ranked as of this batch; return whether the warehouse had passed the batch.
+    """Once the warehouse has passed this batch, write the kept windows as it has them, ranked as of the batch; return whether it had.
 
     Raises:
         WarehouseUnreachable, psycopg.OperationalError, redis.RedisError: try again.
@@ -71,8 +77,10 @@ def refill(settings: Settings, redis: Redis, progress: dict[str, Any]) -> bool:
     span = {"since": datetime.fromtimestamp(since, UTC), "until": datetime.fromtimestamp(window_of(now) + WINDOW_SECONDS, UTC)}
     with connect.warehouse(settings, "refill") as dwh, dwh.cursor(row_factory=dict_row) as cursor:
         kept = {(topic, number): offset for topic, number, offset in dwh.execute('SELECT topic, "partition", next_offset FROM consumer_offsets')}
+        ends = {(topic, int(number)): end for topic, numbers in progress["end_offsets"].items() for number, end in numbers.items()}
+        if any(kept.get(place, 0) + MARKS < end for place, end in ends.items()):
+            return False
         rows = cursor.execute(sql.statement("metrics/events_between") + sql.statement("metrics/windows"), span).fetchall()  # type: ignore[arg-type]
     found = [{**row, "start": int(row["win"].timestamp())} for row in rows]
-    WindowSink(redis, progress["checkpoint_ms"], settings.live_expiry_seconds).write(progress["batch"], found)
-    ends = {(topic, int(number)): end for topic, numbers in progress["end_offsets"].items() for number, end in numbers.items()}
-    return all(kept.get(place, 0) + MARKS >= end for place, end in ends.items())
+    WindowSink(redis, progress["checkpoint_ms"], settings.live_expiry_seconds).write(progress["batch"], found, fill=True)
+    return True

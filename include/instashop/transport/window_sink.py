@@ -62,10 +62,11 @@ class WindowSink:
         text = (sql.FOLDER / "metrics" / "newer.lua").read_text(encoding="utf-8")
         self._write_newer = redis.register_script(text)
 
-    def write(self, batch: int, rows: Iterable[Mapping[str, Any]], now: float | None = None) -> int:
+    def write(self, batch: int, rows: Iterable[Mapping[str, Any]], now: float | None = None, fill: bool = False) -> int:
         """Write the windows of one batch that are not expired, each with all its changed groups; return how many windows.
 
-        `rows` have `start` (the window's begin, Unix seconds), the dimensions and every measure.
+        `rows` have `start` (the window's begin, Unix seconds), the dimensions and every measure. With `fill` they are whole windows:
+        of one that has newer values, what is missing is written.
         """
         now = time.time() if now is None else now
         windows: dict[int, list[str]] = {}
@@ -77,7 +78,7 @@ class WindowSink:
                 windows.setdefault(row["start"], []).extend((field_of(dict(row)), json.dumps(values)))
         with self._redis.pipeline(transaction=False) as pipeline:
             for start, fields in windows.items():
-                order = [self._checkpoint_ms, batch, int(now * 1000), start + WINDOW_SECONDS + self._expiry]
+                order = [self._checkpoint_ms, batch, int(now * 1000), start + WINDOW_SECONDS + self._expiry, "fill" if fill else "newer"]
                 self._write_newer([window_key(start)], [*order, *fields], client=pipeline)
             pipeline.execute()
         return len(windows)

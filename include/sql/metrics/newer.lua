@@ -1,16 +1,25 @@
 -- Keep a window's values unless they are older than what is there: (checkpoint's begin, batch) orders them.
+-- Older values that fill a Redis that was lost ('fill') still give what is not there: Spark writes again only what changes.
 local known = redis.call('HGET', KEYS[1], 'written')
 if known then
     local checkpoint, batch = string.match(known, '^(%d+) (%d+)')
     checkpoint, batch = tonumber(checkpoint), tonumber(batch)
     local ours, number = tonumber(ARGV[1]), tonumber(ARGV[2])
-    if checkpoint > ours or (checkpoint == ours and batch > number) then
+    if checkpoint > ours then
+        return 0
+    end
+    if checkpoint == ours and batch > number then
+        if ARGV[5] == 'fill' then
+            for at = 6, #ARGV, 2 do
+                redis.call('HSETNX', KEYS[1], ARGV[at], ARGV[at + 1])
+            end
+        end
         return 0
     end
     if checkpoint < ours then
         redis.call('DEL', KEYS[1])
     end
 end
-redis.call('HSET', KEYS[1], 'written', ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[3], unpack(ARGV, 5))
+redis.call('HSET', KEYS[1], 'written', ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[3], unpack(ARGV, 6))
 redis.call('EXPIREAT', KEYS[1], ARGV[4])
 return 1

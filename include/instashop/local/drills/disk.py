@@ -14,7 +14,9 @@ from psycopg import sql as text
 from instashop import connect
 from instashop.control import beats
 from instashop.errors import InstaShopError
+from instashop.local import passwords
 from instashop.local.drills.stage import Platform
+from instashop.settings import Settings
 
 TABLESPACE = "drill_disk"
 ROOM_BYTES = 128 * 1024
@@ -28,7 +30,8 @@ class NoSmallDisk(InstaShopError):
 def fill(platform: Platform) -> datetime:
     """Let the warehouse's disk fill up until the consumer says so, give it room again, and return when."""
     folder = platform.settings.home / "drill-disk"
-    with connect.warehouse(platform.settings, "drill", autocommit=True) as dwh:
+    with connect.postgres(_as_superuser(platform.settings), 10) as dwh:
+        dwh.autocommit = True
         table = f"realtime_events_{datetime.now(UTC):%Y%m%d}"
         size = _number(dwh, "SELECT pg_total_relation_size(%s::regclass)", table)
         home = Path(_text(dwh, "SHOW data_directory"))
@@ -52,6 +55,13 @@ def fill(platform: Platform) -> datetime:
             folder.rmdir()
     platform.say("the disk has room again")
     return at
+
+
+def _as_superuser(settings: Settings) -> str:
+    password = passwords.read(settings).get(passwords.SUPERUSER)
+    if not password:
+        raise NoSmallDisk(cause="the warehouse's superuser is not ours")
+    return f"postgresql://postgres:{password}@{settings.host}:{settings.warehouse_port}/dwh_db"
 
 
 def _says(platform: Platform, words: str) -> Callable[[], bool]:

@@ -22,7 +22,7 @@ from instashop.events import uuid7
 from instashop.local.drills import disk
 from instashop.local.drills.proxy import SlowProxy
 from instashop.local.drills.stage import DidNotHappen, Platform
-from instashop.metrics import WINDOW_SECONDS, window_key
+from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_key, window_of
 from instashop.settings import ROOT
 
 
@@ -104,6 +104,8 @@ def _flush_redis(platform: Platform) -> datetime:
     kept = {window_key(int(str(key).split(":")[1])) for key in closed}
     platform.wait(lambda: all(redis.exists(key) for key in sorted(kept)[3:]), 60, "Redis filled again")
     platform.say(f"filled again after {(_now() - at).total_seconds():.1f} s")
+    closes = window_of(at.timestamp()) + WINDOW_SECONDS + LATE_SECONDS
+    platform.rest(max(0.0, closes - time.time()))  # The window that was open then has to be whole, too.
     return at
 
 
