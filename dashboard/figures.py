@@ -19,6 +19,8 @@ from dashboard.spans import Live
 from instashop.metrics import WINDOW_SECONDS
 
 REVENUE, ORDERS, LOST = "#0f9d8a", "#5f72e8", "#d99c20"
+BAR_WIDTH = WINDOW_SECONDS * 1000 * 0.72
+"""Of a window, in milliseconds: the rest is the gap between two."""
 FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: "rgba(217,156,32,.16)"}
 
 
@@ -48,7 +50,7 @@ def searches(windows: Mapping[int, Window], live: Live) -> go.Figure:
         name="without result",
         x=[_middle(start) for start in starts],
         y=[empty[start] for start in starts],
-        width=WINDOW_SECONDS * 1000 * 0.36,
+        width=BAR_WIDTH / 2,
         marker={"color": LOST},
         customdata=[_told(start, WINDOW_SECONDS, "searches_without_result") for start in starts],
         hovertemplate="<b>%{y:,d} without result</b><br>%{customdata[0]}<extra></extra>",
@@ -110,7 +112,7 @@ def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str
             name=part,
             x=[_middle(start) for start in some],
             y=[values[start] for start in some],
-            width=WINDOW_SECONDS * 1000 * 0.72,
+            width=BAR_WIDTH,
             marker=marker,
             customdata=[_told(start, WINDOW_SECONDS, name, start in still_open) for start in some],
             hovertemplate=f"<b>{hover}</b><br>%{{customdata[0]}}<extra></extra>",
@@ -136,7 +138,7 @@ def _with_late(figure: go.Figure, windows: Mapping[int, Window], live: Live, nam
         x=[_middle(start) for start in late],
         y=[value / scale for value in late.values()],
         base=[counted[start] / scale for start in late],
-        width=WINDOW_SECONDS * 1000 * 0.72,
+        width=BAR_WIDTH,
         marker={"color": LOST},
         customdata=[
             [

@@ -26,7 +26,7 @@ from instashop.control import beats
 from instashop.control.beats import Beat
 from instashop.control.trace import trace
 from instashop.errors import InstaShopError, RedisUnreachable
-from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY, WINDOW_SECONDS, WRITTEN_FIELD, window_key, window_of
+from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY, WINDOW_SECONDS, WRITTEN_FIELD, Mark, window_key, window_of
 from instashop.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,8 @@ class Snapshot:
     @property
     def batch(self) -> int:
         """The newest batch of Spark in the windows; -1 without one."""
-        return max((int(window.written.split()[1]) for window in self.windows.values() if window.written), default=-1)
+        marks = [Mark.read(window.written) for window in self.windows.values() if window.written]
+        return max(marks).batch if marks else -1
 
 
 class Reader:

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ class DashboardLink(BaseOperatorLink):
         return f"{settings.page(settings.dashboard_port)}/"
 
 
-class FollowsService:
+class FollowsService(ABC):
     """How a task follows the process of one service; the operators below say how it is started.
 
     Promises: at most one process of a service (its lease); the process survives Airflow's own crash and is adopted
@@ -56,13 +57,13 @@ class FollowsService:
     say_every_seconds = 5.0
     store_every_seconds = 30.0
 
+    @abstractmethod
     def command(self, settings: Settings) -> list[str]:
         """Return what starts the service."""
-        raise NotImplementedError
 
+    @abstractmethod
     def environment(self, settings: Settings, intent: supervision.Intent) -> dict[str, str]:
         """Return the environment in which it starts."""
-        raise NotImplementedError
 
     def execute(self, context: Context) -> None:
         """Follow the service until its lifetime is over or somebody wants it otherwise."""
@@ -143,6 +144,7 @@ class FollowsService:
 
     def get_job_result(self, external_id: Any, context: Context) -> None:
         """Return nothing: what a service does is in its beats."""
+        return
 
     def on_kill(self) -> None:
         """End the service when a person or Airflow ended this task; leave it when the task lost its scheduler or another try follows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 WINDOW_SECONDS = 30
 LATE_SECONDS = 10
@@ -63,6 +63,19 @@ def window_of(unix_seconds: float) -> int:
 
 WRITTEN_FIELD = "written"
 """Field of a window's hash: `checkpoint_ms batch written_at_ms`, which orders two values of one window."""
+
+
+class Mark(NamedTuple):
+    """What the field says; a new checkpoint counts its batches from 0 again."""
+
+    checkpoint_ms: int
+    batch: int
+    written_ms: int
+
+    @classmethod
+    def read(cls, text: str) -> Mark:
+        """Return the mark in a field's text."""
+        return cls(*map(int, text.split()))
 
 
 def field_of(row: dict[str, Any]) -> str:

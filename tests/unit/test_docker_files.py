@@ -106,13 +106,14 @@ def test_brokers_have_the_properties_of_the_template(profile: str) -> None:
         data="/var/lib/kafka/data",
         copies=number,
         in_sync=min(2, number),
-        session_ms=round(brokers.SESSION_SECONDS * 1000),
+        session_ms=brokers.SESSION_SECONDS * 1000,
     )
     wanted = dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
     wanted["listeners"] = "PLAINTEXT://:9092,CONTROLLER://:19092"  # On every address of the container.
     given = {name: str(value) for name, value in containers(profile)["kafka-1"]["environment"].items()}
     missing = {name: value for name, value in wanted.items() if given.get(f"KAFKA_{name.upper().replace('.', '_')}") != value}
     assert not missing
+    assert f"then sleep {brokers.SESSION_SECONDS + 1};" in containers(profile)["kafka-1"]["command"][-1]  # As on the bare machine after a kill.
 
 
 def test_postgres_servers_have_the_options_of_the_others(profile: str, settings: Settings) -> None:

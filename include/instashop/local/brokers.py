@@ -16,9 +16,7 @@ from instashop.settings import ROOT, Settings
 
 TEMPLATES = ROOT / "deploy" / "local" / "templates"
 _QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
-
-
-SESSION_SECONDS = 4.0
+SESSION_SECONDS = 4
 """How long the controller waits for a broker that says nothing before others lead its partitions."""
 
 
@@ -28,7 +26,7 @@ class AfterKill:
 
     ran: Path
     clean: Path
-    seconds: float
+    seconds: int
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def write_config(settings: Settings) -> None:
             data=node.data,
             copies=len(nodes),
             in_sync=min(2, len(nodes)),
-            session_ms=round(SESSION_SECONDS * 1000),
+            session_ms=SESSION_SECONDS * 1000,
         )
         node.config.write_text(text, encoding="utf-8")
 

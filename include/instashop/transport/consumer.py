@@ -32,7 +32,7 @@ MEMBERS = PARTITIONS
 TOPICS = tuple(stream.name for stream in STREAMS)
 _COPY = 'COPY incoming (event_id, occurred_at, recorded_at, kind, schema_version, txid, topic, "partition", "offset", payload) FROM STDIN'
 _ESCAPES = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\t", b"\\t"))
-DAY_MS, EPOCH = 86_400_000, date(1970, 1, 1).toordinal()
+_DAY_MS, _EPOCH = 86_400_000, date(1970, 1, 1).toordinal()
 _TEXT = msgspec.json.Encoder().encode
 
 
@@ -74,8 +74,8 @@ class WarehouseSink:
                 refused.append((message, verdict, _claimed_id(message)))
             else:
                 lines.append(_line(message, verdict))
-                numbers.add((verdict.event_id.int >> 80) // DAY_MS)
-        days = {date.fromordinal(EPOCH + number) for number in numbers}
+                numbers.add((verdict.event_id.int >> 80) // _DAY_MS)
+        days = {date.fromordinal(_EPOCH + number) for number in numbers}
         with self._db.transaction(), self._db.cursor() as cursor:
             self._make_partitions(cursor, days - self._days)
             others = self._keep(cursor, lines)
@@ -135,11 +135,10 @@ def _claimed_id(message: Message) -> UUID | None:
 
 
 def _line(message: Message, event: Event) -> bytes:
-    """Return a message as a line of COPY's text format; id and times are written by msgspec, which takes a third of Python's time."""
+    """Return a message as a line of COPY's text format; msgspec writes id and times quicker than Python."""
     body = message.value() or b""
     for character, escaped in _ESCAPES:
-        if character in body:
-            body = body.replace(character, escaped)
+        body = body.replace(character, escaped)
     named = _TEXT((event.event_id, event.occurred_at, event.recorded_at))[2:-2].replace(b'","', b"\t")
     placed = f"\t{event.kind}\t{event.schema_version}\t{event.txid}\t{message.topic()}\t{message.partition()}\t{message.offset()}\t"
     return b"".join((named, placed.encode(), body, b"\n"))

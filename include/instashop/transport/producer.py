@@ -97,13 +97,12 @@ class Feed:
         return sum(count for count, _oldest in found), min(times, default=None)
 
 
-BUSY_ROWS = 5
-"""From so many rows at a look on, the shop is busy, also between the ticks in which it writes."""
-BUSY_SECONDS = 1.0
+BUSY_ROWS, BUSY_SECONDS = 5, 1.0
+"""From so many rows at a look on, the shop is busy for so long: also between the ticks in which it writes."""
 QUIET_PAUSES = 8
-LOADED_ROWS = 400
+"""Pauses between two looks at a shop that is not busy."""
+LOADED_ROWS, LOADED_PAUSES = 400, 6
 """From so many rows at a look on, the next one waits longer, for fewer and larger transactions."""
-LOADED_PAUSES = 6
 
 
 class FeedReader:
@@ -113,7 +112,7 @@ class FeedReader:
         self._feeds, self._pause, self._stop = feeds, pause_seconds, stop
         self._cursor: Cursor = {}
         self._looked = self._counted = self._busy_until = 0.0
-        self._loaded = False
+        self._pauses = QUIET_PAUSES
         self._lag: tuple[int | None, float | None] = (None, None)
 
     def seek(self, position: Cursor) -> None:
@@ -126,8 +125,7 @@ class FeedReader:
         Looks at most once in a pause, unless more waits than fitted; more seldom in a quiet shop, and in one under load, since a Kafka
         transaction costs the brokers the same for one row as for a thousand.
         """
-        pauses = QUIET_PAUSES if self._looked >= self._busy_until else LOADED_PAUSES if self._loaded else 1
-        self._stop.wait(max(0.0, self._looked + self._pause * pauses - time.monotonic()))
+        self._stop.wait(max(0.0, self._looked + self._pause * self._pauses - time.monotonic()))
         self._looked = looked = time.monotonic()
         records: list[tuple[Stream, Row]] = []
         moved: Cursor = {}
@@ -140,9 +138,9 @@ class FeedReader:
                 self._looked = 0.0
             self._cursor[feed.database] |= {feed.streams[row.stream].name: (row.txid, row.id) for row in rows}
             moved[feed.database] = dict(self._cursor[feed.database])
-        self._loaded = len(records) >= LOADED_ROWS
         if len(records) >= BUSY_ROWS:
             self._busy_until = looked + BUSY_SECONDS
+        self._pauses = LOADED_PAUSES if len(records) >= LOADED_ROWS else 1 if looked < self._busy_until else QUIET_PAUSES
         self._count()
         newest = msgspec.json.decode(records[-1][1].body, type=_Recorded).recorded_at if records else None
         return Batch(records, moved, newest, *self._lag)

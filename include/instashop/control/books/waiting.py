@@ -38,7 +38,8 @@ def read_page(settings: Settings, page: Page, reader: PageReader, expected: dict
         return all(reader.streams[name].sum == total for name, total in expected.items())
 
     def enriched() -> bool:
-        return reader.items_found() == Sum.over(reader.streams["transactions"].items)
+        found, wanted = reader.items_found(), reader.streams["transactions"].items
+        return found.events == len(wanted) and found == Sum.over(wanted)
 
     behind = _read_until(reader, published, lambda: _unpublished(settings, page, shops), deadline)
     if behind:

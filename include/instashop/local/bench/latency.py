@@ -18,7 +18,7 @@ from redis import RedisError
 
 from instashop import connect, live
 from instashop.local.bench.meter import quantile
-from instashop.metrics import WINDOW_SECONDS, WRITTEN_FIELD, window_key, window_of
+from instashop.metrics import WINDOW_SECONDS, WRITTEN_FIELD, Mark, window_key, window_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, STREAMS
 from instashop.transport.topics import consumer, partitions_of
@@ -97,8 +97,8 @@ def _look_at_spark(settings: Settings, seen: Seen, stop: threading.Event, _began
             for start in (now, now - WINDOW_SECONDS):
                 mark = redis.hget(window_key(start), WRITTEN_FIELD)
                 if mark:
-                    _checkpoint, batch, written_ms = map(int, str(mark).split())
-                    seen.batches.setdefault(batch, written_ms / 1000)
+                    written = Mark.read(str(mark))
+                    seen.batches.setdefault(written.batch, written.written_ms / 1000)
         for file in folder.iterdir():
             if file.name.isdigit() and int(file.name) not in seen.offsets:
                 with suppress(OSError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from psycopg import sql as text
 from instashop import connect
 from instashop.control import beats
 from instashop.errors import InstaShopError
-from instashop.local import passwords
+from instashop.local import passwords, postgres
 from instashop.local.drills.stage import Platform
 from instashop.settings import Settings
 
@@ -33,12 +34,11 @@ def fill(platform: Platform) -> datetime:
     with connect.postgres(_as_superuser(platform.settings), 10) as dwh:
         dwh.autocommit = True
         table = f"realtime_events_{datetime.now(UTC):%Y%m%d}"
-        size = _number(dwh, "SELECT pg_total_relation_size(%s::regclass)", table)
-        home = Path(_text(dwh, "SHOW data_directory"))
+        (size,) = dwh.execute("SELECT pg_total_relation_size(%s::regclass)", [table]).fetchone() or (0,)
         folder.mkdir(exist_ok=True)
         _mount("-t", "tmpfs", "-o", f"size={2 * size + 64 * 2**20}", "tmpfs", str(folder))
         try:
-            os.chown(folder, home.stat().st_uid, home.stat().st_gid)
+            shutil.chown(folder, postgres.ACCOUNT, postgres.ACCOUNT)
             dwh.execute(text.SQL("CREATE TABLESPACE {} LOCATION {}").format(text.Identifier(TABLESPACE), text.Literal(str(folder))))
             _move(dwh, table, TABLESPACE)
             _mount("-o", f"remount,size={_used(folder) + ROOM_BYTES}", str(folder))
@@ -89,15 +89,3 @@ def _mount(*arguments: str) -> None:
     ended = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if ended.returncode:
         raise NoSmallDisk(cause=ended.stderr.strip())
-
-
-def _number(dwh: psycopg.Connection, statement: str, *values: object) -> int:
-    row = dwh.execute(statement, values).fetchone()  # type: ignore[arg-type]
-    assert row is not None
-    return int(row[0])
-
-
-def _text(dwh: psycopg.Connection, statement: str) -> str:
-    row = dwh.execute(statement).fetchone()  # type: ignore[arg-type]
-    assert row is not None
-    return str(row[0])
