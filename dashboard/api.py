@@ -11,7 +11,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from dashboard import filters, past, spans
 from dashboard.filters import Filters
-from dashboard.readings import Reader, Snapshot, why
+from dashboard.readings import Reader, why
+from dashboard.snapshot import Snapshot
 from instashop.errors import InstaShopError
 
 DEAD_READER_SECONDS = 15

@@ -7,7 +7,7 @@ from dash.development.base_component import Component
 
 from dashboard import formats
 from dashboard.cards import age, marked
-from dashboard.readings import BooksLine, Verdict, Warehouse
+from dashboard.snapshot import BooksLine, Verdict, Warehouse
 
 STAGES = ("shop", "kafka", "warehouse", "items", "windows")
 OLD_SECONDS = 900

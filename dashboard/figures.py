@@ -14,7 +14,7 @@ from dashboard import filters, formats, spans
 from dashboard.cards import CHART_HEIGHT
 from dashboard.measures import MEASURES
 from dashboard.past import Past
-from dashboard.readings import Window
+from dashboard.snapshot import Window
 from dashboard.spans import Live
 from instashop.metrics import WINDOW_SECONDS
 

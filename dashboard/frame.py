@@ -9,7 +9,7 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 
 from dashboard import cards, spans
-from dashboard.readings import Snapshot
+from dashboard.snapshot import Snapshot
 
 CHOICES = {"page": "/", "seconds": 5, "paused": False}
 FALLBACK_SECONDS = 3

@@ -9,8 +9,8 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard import cards, formats, spans
-from dashboard.readings import Snapshot
 from dashboard.shelf import Product, Shelf
+from dashboard.snapshot import Snapshot
 from dashboard.spans import Live, Measured
 
 TOP, TRENDING, LOW = 10, 10, 10

@@ -7,10 +7,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
@@ -20,13 +20,14 @@ from dashboard import past, shelf
 from dashboard.filters import Filters
 from dashboard.past import Past
 from dashboard.shelf import Shelf
+from dashboard.snapshot import BooksLine, DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window
 from dashboard.sql import statement
 from instashop import connect
 from instashop.control import beats
 from instashop.control.beats import Beat
 from instashop.control.trace import trace
 from instashop.errors import InstaShopError, RedisUnreachable
-from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY, WINDOW_SECONDS, WRITTEN_FIELD, Mark, window_key, window_of
+from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY, WINDOW_SECONDS, WRITTEN_FIELD, window_key, window_of
 from instashop.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -39,106 +40,6 @@ ASKED_SECONDS = 8.0
 """How long the warehouse may take for each half of what a page asks for."""
 CSV_SECONDS = 120.0
 NOT_PREPARED = "The warehouse's tables are not there yet; the DAG `prepare_platform` makes them."
-
-
-class Sale(NamedTuple):
-    """What one product sold in a window."""
-
-    name: str
-    items: int
-    cents: int
-
-
-@dataclass(frozen=True)
-class Window:
-    """One window as Redis keeps it: the measures of its total and of each category, what each product sold, and the mark of its last writing."""
-
-    start: int
-    total: Mapping[str, int]
-    categories: Mapping[str, Mapping[str, int]]
-    written: str = ""
-    products: Mapping[int, Sale] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far Spark's last batch came; `at` is in Unix seconds."""
-
-    at: float
-    batch: int = 0
-    behind: int = 0
-    rows_per_second: float = 0.0
-    batch_seconds: float = 0.0
-    dropped_by_watermark: int = 0
-
-
-@dataclass(frozen=True)
-class BooksLine:
-    """What the books found for one stream at one stage."""
-
-    stage: str
-    stream: str
-    ok: bool
-    events: int
-    expected_events: int
-    cents: int = 0
-    expected_cents: int = 0
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The newest verdict of the books, and when they balanced last."""
-
-    at: float
-    balanced: bool
-    lines: tuple[BooksLine, ...]
-    seconds: float = 0.0
-    last_true_at: float | None = None
-    stages_true_at: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class DeadLetters:
-    """Refused events of one reason."""
-
-    reason: str
-    count: int
-    newest_at: float
-    topics: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Warehouse:
-    """What the warehouse said at `read_at`; `trouble` says why the last attempt since then failed, and what to do."""
-
-    read_at: float | None = None
-    trouble: str | None = None
-    events: int = 0
-    moved_at: float | None = None
-    verdict: Verdict | None = None
-    dead_letters: tuple[DeadLetters, ...] = ()
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Everything on one screen, read in one go at `taken_at`; `trouble` says why Redis has not answered since then, and what to do."""
-
-    taken_at: float
-    trouble: str | None = None
-    started_at: float | None = None
-    progress: Progress | None = None
-    beats: Mapping[str, Beat] = field(default_factory=dict)
-    windows: Mapping[int, Window] = field(default_factory=dict)
-    warehouse: Warehouse = field(default_factory=Warehouse)
-    shelf: Shelf = field(default_factory=Shelf)
-    kept_seconds: int = 3600
-
-    @property
-    def batch(self) -> int:
-        """The newest batch of Spark in the windows; -1 without one."""
-        marks = [Mark.read(window.written) for window in self.windows.values() if window.written]
-        return max(marks).batch if marks else -1
 
 
 class Reader:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dashboard.readings import Snapshot, Window
 from dashboard.shelf import Late
+from dashboard.snapshot import Snapshot, Window
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
 
 SPAN_SECONDS = 900

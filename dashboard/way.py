@@ -9,7 +9,8 @@ from dash.development.base_component import Component
 
 from dashboard import formats
 from dashboard.cards import age, marked
-from dashboard.readings import SNAPSHOT_SECONDS, WAREHOUSE_SECONDS, Progress, Snapshot
+from dashboard.readings import SNAPSHOT_SECONDS, WAREHOUSE_SECONDS
+from dashboard.snapshot import Progress, Snapshot
 from dashboard.spans import STALE_SECONDS
 from instashop.control.beats import SERVICES, Beat
 from instashop.streams import STREAMS

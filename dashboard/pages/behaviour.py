@@ -8,7 +8,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard import cards, figures, spans, visits
-from dashboard.readings import Snapshot
+from dashboard.snapshot import Snapshot
 
 PATH, NAME = "/behaviour", "Behaviour"
 

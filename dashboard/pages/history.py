@@ -13,7 +13,7 @@ from dashboard import cards, figures, filters, rows
 from dashboard.filters import Filters
 from dashboard.measures import MEASURES, OF_ITEMS
 from dashboard.past import Past
-from dashboard.readings import Snapshot
+from dashboard.snapshot import Snapshot
 from instashop.streams import STREAMS
 
 PATH, NAME = filters.PATH, "History"

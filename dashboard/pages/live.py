@@ -7,8 +7,8 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import cards, figures, spans
-from dashboard.readings import Snapshot
+from dashboard import cards, figures, sales, spans
+from dashboard.snapshot import Snapshot
 
 PATH, NAME = "/", "Live"
 
@@ -20,13 +20,13 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
         "live": {"className": f"page state-{live.state}"},
         "live-span": {"children": cards.span_words(live)},
         "live-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now)},
-        "live-kpis": {"children": cards.kpis(live, now, snapshot.kept_seconds, snapshot.started_at)},
+        "live-kpis": {"children": sales.kpis(live, now, snapshot.kept_seconds, snapshot.started_at)},
         "live-revenue": {"figure": figures.revenue(snapshot.windows, live)},
         "live-orders": {"figure": figures.orders(snapshot.windows, live)},
-        "live-late": {"children": cards.came_late(live, snapshot.shelf.read_at, now)},
-        "live-money": {"children": cards.money_steps(live)},
-        "live-categories": {"children": cards.categories(live)},
-        "live-behaviour": {"children": cards.behaviour(live)},
+        "live-late": {"children": sales.came_late(live, snapshot.shelf.read_at, now)},
+        "live-money": {"children": sales.money_steps(live)},
+        "live-categories": {"children": sales.categories(live)},
+        "live-behaviour": {"children": sales.behaviour(live)},
         "live-ages": {"children": cards.all_as_of(live, now)},
     }
 

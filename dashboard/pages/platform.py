@@ -8,7 +8,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard import books, cards, spans, way
-from dashboard.readings import Snapshot
+from dashboard.snapshot import Snapshot
 
 PATH, NAME = "/platform", "Platform"
 

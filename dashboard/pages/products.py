@@ -7,8 +7,8 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import cards, goods, spans
-from dashboard.readings import Snapshot
+from dashboard import cards, goods, sales, spans
+from dashboard.snapshot import Snapshot
 
 PATH, NAME = "/products", "Products"
 
@@ -24,7 +24,7 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
         "products-kpis": {"children": goods.kpis(snapshot, live, sold, now)},
         "products-top": {"children": goods.top(sold, snapshot.shelf, live)},
         "products-trending": {"children": goods.trending(sold, live)},
-        "products-categories": {"children": cards.categories(live)},
+        "products-categories": {"children": sales.categories(live)},
         "products-stock": {"children": goods.left(snapshot, live, sold, now)},
         "products-stock-age": {"children": goods.stock_age(snapshot.shelf, now)},
         "products-ages": {"children": cards.all_as_of(live, now)},

@@ -10,10 +10,11 @@ import pytest
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import api, books, cards, figures, formats, spans, way
+from dashboard import api, books, figures, formats, sales, spans, way
 from dashboard.pages import behaviour, live, platform, products
-from dashboard.readings import BooksLine, DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window, progress_from, verdict_from, window_from
+from dashboard.readings import progress_from, verdict_from, window_from
 from dashboard.shelf import Late, Shelf
+from dashboard.snapshot import BooksLine, DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window
 from instashop.control.beats import Beat
 from instashop.metrics import MEASURES
 
@@ -198,13 +199,13 @@ def test_windows_older_than_all_that_is_kept_are_gaps_and_later_ones_zeros() -> 
 
 
 def test_the_steps_from_gross_to_kept_add_up() -> None:
-    shown = texts(cards.money_steps(spans.live_of(snapshot(window(WINDOW, **PAID, refund_cents=-1_900)), NOW)))
+    shown = texts(sales.money_steps(spans.live_of(snapshot(window(WINDOW, **PAID, refund_cents=-1_900)), NOW)))
     assert re.findall(r"[+−]?€[\d,.]+", shown) == ["€110.00", "−€10.00", "€100.00", "+€19.00", "€119.00", "−€19.00", "€100.00"]
 
 
 def test_categories_that_do_not_fit_are_added_up() -> None:
     shop = replace(spans.live_of(STATES["live"], NOW), categories={f"C{number}": 100 for number in range(10)})
-    assert "3 others €3.00" in texts(cards.categories(shop))
+    assert "3 others €3.00" in texts(sales.categories(shop))
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from dashboard import figures, filters, goods, past, rows, spans, visits
 from dashboard.filters import Filters
 from dashboard.pages import behaviour, event, history, products
 from dashboard.past import Group, Past, Row
-from dashboard.readings import Sale, Snapshot, Window
 from dashboard.shelf import Cart, Product, Shelf, Term
+from dashboard.snapshot import Sale, Snapshot, Window
 from tests.unit.test_dashboard import NOW, PAID, STATES, WINDOW, snapshot, texts, window
 
 LAMP = Product(7, "Lamp", "Home", 900, stock=100, sold=40, active=True, at=NOW - 3600)

@@ -1,0 +1,171 @@
+"""The blocks of the Live page: pure functions from what is known to components."""
+
+from __future__ import annotations
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard import cards, formats
+from dashboard.filters import rows_behind
+from dashboard.shelf import Late
+from dashboard.spans import Live, unfinished
+from instashop.metrics import WINDOW_SECONDS, window_of
+
+
+def kpis(live: Live, now: float, kept_seconds: int, started_at: float | None) -> list[Component]:
+    """Return the numbers at the top of the Live page, each with its age and with the span before."""
+    refunded = live.measured("orders_refunded").value
+    return [
+        _since_start(live, now, kept_seconds, started_at),
+        cards.kpi("Revenue", "revenue", live.measured("revenue_cents"), formats.money, live, now, href=cards.behind(live, "revenue_cents")),
+        cards.kpi("Orders paid", "orders", live.measured("orders_paid"), formats.count, live, now, href=cards.behind(live, "orders_paid")),
+        cards.kpi(
+            "Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, live, now, href=cards.behind(live, "revenue_cents")
+        ),
+        cards.kpi(
+            "Conversion",
+            "conversion",
+            live.ratio("checkouts", "sessions"),
+            formats.share,
+            live,
+            now,
+            "checkouts by sessions",
+            href=cards.behind(live, "checkouts"),
+        ),
+        cards.kpi("Sessions", "sessions", live.measured("sessions"), formats.count, live, now, href=cards.behind(live, "sessions")),
+        cards.kpi(
+            "Refunds",
+            "refunds",
+            live.measured("refund_cents"),
+            formats.money,
+            live,
+            now,
+            f"{formats.count(refunded)} orders",
+            good_is_up=False,
+            href=cards.behind(live, "refund_cents"),
+        ),
+    ]
+
+
+def _since_start(live: Live, now: float, kept_seconds: int, started_at: float | None) -> Component:
+    count = live.events_since_start
+    if started_at is None:
+        since = "the start is not known"
+    elif now - started_at > kept_seconds:
+        since = f"started {formats.age(now - started_at)} ago; the last {formats.age(kept_seconds)} are counted, all that Redis keeps"
+    else:
+        since = f"started at {formats.clock(started_at)} UTC"
+    begun = max(started_at or 0, now - kept_seconds)
+    rows = rows_behind("events", begun, window_of(live.until) + WINDOW_SECONDS) if live.as_of and count is not None else None
+    value = html.Div(cards.to_rows(formats.count(count), rows), id="events-since-start", className="kpi-value", **{"data-value": str(count or 0)})
+    return html.Div(
+        [
+            html.H3(["Events since start", html.Span("by window", className="kpi-hint")]),
+            value,
+            html.P(since, className="kpi-before"),
+            cards.as_of(live.as_of, now),
+            _sparks(live),
+        ],
+        className="kpi is-wide",
+    )
+
+
+def _sparks(live: Live) -> Component:
+    """Return the events of each window of the span as small bars; the last ones can still grow."""
+    highest = max(live.events_by_window.values(), default=0) or 1
+    bars = [
+        html.I(style={"height": f"{max(count / highest, 0.02) * 100:.1f}%"}, className="is-open" if unfinished(start, live.until) else "")
+        for start, count in live.events_by_window.items()
+    ]
+    return html.Span(bars, className="sparks", **{"aria-hidden": "true"})
+
+
+def came_late(live: Live, read_at: float | None, now: float) -> list[object]:
+    """Return what came late for the windows of the span, in events and money, and the revenue with it; no other live number counts it."""
+    if live.as_of is None or live.late is None:
+        return ["What came late is not known yet."]
+    late, age_of_it = sum(live.late.values(), Late()), [" · as of ", cards.age(read_at, now)]
+    if not late.events:
+        return [f"Nothing came late in these {cards.SPAN_WORDS}.", *age_of_it]
+    restated = formats.money(live.now.get("revenue_cents", 0) + late.revenue_cents)
+    more = f"+{formats.count(late.events)} events, +{formats.money(late.revenue_cents)}"
+    return [
+        cards.to_rows(more, cards.behind(live, "events", counted="late")),
+        " came late and is not counted above; restated, revenue is ",
+        cards.to_rows(restated, cards.behind(live, "revenue_cents", counted="restated")),
+        *age_of_it,
+    ]
+
+
+def money_steps(live: Live) -> list[Component]:
+    """Return the way from gross to what is kept, each step drawn from where the one before ended."""
+    gross, discount, net, tax, total, refund = (
+        live.now.get(name, 0) for name in ("gross_cents", "discount_cents", "net_cents", "tax_cents", "revenue_cents", "refund_cents")
+    )
+    steps = (
+        ("Gross", 0, gross, "sum", {"measure": "gross_cents"}),
+        ("Discounts", net, -discount, "less", {"measure": "discount_cents"}),
+        ("Net", 0, net, "sum", {"measure": "net_cents"}),
+        ("Tax", net, tax, "more", {"measure": "tax_cents"}),
+        ("Revenue", 0, total, "sum", {"measure": "revenue_cents"}),
+        ("Refunds", total + refund, refund, "less", {"measure": "refund_cents"}),
+        ("Kept", 0, total + refund, "sum", {"measure": "revenue_cents", "kind": "transactions"}),
+    )
+    widest = max(gross, total, 1)
+    return [
+        cards.step(label, begin / widest, abs(cents) / widest, kind, _signed(cents, kind) if live.as_of else formats.UNKNOWN, href=cards.behind(live, **rows))
+        for label, begin, cents, kind, rows in steps
+    ]
+
+
+def _signed(cents: int, kind: str) -> str:
+    return f"+{formats.money(cents)}" if kind == "more" and cents else formats.money(cents)
+
+
+def categories(live: Live, shown: int = 8) -> list[Component]:
+    """Return the categories by sales of paid items, the largest first; what does not fit is added up."""
+    ranked = [(name, cents) for name, cents in sorted(live.categories.items(), key=lambda pair: -pair[1]) if cents]
+    if len(ranked) > shown:
+        ranked = [*ranked[: shown - 1], (f"{len(ranked) - shown + 1} others", sum(cents for _name, cents in ranked[shown - 1 :]))]
+    total, widest = sum(cents for _name, cents in ranked), max((cents for _name, cents in ranked), default=1)
+    if not ranked:
+        return [html.P("No items sold in this span." if live.as_of else "No reading yet.", className="empty")]
+    known = {name for name, _cents in ranked} & live.categories.keys()
+    return [
+        cards.step(
+            name,
+            0,
+            cents / widest,
+            "category",
+            formats.money(cents),
+            formats.share(cents / total),
+            cards.behind(live, "sales_cents", category=name) if name in known else None,
+        )
+        for name, cents in ranked
+    ]
+
+
+def behaviour(live: Live) -> list[Component]:
+    """Return what visitors did, from session to checkout, and their searches."""
+    steps = [("Sessions", "sessions"), ("Product views", "product_views"), ("Put in cart", "cart_adds"), ("Checkouts", "checkouts")]
+    widest = max(*(live.now.get(name, 0) for _label, name in steps), 1)
+    rows = [
+        cards.step(
+            label,
+            0,
+            live.now.get(name, 0) / widest,
+            "visit",
+            formats.count(live.measured(name).value),
+            cards.per_session(live, name),
+            cards.behind(live, name),
+        )
+        for label, name in steps
+    ]
+    searches, without = live.measured("searches").value, live.measured("searches_without_result").value
+    part = formats.share(without / searches) if searches and without is not None else formats.UNKNOWN
+    pair = [
+        cards.fact(formats.count(searches), "searches", cards.behind(live, "searches")),
+        cards.fact(formats.count(without), f"without result ({part})", cards.behind(live, "searches_without_result")),
+        cards.fact(formats.count(live.measured("carts_abandoned").value), "carts abandoned", cards.behind(live, "carts_abandoned")),
+    ]
+    return [*rows, html.Div(pair, className="facts")]
