@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -19,6 +20,7 @@ from instashop.events import Event, Refusal, Transaction, TransactionItem, item_
 from instashop.streams import BY_NAME, STREAMS
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 STALL_SECONDS = 15
 """Longer than an abandoned transaction blocks readers."""
@@ -82,15 +84,11 @@ class PageReader:
         Raises:
             StandsStill: new clients did not get on either.
         """
-        for _ in range(ATTEMPTS):
-            try:
-                self._read_to_ends()
-                return
-            except (KafkaTimeoutError, _NoProgress) as error:
-                log.warning("Kafka is read with a new client, since the last one stood still (%s)", error or "no progress")
-                self.close()
-                self._client = self._open()
-        raise StandsStill(seconds=ATTEMPTS * STALL_SECONDS)
+        _patiently(self._read_to_ends, self._open_anew)
+
+    def _open_anew(self) -> None:
+        self.close()
+        self._client = self._open()
 
     def _read_to_ends(self) -> None:
         places = {TopicPartition(*place): place for place in self.next if place not in self._ended}
@@ -124,7 +122,14 @@ class PageReader:
                     self._client.pause(at)
 
     def written(self) -> Offsets:
-        """Return where each partition ends with the open transactions."""
+        """Return where each partition ends with the open transactions.
+
+        Raises:
+            StandsStill: no client was told.
+        """
+        return _patiently(self._written, lambda: None)
+
+    def _written(self) -> Offsets:
         client = self._open(isolation="read_uncommitted")
         try:
             places = {TopicPartition(*place): place for place in self.next}
@@ -182,3 +187,14 @@ class PageReader:
             return
         if self._page.from_txid <= claim.txid < self._page.to_txid:
             read.claims[claim.event_id] = claim.total_cents or claim.value_cents or 0
+
+
+def _patiently(work: Callable[[], T], anew: Callable[[], None]) -> T:
+    """Return what `work` returns; while its client stands still, call `anew` and try again."""
+    for _ in range(ATTEMPTS):
+        try:
+            return work()
+        except (KafkaTimeoutError, _NoProgress) as error:
+            log.warning("Kafka is asked with a new client, since the last one stood still (%s)", error or "no progress")
+            anew()
+    raise StandsStill(seconds=ATTEMPTS * STALL_SECONDS)
