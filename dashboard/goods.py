@@ -192,7 +192,9 @@ def missing(shelf: Shelf) -> list[Component | str]:
         return cards.marked(shelf.trouble)
     if shelf.read_at is None:
         return ["The warehouse has not been read yet."]
-    return cards.marked("The DAG `build_warehouse` has not run yet, so there is no catalogue.") if shelf.unbuilt else ["The catalogue is empty."]
+    if shelf.unbuilt:
+        return cards.marked("The DAG `build_warehouse` has not run yet, so there is no catalogue.")
+    return cards.marked("The catalogue is empty; the DAG `build_warehouse` brings in every five minutes what has come.")
 
 
 def trouble(shelf: Shelf, now: float) -> list[Component]:
