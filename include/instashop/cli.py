@@ -143,6 +143,7 @@ def drill(
     kills: Annotated[int, typer.Option(min=1, help="random-kills: so many.")] = 60,
     every: Annotated[float, typer.Option(min=1, help="random-kills: seconds from one to the next.")] = 10,
     seed: Annotated[int, typer.Option(help="random-kills: the seed of its randomness.")] = 1,
+    outage: Annotated[float, typer.Option(min=10, help="long-outage: seconds that the producer is down.")] = 100,
 ) -> None:
     """Break one thing in the running platform and judge: lost, doubled, wrong, seconds until live again."""
     from instashop.local.drills import run
@@ -162,7 +163,7 @@ def drill(
         typer.echo(struck)
         outcomes.append(outcome)
     if names or everything or short:
-        outcomes += run.run(settings, run.chosen(names, everything, short), rate, say)
+        outcomes += run.run(settings, run.chosen(names, everything, short, outage), rate, say)
     for each in outcomes:
         typer.echo(each.describe())
     raise typer.Exit(0 if all(each.passed for each in outcomes) else 1)

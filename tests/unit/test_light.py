@@ -16,7 +16,7 @@ def test_an_empty_home_becomes_light_and_stays_it_for_every_command(home):
     assert not load().light
     assert settings_of(light=True).kafka_brokers == 1
     load.cache_clear()
-    assert (load().kafka_brokers, load().live_trigger_ms) == (1, 3000)
+    assert (load().kafka_brokers, load().spark_cores, load().live_trigger_ms) == (1, 1, 3000)
 
 
 def test_a_home_with_the_data_of_three_brokers_is_refused(home):

@@ -25,6 +25,10 @@ from instashop.local.drills.stage import DidNotHappen, Platform
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_key, window_of
 from instashop.settings import ROOT
 
+OUTAGE_SECONDS = 100
+CATCH_UP = 5
+"""How many times as fast as facts come a service must be when it catches up."""
+
 
 @dataclass(frozen=True)
 class Drill:
@@ -154,15 +158,22 @@ def _rollbacks(platform: Platform) -> datetime:
     return at
 
 
-def _outage(seconds: float) -> Callable[[Platform], datetime]:
+def long_outage(seconds: float = OUTAGE_SECONDS) -> Drill:
+    """Return the drill that keeps the producer down so long; what gathered meanwhile has to be caught up with at five times the live rate."""
+    limit = max(60.0, seconds / (CATCH_UP - 1))
+
     def act(platform: Platform) -> datetime:
         platform.want("producer", "stop")
         platform.rest(seconds)
         at = _now()
         platform.want("producer", "start")
+        platform.wait_until_live(at, limit + 60)
+        platform.wait(platform.caught_up, limit + 60, "every service at the head of what it reads")
+        took = (_now() - at).total_seconds()
+        platform.say(f"caught up with {seconds:.0f} s in {took:.1f} s: {(seconds + took) / took:.1f} times the live rate")
         return at
 
-    return act
+    return Drill("long-outage", "keep the producer down longer than any window", act, limit)
 
 
 def _two_producers(platform: Platform) -> datetime:
@@ -251,7 +262,7 @@ DRILLS = {
         Drill("stop-redis", "stop Redis for 20 s", _restart("redis", 20), 60),
         Drill("late-commit", "keep a transaction open for 3 minutes across a producer's restart", _late_commit(180), 60),
         Drill("rollbacks", "roll transactions back between committed ones", _rollbacks, 30, short=True),
-        Drill("long-outage", "keep the producer down longer than any window", _outage(100), 60),
+        long_outage(),
         Drill("two-producers", "start a second producer", _two_producers, 30),
         Drill("poison", "send what is no event to the topics", _poison, 30, short=True),
         Drill("clock-skew", "let two clients' clocks be five minutes wrong", _clock_skew, 30, short=True),

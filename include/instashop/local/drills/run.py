@@ -12,7 +12,7 @@ from instashop.control import beats, supervision
 from instashop.control.books import verify
 from instashop.errors import InstaShopError
 from instashop.local import programs
-from instashop.local.drills.faults import DRILLS, Drill
+from instashop.local.drills.faults import DRILLS, OUTAGE_SECONDS, Drill, long_outage
 from instashop.local.drills.judging import Outcome, judge
 from instashop.local.drills.random_kills import RandomKills
 from instashop.local.drills.stage import Platform
@@ -34,18 +34,19 @@ class BooksDifferAlready(InstaShopError):
     """The books do not balance before the drill, so it could prove nothing; look at `./instashop verify` first."""
 
 
-def chosen(names: Iterable[str], everything: bool, short: bool) -> list[Drill]:
-    """Return the drills of these names, or all, or the short set.
+def chosen(names: Iterable[str], everything: bool, short: bool, outage_seconds: float = OUTAGE_SECONDS) -> list[Drill]:
+    """Return the drills of these names, or all, or the short set; `long-outage` lasts so many seconds.
 
     Raises:
         UnknownDrill: there is none of that name.
     """
+    drills = DRILLS | {"long-outage": long_outage(outage_seconds)}
     if everything or short:
-        return [drill for drill in DRILLS.values() if drill.short or not short]
-    unknown = [name for name in names if name not in DRILLS]
+        return [drill for drill in drills.values() if drill.short or not short]
+    unknown = [name for name in names if name not in drills]
     if unknown:
-        raise UnknownDrill(name=unknown[0], names=", ".join([*DRILLS, RANDOM_KILLS]))
-    return [DRILLS[name] for name in names]
+        raise UnknownDrill(name=unknown[0], names=", ".join([*drills, RANDOM_KILLS]))
+    return [drills[name] for name in names]
 
 
 def run(settings: Settings, drills: Iterable[Drill], rate: float | None, say: Callable[[str], None]) -> list[Outcome]:

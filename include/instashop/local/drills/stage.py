@@ -18,7 +18,7 @@ import psycopg
 from redis import RedisError
 
 from instashop import connect, sql
-from instashop.control import supervision
+from instashop.control import beats, supervision
 from instashop.control.lease import Holder
 from instashop.errors import InstaShopError
 from instashop.local import programs
@@ -26,6 +26,8 @@ from instashop.metrics import PROGRESS_KEY
 from instashop.settings import Settings
 
 LOOK_SECONDS = 0.1
+HEAD_SECONDS = 5
+"""A service whose oldest waiting fact is younger is at the head of what it reads."""
 
 
 class NotRunning(InstaShopError):
@@ -97,7 +99,7 @@ class Platform:
         intent = supervision.intent_after(action, supervision.read_intent(run_dir, service), None, time.time())
         supervision.write_intent(run_dir, service, intent)
         self.wait(
-            lambda: supervision.carried_out(intent, supervision.find(run_dir, service), supervision.beats.read(run_dir, service)),
+            lambda: supervision.carried_out(intent, supervision.find(run_dir, service), beats.read(run_dir, service)),
             90,
             f"{action} of {service}",
         )
@@ -132,6 +134,11 @@ class Platform:
             place = self.wait(partial(self._first_since, topic, broke_at), until - time.monotonic(), f"one of {topic} of after the fault in the warehouse")
             self.wait(partial(self._in_windows, *place), max(1.0, until - time.monotonic()), f"one of {topic} of after the fault in the live windows")
         return (datetime.now(UTC) - broke_at).total_seconds()
+
+    def caught_up(self) -> bool:
+        """Tell whether no service is behind what it reads by more than a moment."""
+        found = [beats.read(self.settings.run_dir, name) for name in beats.SERVICES if name != "generator"]
+        return all(beat is not None and beat.lag_seconds is not None and beat.lag_seconds < HEAD_SECONDS for beat in found)
 
     def _first_since(self, topic: str, moment: datetime) -> tuple[str, int, int] | None:
         with connect.warehouse(self.settings, "drill") as dwh:
