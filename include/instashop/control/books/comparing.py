@@ -80,7 +80,7 @@ def _from_the_shop(page: Page, stream: Stream, read: StreamRead, should: Sum, sh
         trouble.append(_differing(set(read.ids) | set(read.claims), _ids_in_shop(shop, stream, page), "Kafka", "shop"))
     return [
         Line("shop", stream.name, not hidden, shown[0], should.events, should.cents, should.cents, hidden),
-        Line.of("kafka", stream.name, found, should, "; ".join(filter(None, trouble))),
+        Line.of("kafka", stream.name, found, should, "; ".join(filter(None, trouble)), len(read.repeats)),
     ]
 
 
@@ -103,7 +103,7 @@ def _items(stream: Stream, reader: PageReader) -> Line:
     ]
     if found != should:
         trouble.append(_differing(set(read.ids) | (set(read.claims) & set(wanted)), set(wanted), "items", "transactions"))
-    return Line.of("items", stream.name, found, should, "; ".join(filter(None, trouble)))
+    return Line.of("items", stream.name, found, should, "; ".join(filter(None, trouble)), len(read.repeats))
 
 
 def _letters(dwh: psycopg.Connection, page: Page, reader: PageReader, stream: Stream) -> int:

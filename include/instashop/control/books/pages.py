@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -104,14 +105,17 @@ class Ledger:
     def totals(self) -> list[Line]:
         """Return what all pages together say, a line for each stage and stream; red pages are named in its detail."""
         red: dict[tuple[str, str], list[str]] = {}
-        for page in self.red():
+        repeated: Counter[tuple[str, str]] = Counter()
+        for page in self.red():  # A page with a repeat is always red.
             for line in page.lines:
                 if not line.ok:
                     red.setdefault((line.stage, line.stream), []).append(f"{page.name}: {line.detail}")
+                    repeated[line.stage, line.stream] += line.repeated
         rows = self._db.execute("SELECT stage, stream, events, expected_events, cents, expected_cents FROM page_totals").fetchall()
         return [
-            Line(stage, stream, (stage, stream) not in red, events, should, cents, should_cents, "; ".join(red.get((stage, stream), [])))
+            Line(stage, stream, at not in red, events, should, cents, should_cents, "; ".join(red.get(at, [])), repeated[at])
             for stage, stream, events, should, cents, should_cents in rows
+            for at in [(stage, stream)]
         ]
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaTimeoutError
 
 from instashop.control.books.pages import Offsets, Page
@@ -106,7 +107,7 @@ class PageReader:
         stood, moved_at = dict.fromkeys(open_places, -1), time.monotonic()
         while open_places:
             for at, records in self._client.poll(timeout_ms=200, max_records=20_000).items():
-                if any(self._beyond(places[at], record.offset, record.value, ends[at]) for record in records):
+                if self._take(places[at], records, ends[at]):
                     self._ended.add(places[at])
                     open_places.discard(at)
                     self._client.pause(at)
@@ -145,9 +146,16 @@ class PageReader:
         """Close the client."""
         self._client.close()
 
-    def _beyond(self, place: tuple[str, int], offset: int, body: bytes | None, end: int) -> bool:
-        """Count a message; return whether it lies beyond the page and ends its partition."""
-        if place in self._ended or offset >= end:
+    def _take(self, place: tuple[str, int], records: list[ConsumerRecord], end: int) -> bool:
+        """Count messages; return whether one of them lies beyond the page and ends its partition.
+
+        What was written after this call began, from `end` on, is left for the next one; it says nothing of the page's end.
+        """
+        return any(self._beyond(place, record.offset, record.value) for record in records if record.offset < end)
+
+    def _beyond(self, place: tuple[str, int], offset: int, body: bytes | None) -> bool:
+        """Count a message, unless it lies beyond the page; return whether it does."""
+        if place in self._ended:
             return True
         event = self._judges[place[0]](body)
         if isinstance(event, Event) and event.txid >= self._page.to_txid and self._page.end is None and event.txid < self._next_txid():

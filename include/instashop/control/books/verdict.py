@@ -58,14 +58,16 @@ class Line:
     cents: int = 0
     expected_cents: int = 0
     detail: str = ""
+    repeated: int = 0
+    """Messages in Kafka of which an earlier one has the same id; `events` does not count them."""
 
     @classmethod
-    def of(cls, stage: str, stream: str, found: Sum, should: Sum, trouble: str = "") -> Line:
+    def of(cls, stage: str, stream: str, found: Sum, should: Sum, trouble: str = "", repeated: int = 0) -> Line:
         """Compare two sums; a trouble makes the line red also when they are equal."""
         same = found == should
         if not same:
             trouble = f"{found.events - should.events:+d} events, {(found.cents - should.cents) / 100:+.2f} € {trouble}".strip()
-        return cls(stage, stream, same and not trouble, found.events, should.events, found.cents, should.cents, trouble)
+        return cls(stage, stream, same and not trouble, found.events, should.events, found.cents, should.cents, trouble, repeated)
 
 
 @dataclass

@@ -164,9 +164,11 @@ def long_outage(seconds: float = OUTAGE_SECONDS) -> Drill:
 
     def act(platform: Platform) -> datetime:
         platform.want("producer", "stop")
-        platform.rest(seconds)
-        at = _now()
-        platform.want("producer", "start")
+        try:
+            platform.rest(seconds)
+        finally:
+            at = _now()
+            platform.want("producer", "start")
         platform.wait_until_live(at, limit + 60)
         platform.wait(platform.caught_up, limit + 60, "every service at the head of what it reads")
         took = (_now() - at).total_seconds()
@@ -235,12 +237,12 @@ def _slow_network(platform: Platform) -> datetime:
         environment = {**os.environ, "INSTASHOP_HOME": str(settings.home), "INSTASHOP_WAREHOUSE_DSN": dsn, "PYTHONPATH": str(ROOT / "include")}
         with (settings.log_dir / "drill-consumer.log").open("ab") as log:
             slow = subprocess.Popen([sys.executable, "-m", "instashop", "consumer"], env=environment, cwd=ROOT, stdout=log, stderr=log)
+            opened.callback(platform.want, "consumer", "start")
+            opened.callback(slow.wait, 30)
+            opened.callback(slow.terminate)
             platform.rest(30)
-            slow.terminate()
-            slow.wait(30)
         platform.say(f"the consumer went on over a line cut {proxy.cuts} times")
-    at = _now()
-    platform.want("consumer", "start")
+        at = _now()
     return at
 
 
@@ -263,7 +265,7 @@ DRILLS = {
         Drill("late-commit", "keep a transaction open for 3 minutes across a producer's restart", _late_commit(180), 60),
         Drill("rollbacks", "roll transactions back between committed ones", _rollbacks, 30, short=True),
         long_outage(),
-        Drill("two-producers", "start a second producer", _two_producers, 30),
+        Drill("two-producers", "start a second producer", _two_producers, 30, short=True),
         Drill("poison", "send what is no event to the topics", _poison, 30, short=True),
         Drill("clock-skew", "let two clients' clocks be five minutes wrong", _clock_skew, 30, short=True),
         Drill("disk-full", "fill the disk of the warehouse", disk.fill, 30),

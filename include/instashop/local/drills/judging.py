@@ -18,6 +18,8 @@ class Outcome:
     live_after_seconds: float | None = None
     live_within_seconds: float | None = None
     trouble: str = ""
+    judged: bool = False
+    """Whether the books were compared after it."""
 
     @property
     def passed(self) -> bool:
@@ -29,12 +31,14 @@ class Outcome:
         """Return the outcome as a line to read."""
         live = f"live again after {self.live_after_seconds:.1f} s" if self.live_after_seconds is not None else "not live again"
         limit = f" (at most {self.live_within_seconds:.0f})" if self.live_within_seconds else ""
-        parts = [f"{self.lost} lost, {self.doubled} doubled, {len(self.wrong)} wrong", live + limit, *self.wrong, self.trouble]
+        books = f"{self.lost} lost, {self.doubled} doubled, {len(self.wrong)} wrong" if self.judged else ""
+        parts = [books, live + limit, *self.wrong, self.trouble]
         return f"{'PASSED' if self.passed else 'FAILED'}  {self.drill}: {'; '.join(filter(None, parts))}"
 
 
 def judge(outcome: Outcome, verdict: Verdict) -> None:
     """Add what the books say to an outcome."""
+    outcome.judged = True
     for line in verdict.lines:
         missing, more = _difference(line)
         outcome.lost += missing
@@ -45,4 +49,4 @@ def judge(outcome: Outcome, verdict: Verdict) -> None:
 
 def _difference(line: Line) -> tuple[int, int]:
     change = line.events - line.expected_events
-    return (max(0, -change), max(0, change)) if line.stage in ("kafka", "items", "warehouse") else (0, 0)
+    return (max(0, -change), max(0, change) + line.repeated) if line.stage in ("kafka", "items", "warehouse") else (0, 0)

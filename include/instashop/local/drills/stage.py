@@ -89,8 +89,10 @@ class Platform:
         """Stop a server as its administrator would, and start it again."""
         programs.stop(self.settings, [name], 30)
         self.say(f"{name} is stopped")
-        self.rest(down_seconds)
-        programs.start(self.settings, name)
+        try:
+            self.rest(down_seconds)
+        finally:
+            programs.start(self.settings, name)
         self.say(f"{name} is started")
 
     def want(self, service: str, action: supervision.Action) -> None:

@@ -1,0 +1,73 @@
+"""Reading a page from Kafka while more is written, and what a drill makes of the verdict."""
+
+from __future__ import annotations
+
+import json
+from collections import namedtuple
+from datetime import UTC, datetime
+
+import pytest
+from kafka import TopicPartition
+
+from instashop.control.books.pages import Page
+from instashop.control.books.reading import PageReader
+from instashop.control.books.verdict import Line, Verdict
+from instashop.local.drills.judging import Outcome, judge
+from tests import bodies
+
+AT = TopicPartition("searches", 0)
+Record = namedtuple("Record", "offset value")
+
+
+class Partition:
+    """A client of one partition that is written to while it is read: a call for its end tells less than a poll brings."""
+
+    def __init__(self, txids):
+        self.records = [Record(n, json.dumps(bodies.search(txid=txid)).encode()) for n, txid in enumerate(txids)]
+        self.told, self.at = 0, 0
+
+    def partitions_for_topic(self, topic):
+        return {0} if topic == AT.topic else set()
+
+    def end_offsets(self, _places):
+        self.told = min(self.told + 2, len(self.records))
+        return {AT: self.told}
+
+    def seek(self, _at, offset):
+        self.at = offset
+
+    def poll(self, **_options):
+        found, self.at = self.records[self.at : self.told + 3], min(self.told + 3, len(self.records))
+        return {AT: found} if found else {}
+
+    def position(self, _at):
+        return self.at
+
+    def assign(self, _places): ...
+    def resume(self, *_places): ...
+    def pause(self, *_places): ...
+
+
+def test_what_is_written_while_a_page_is_read_does_not_end_it():
+    reader = PageReader(lambda: Partition([5, 6, 7, 8, 9, 10, 11]), Page(5, 10, datetime.now(UTC)), lambda: 12)
+    for _ in range(3):
+        reader.read_on()
+    assert reader.streams["searches"].sum.events == 5
+    assert reader.next == {("searches", 0): 5}
+    assert reader.has_read({("searches", 0): 7})
+
+
+@pytest.mark.parametrize(
+    ("line", "lost", "doubled"),
+    [
+        (Line("kafka", "searches", True, 9, 9), 0, 0),
+        (Line("kafka", "searches", False, 7, 9), 2, 0),
+        (Line("warehouse", "searches", False, 9, 7), 0, 2),
+        (Line("items", "transaction_items", False, 9, 9, repeated=3), 0, 3),
+        (Line("windows", "all", False, 9, 7), 0, 0),
+    ],
+)
+def test_a_drill_counts_what_was_lost_and_what_was_doubled(line, lost, doubled):
+    outcome = Outcome("a drill")
+    judge(outcome, Verdict(1, [line]))
+    assert (outcome.lost, outcome.doubled, len(outcome.wrong)) == (lost, doubled, 0 if line.ok else 1)
