@@ -40,8 +40,6 @@ EVENTS_SCHEMA = (
 )
 COLUMNS = [column.split()[0] for column in EVENTS_SCHEMA.split(",")]
 _CHECKPOINTING = "org.apache.spark.sql.execution.streaming.checkpointing"
-TASKS = 2
-"""As many as the executor has cores."""
 _TIME = pa.timestamp("us", tz="UTC")
 _TYPES = [pa.string(), _TIME, _TIME, *[pa.string()] * 2, pa.int64(), pa.string(), *[pa.int64()] * 7]
 _ARROW = pa.schema(list(zip(COLUMNS, _TYPES, strict=True)))
@@ -80,9 +78,9 @@ def judged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays(arrays, schema=_ARROW)
 
 
-def windows(messages: DataFrame) -> DataFrame:
-    """Turn messages (topic, value) into the rows of windows.sql, with the window's begin as Unix seconds in `start`."""
-    few = messages.select("topic", "value").coalesce(TASKS)  # Else every partition costs a task in every batch, however little is in it.
+def windows(messages: DataFrame, tasks: int = 1) -> DataFrame:
+    """Turn messages (topic, value) into the rows of windows.sql, with the window's begin as Unix seconds in `start`; judge them by so many tasks at once."""
+    few = messages.select("topic", "value").coalesce(tasks)  # Else every partition costs a task in every batch, however little is in it.
     events = few.mapInArrow(judged, EVENTS_SCHEMA)
     events = events.withWatermark("occurred_at", "24 hours")  # Only frees state; late is decided by the event itself.
     events = events.withColumn("win", F.window("occurred_at", f"{WINDOW_SECONDS} seconds")).withColumn("win_end", F.col("win.end"))
@@ -132,7 +130,7 @@ def start(spark: SparkSession, settings: Settings, folder: Path, begun_ms: int) 
     def write(frame: DataFrame, batch: int) -> None:
         sink.write(batch, [row.asDict() for row in frame.collect()])
 
-    stream = windows(messages(spark, settings)).writeStream.outputMode("update").foreachBatch(write)
+    stream = windows(messages(spark, settings), settings.spark_cores).writeStream.outputMode("update").foreachBatch(write)
     return stream.option("checkpointLocation", str(folder)).trigger(processingTime=f"{settings.live_trigger_ms} milliseconds").start()
 
 

@@ -42,7 +42,7 @@ PROGRESS_KEY = "live:progress"
 """JSON of the Spark job's last batch: batch, at, checkpoint_ms, end_offsets {topic: {partition: offset}}, rows_per_second, batch_seconds, dropped_by_watermark."""
 
 FILLED_KEY = "live:filled"
-"""The checkpoint (its begin, Unix milliseconds) whose windows are in Redis; gone with them when Redis is emptied."""
+"""The checkpoint (its begin, Unix milliseconds) whose windows are in Redis, and the run of Redis that got them; gone with them when Redis is emptied."""
 
 WRITER_KEY = "live:writer"
 """Who writes the windows: host and process of the one Spark job; expires unless it is renewed."""

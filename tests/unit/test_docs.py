@@ -66,7 +66,10 @@ def test_architecture_names_every_reason_for_a_refusal() -> None:
 
 
 def test_architecture_names_every_key_in_redis() -> None:
-    assert not unnamed([metrics.PROGRESS_KEY, metrics.PLATFORM_KEY, metrics.WRITTEN_FIELD, "window:{unix start}", "beat:NAME"], ARCHITECTURE)
+    assert not unnamed(
+        [metrics.PROGRESS_KEY, metrics.FILLED_KEY, metrics.WRITER_KEY, metrics.PLATFORM_KEY, metrics.WRITTEN_FIELD, "window:{unix start}", "beat:NAME"],
+        ARCHITECTURE,
+    )
 
 
 def test_architecture_names_every_table_of_the_warehouse() -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
+from redis import RedisError
 
 from instashop import connect, sql
 from instashop.errors import InstaShopError
@@ -107,14 +108,24 @@ def _kept(settings: Settings, dwh: psycopg.Connection[Any], kept: dict[str, Any]
     return found
 
 
+def _live_value(settings: Settings, start: int) -> str:
+    try:
+        total = connect.redis(settings).hget(window_key(start), "total")
+    except RedisError as error:
+        return f"not known, since Redis does not answer ({error})"
+    if not total:
+        return f"not kept any more ({settings.live_expiry_seconds // 60} minutes)"
+    values = json.loads(total)
+    return f"{values['events']} events, {values['revenue_cents'] / 100:.2f} €"
+
+
 def _window(settings: Settings, dwh: psycopg.Connection[Any], kept: dict[str, Any]) -> Stop:
     """Return the window's live value, and its restated one, which also counts what came late."""
     start = window_of(kept["occurred_at"].timestamp())
     begin = datetime.fromtimestamp(start, UTC)
     end = begin + timedelta(seconds=WINDOW_SECONDS)
     late = kept["recorded_at"] > end + timedelta(seconds=LATE_SECONDS)
-    total = connect.redis(settings).hget(window_key(start), "total")
-    live = f"{json.loads(total)['events']} events" if total else f"not kept any more ({settings.live_expiry_seconds // 60} minutes)"
+    live = _live_value(settings, start)
     now = dwh.execute(sql.statement("trace/window"), {"since": begin, "until": end, "late_after": end + timedelta(seconds=LATE_SECONDS)}).fetchone()  # type: ignore[arg-type]
     assert now is not None
     reason = f"left out of the live value: recorded {kept['recorded_at']}, more than {LATE_SECONDS} s after the window's end" if late else "counted in time"

@@ -1,7 +1,7 @@
-"""Warehouse → Redis, only when Redis has lost its windows: the same SQL text over the warehouse fills them again.
+"""Warehouse → Redis, only when Redis may have lost its windows: the same SQL text over the warehouse fills them again.
 
-Spark writes a window again only when an event changes it, so a flushed Redis would stay empty for what is past. The Spark job
-itself refills, so there is still one writer. It waits until the warehouse has everything that its last batch had; what Spark has
+Spark writes a window again only when an event changes it, so a flushed Redis would stay empty for what is past, and one that was
+killed comes back as it was when it last saved. The Spark job itself refills, so there is still one writer. It waits until the warehouse has everything that its last batch had; what Spark has
 written since is newer and stays, and what it has not is as the warehouse says.
 """
 
@@ -30,7 +30,7 @@ MARKS = 2
 
 
 class Keeper:
-    """Looks whether Redis still has the windows, by a mark that is lost with them, and fills it until it has."""
+    """Looks whether Redis still has the windows, by a mark that is lost with them and that a new run of Redis does not know, and fills it until it has."""
 
     def __init__(self, settings: Settings, redis: Redis) -> None:
         self._settings, self._redis = settings, redis
@@ -47,20 +47,24 @@ class Keeper:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + LOOK_SECONDS
-        if self._redis.get(FILLED_KEY) == str(progress["checkpoint_ms"]):
+        run = self._redis.info("server")["run_id"]
+        known, mark = self._redis.get(FILLED_KEY), f"{progress['checkpoint_ms']} {run}"
+        if known == mark:
             self._as_of, self._noticed = None, False
             return
         if not self._noticed:  # A batch may be under way that wrote into the lost Redis; at the next look it is part of the progress.
             self._noticed = True
+            if known and not known.endswith(run):  # What came back may be older than what was there: away with it, as if all were lost.
+                self._redis.delete(*self._redis.scan_iter("window:*"), FILLED_KEY)
             return
         if self._as_of is None or self._as_of["checkpoint_ms"] != progress["checkpoint_ms"]:
             self._as_of = progress
-            log.warning("Redis lacks the windows of the last hour; filling them from the warehouse")
+            log.warning("Redis lacks windows of the last hour, or came back with older ones; filling them from the warehouse")
         try:
             if not refill(self._settings, self._redis, self._as_of):
                 log.info("the warehouse has not got as far as batch %d yet", self._as_of["batch"])
                 return
-            self._redis.set(FILLED_KEY, str(progress["checkpoint_ms"]))
+            self._redis.set(FILLED_KEY, mark)
             log.info("the windows are in Redis again, as of batch %d", self._as_of["batch"])
         except (InstaShopError, psycopg.Error) as error:
             log.warning("not filled yet: %s", error)

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import psycopg
+from confluent_kafka import KafkaException
+from kafka.errors import KafkaError
+from redis import RedisError
 
 from instashop import connect, sql
 from instashop.control.books.comparing import Shops, compare, shop_sums, warehouse_sums
@@ -18,7 +21,7 @@ from instashop.control.books.reading import PageReader
 from instashop.control.books.verdict import Line, Verdict
 from instashop.control.books.waiting import read_page, wait_for_readers
 from instashop.control.books.windows import compare_windows
-from instashop.errors import InstaShopError
+from instashop.errors import InstaShopError, KafkaUnreachable, RedisUnreachable
 from instashop.settings import Settings
 from instashop.streams import BY_NAME
 
@@ -38,8 +41,17 @@ def verify(settings: Settings, wait_seconds: float = 60, whole: bool = False) ->
     its page stays open. The verdict is kept in `verdicts`.
 
     Raises:
-        BooksBusy: another round did not end within `wait_seconds`.
+        BooksBusy: another round did not end within `wait_seconds`. ShopUnreachable, WarehouseUnreachable, KafkaUnreachable, RedisUnreachable: as they say.
     """
+    try:
+        return _verify(settings, wait_seconds, whole)
+    except RedisError as error:
+        raise RedisUnreachable(address=connect.address(settings.redis_url), cause=error) from error
+    except (KafkaError, KafkaException) as error:
+        raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error) from error
+
+
+def _verify(settings: Settings, wait_seconds: float, whole: bool) -> Verdict:
     began = time.monotonic()
     with _open(settings, wait_seconds) as books:
         row = books.shops["instashop"].execute(sql.statement("books/horizon")).fetchone()
