@@ -15,6 +15,7 @@ import instashop_watch
 from instashop import connect
 from instashop.control import lease
 from instashop.control.doctor import examine
+from instashop.errors import RedisUnreachable
 from instashop.local import programs
 from instashop.settings import ROOT
 from tests.waiting import wait_until
@@ -76,9 +77,12 @@ def test_a_server_that_is_stopped_is_named_by_the_doctor(platform):
     programs.stop(platform, ["redis"], 20)
     try:
         assert "redis" in _faults(platform)
+        with pytest.raises(RedisUnreachable):
+            instashop_watch.spark_progress()
     finally:
         programs.start(platform, "redis")
     wait_until(lambda: not _faults(platform), 120, "the doctor finding nothing again")
+    wait_until(lambda: _is_green(instashop_watch.spark_progress), 60, "the watch going green again")
 
 
 def test_books_that_do_not_balance_are_red_and_named(platform):
@@ -89,9 +93,11 @@ def test_books_that_do_not_balance_are_red_and_named(platform):
         try:
             with pytest.raises(instashop_watch.BooksDiffer, match=str(row[0])):
                 instashop_watch.books()
+            assert "books" in _faults(platform)
         finally:
             dwh.execute("UPDATE realtime_events SET txid = %s WHERE event_id = %s", [row[1], row[0]])
         instashop_watch.books()
+        assert "books" not in _faults(platform)
 
 
 def _last_look(platform, after) -> str | None:

@@ -1,0 +1,128 @@
+"""Each finding of the doctor is seen: a thing is broken, the doctor names it; it is cured, and the doctor is content again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import instashop_watch
+from instashop import connect
+from instashop.control import doctor, lease
+from instashop.local.drills.stage import Platform
+from instashop.metrics import PROGRESS_KEY
+from instashop.settings import ROOT
+from tests.waiting import wait_until
+
+
+def _troubles(platform) -> list[str]:
+    return [f"{finding.hop} {finding.text}" for finding in doctor.examine(platform) if finding.level != "well"]
+
+
+@contextmanager
+def _migration_forgotten(platform) -> Iterator[None]:
+    with connect.warehouse(platform, "test", autocommit=True) as dwh:
+        row = dwh.execute(
+            "DELETE FROM schema_migrations WHERE number = (SELECT max(number) FROM schema_migrations) RETURNING number, name, applied_at, checksum, repeatable"
+        ).fetchone()
+        try:
+            yield
+        finally:
+            dwh.execute("INSERT INTO schema_migrations (number, name, applied_at, checksum, repeatable) VALUES (%s, %s, %s, %s, %s)", row)
+
+
+@contextmanager
+def _table_away(platform) -> Iterator[None]:
+    with connect.warehouse(platform, "test", autocommit=True) as dwh:
+        dwh.execute("ALTER TABLE verdicts RENAME TO verdicts_away")
+        try:
+            yield
+        finally:
+            dwh.execute("ALTER TABLE verdicts_away RENAME TO verdicts")
+
+
+@contextmanager
+def _dag_paused(platform) -> Iterator[None]:
+    with connect.postgres(platform.airflow_dsn, 5) as airflow:
+        airflow.autocommit = True
+        airflow.execute("UPDATE dag SET is_paused = true WHERE dag_id = 'run_drill'")
+        try:
+            yield
+        finally:
+            airflow.execute("UPDATE dag SET is_paused = false WHERE dag_id = 'run_drill'")
+
+
+@contextmanager
+def _dag_broken(platform) -> Iterator[None]:
+    file = ROOT / "dags" / "broken_by_a_test.py"
+    file.write_text("from airflow.sdk import DAG\n\nraise RuntimeError('a test of the alarm')\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        file.unlink()
+
+
+@contextmanager
+def _consumer_stopped(platform) -> Iterator[None]:
+    stage = Platform(platform, print)
+    stage.want("consumer", "stop")
+    try:
+        yield
+    finally:
+        stage.want("consumer", "start")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (_migration_forgotten, "tables not applied yet: warehouse/"),
+        (_table_away, "tables missing: warehouse: verdicts"),
+        (_dag_paused, "airflow the DAG run_drill is paused"),
+        (_dag_broken, "broken_by_a_test.py cannot be imported"),
+        (_consumer_stopped, "consumer is stopped on purpose"),
+        (_consumer_stopped, "warehouse its last event came"),
+    ],
+)
+def test_what_is_broken_is_named_until_it_is_cured(platform, monkeypatch, broken, words):
+    monkeypatch.setattr(doctor, "SILENCE_SECONDS", 3)
+
+    def named() -> bool:
+        return any(words in trouble for trouble in _troubles(platform))
+
+    assert not named()
+    with broken(platform):
+        wait_until(named, 120, f"the doctor saying: {words}")
+    wait_until(lambda: not named(), 120, f"the doctor no longer saying: {words}")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"dropped_by_watermark": 3}, "watermark dropped 3 rows"),
+        ({"at": (datetime.now(UTC) - timedelta(hours=1)).isoformat()}, "last batch is"),
+        (None, "nothing yet"),
+    ],
+)
+def test_live_numbers_in_trouble_are_named_until_spark_goes_on(platform, monkeypatch, change, words):
+    monkeypatch.setattr(instashop_watch, "PATIENCE_SECONDS", 0.0)
+    redis, pid = connect.redis(platform), lease.holder(platform.run_dir, "live_metrics").pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        if change is None:
+            redis.delete(PROGRESS_KEY)
+        else:
+            redis.set(PROGRESS_KEY, json.dumps(json.loads(redis.get(PROGRESS_KEY)) | change))
+        assert any(words in trouble for trouble in _troubles(platform))
+        if change and "dropped_by_watermark" in change:
+            with pytest.raises(instashop_watch.PlatformFault, match=words):
+                instashop_watch.spark_progress()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: not any(trouble.startswith("live ") for trouble in _troubles(platform)), 60, "the doctor content with the live numbers")
+    instashop_watch.spark_progress()
