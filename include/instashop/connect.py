@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
-from kafka import KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer
 from redis import Redis
 
 from instashop.errors import InstaShopError, ShopUnreachable, WarehouseUnreachable
@@ -161,3 +161,8 @@ def independent_reader(settings: Settings, isolation: str = "read_committed") ->
         auto_offset_reset="earliest",
         request_timeout_ms=10_000,
     )
+
+
+def independent_admin(settings: Settings) -> KafkaAdminClient:
+    """Return kafka-python's administrator, which can tell the state of a transaction."""
+    return KafkaAdminClient(**kafka_python_options(settings))

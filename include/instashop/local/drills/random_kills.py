@@ -10,7 +10,6 @@ from collections import Counter
 from contextlib import suppress
 
 import psutil
-from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from instashop import connect
@@ -27,7 +26,7 @@ class RandomKills:
 
     def __init__(self, platform: Platform, seed: int) -> None:
         self._platform, self._random = platform, random.Random(seed)
-        self._admin = KafkaAdminClient(bootstrap_servers=platform.settings.kafka_bootstrap.split(","))
+        self._admin = connect.independent_admin(platform.settings)
         self.struck: Counter[str] = Counter()
         self.in_transaction: Counter[str] = Counter()
         self.missed = 0
@@ -71,12 +70,16 @@ class RandomKills:
             return "ongoing" in str(found).lower()
         return False
 
+    @property
+    def share(self) -> float:
+        """Share of the kills that struck an open transaction."""
+        return sum(self.in_transaction.values()) / max(1, sum(self.struck.values()))
+
     def describe(self) -> str:
         """Return what the kills struck."""
         kills, inside = sum(self.struck.values()), sum(self.in_transaction.values())
         each = ", ".join(f"{name} {count} ({self.in_transaction[name]} in a transaction)" for name, count in sorted(self.struck.items()))
-        share = inside / kills if kills else 0
-        return f"{kills} kills: {each}; {inside} ({share:.0%}) struck an open Kafka or database transaction; {self.missed} found nobody"
+        return f"{kills} kills: {each}; {inside} ({self.share:.0%}) struck an open Kafka or database transaction; {self.missed} found nobody"
 
     def close(self) -> None:
         """Close the client."""
