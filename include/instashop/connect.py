@@ -115,7 +115,7 @@ def kafka_admin(settings: Settings) -> AdminClient:
     return AdminClient({**kafka_options(settings), "socket.timeout.ms": 5000, "log_level": 0})
 
 
-def kafka_producer(settings: Settings, transactional_id: str) -> Producer:
+def kafka_producer(settings: Settings, transactional_id: str, **options: Any) -> Producer:
     """Return a transactional producer; the same id in two processes fences the older one."""
     return Producer(
         {
@@ -127,6 +127,7 @@ def kafka_producer(settings: Settings, transactional_id: str) -> Producer:
             "queue.buffering.max.messages": 200_000,
             "queue.buffering.max.kbytes": 65_536,
             "log_level": 3,
+            **options,
         }
     )
 

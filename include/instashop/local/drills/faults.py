@@ -200,23 +200,35 @@ def _two_producers(platform: Platform) -> datetime:
         (Path(folder) / "secrets.env").write_text(secrets.read_text() if secrets.exists() else "")
         environment = {**os.environ, "INSTASHOP_HOME": folder, "PYTHONPATH": str(ROOT / "include")}
         command = [sys.executable, "-m", "instashop", "producer"]
-        second = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        platform.rest(8)
-        second.terminate()
-        said, _ = second.communicate(timeout=30)
+        with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as second:
+            try:
+                platform.rest(8)
+            finally:
+                second.terminate()
+            said, _ = second.communicate(timeout=30)
     if "another producer" not in said.lower():
         raise DidNotHappen(what=f"the second producer's clear message (it said: {said[-300:]})", seconds=8)
     platform.say(f"the second producer waited: {said.strip().splitlines()[0][-160:]}")
     return at
 
 
-POISON = (b"", b"not json", b"\xff\xfe\x00", b"[" * 50_000, b'{"event_id": 7}', b'{"term": "k\xc3\x28"}', b'{"term": "a\\u0000b"}', b"x" * 900_000)
+POISON = (
+    b"",
+    b"not json",
+    b"\xff\xfe\x00",
+    b"[" * 50_000,
+    b'{"event_id": 7}',
+    b'{"term": "k\xc3\x28"}',
+    b'{"term": "a\\u0000b"}',
+    b"x" * 900_000,
+    b"x" * 2_000_000,
+)
 
 
 def _poison(platform: Platform) -> datetime:
     """Send what is no event to every topic; each must end among the dead letters, and nothing may stop."""
     before, at = platform.dead_letters(), _now()
-    producer = connect.kafka_producer(platform.settings, "instashop-drill")
+    producer = connect.kafka_producer(platform.settings, "instashop-drill", **{"message.max.bytes": 3_000_000})
     producer.init_transactions(30)
     producer.begin_transaction()
     topics = ("transactions", "searches", "transaction_items")
