@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from dash import html
 from dash.development.base_component import Component
 
 from dashboard import formats
-from dashboard.cards import age, marked
+from dashboard.cards import age, event_link, marked
 from dashboard.snapshot import BooksLine, Verdict, Warehouse
 
 STAGES = ("shop", "kafka", "warehouse", "items", "windows")
+EVENT_ID = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 OLD_SECONDS = 900
 """A verdict older than this says little about now."""
 
@@ -55,7 +58,7 @@ def _stage(stage: str, found: Verdict, now: float) -> Component:
     what = lines[0].stream if len(lines) == 1 else f"{len(lines)} streams"
     cents = sum(line.cents for line in lines)
     facts = f"{what} · {formats.count(sum(line.events for line in lines))} events" + (f" · {formats.money(cents)}" if cents else "")
-    differences = [html.P([html.Strong(line.stream), f" {_difference(line)}"]) for line in wrong]
+    differences = [html.P([html.Strong(line.stream), " ", *_linked(_difference(line))]) for line in wrong]
     true_at = found.stages_true_at.get(stage)
     last = html.Span(["true ", age(true_at, now)] if true_at else "never true", className="stage-last")
     return html.Li(
@@ -70,6 +73,11 @@ def _difference(line: BooksLine) -> str:
     return f"{formats.count(line.events)} events instead of {formats.count(line.expected_events)}, {formats.money(line.cents)} instead of {formats.money(line.expected_cents)}"
 
 
+def _linked(text: str) -> list[str | Component]:
+    """Return a text in which each event's id leads to its page."""
+    return [event_link(part) if EVENT_ID.fullmatch(part) else part for part in EVENT_ID.split(text) if part]
+
+
 def refused(warehouse: Warehouse, now: float) -> list[Component]:
     """Return the dead letters by reason; none at all is good news and said as such."""
     if warehouse.read_at is None:
@@ -81,7 +89,7 @@ def refused(warehouse: Warehouse, now: float) -> list[Component]:
             [
                 html.Strong(letters.reason),
                 html.Small(", ".join(letters.topics)),
-                html.Small(["newest ", age(letters.newest_at, now)]),
+                html.Small(["newest ", age(letters.newest_at, now), *(part for event_id in letters.newest_ids for part in (" · ", event_link(event_id)))]),
                 html.Strong(formats.count(letters.count)),
             ]
         )

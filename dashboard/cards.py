@@ -20,6 +20,11 @@ LONG = 11
 SPAN_WORDS = f"{SPAN_SECONDS // 60} minutes"
 
 
+def event_link(event_id: str) -> Component:
+    """Return a short link to an event's page."""
+    return dcc.Link(f"{event_id[:8]}…{event_id[-4:]}", href=f"/event/{event_id}", className="number", title=event_id)
+
+
 def age(at: float | None, now: float, limit_seconds: float | None = None, after: str = " ago") -> Component:
     """Return how old something is; the browser counts on by itself, so that an age is true even when nothing comes any more."""
     if at is None:

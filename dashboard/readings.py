@@ -231,7 +231,9 @@ def read_warehouse(connection: psycopg.Connection[dict[str, Any]], now: float) -
         events=arrived["events"],
         moved_at=unix(arrived["moved_at"]),
         verdict=verdict_from(verdict) if verdict else None,
-        dead_letters=tuple(DeadLetters(row["reason"], row["letters"], row["newest_at"].timestamp(), tuple(row["topics"])) for row in letters),
+        dead_letters=tuple(
+            DeadLetters(row["reason"], row["letters"], row["newest_at"].timestamp(), tuple(row["topics"]), tuple(row["newest_ids"] or ())) for row in letters
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from dash import dcc, html
+from dash import html
 from dash.development.base_component import Component
 
 from dashboard import cards, filters, formats, past
@@ -147,7 +147,7 @@ def _row(row: Row) -> Component:
         "What": facts(row.kind, row.payload),
         "Amount": formats.money(cents) if cents is not None else "",
         "Recorded": [f"{delay:.1f} s after", html.Em("late", className="late")] if is_late(row) else f"{delay:.1f} s after",
-        "Event": dcc.Link(f"{row.event_id[:8]}…{row.event_id[-4:]}", href=f"/event/{row.event_id}", className="number", title=row.event_id),
+        "Event": cards.event_link(row.event_id),
     }
     return html.Tr([html.Td(cell, **{"data-head": head}) for head, cell in cells.items()])
 

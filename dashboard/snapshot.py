@@ -76,6 +76,8 @@ class DeadLetters:
     count: int
     newest_at: float
     topics: tuple[str, ...]
+    newest_ids: tuple[str, ...] = ()
+    """The newest of those that name an id."""
 
 
 @dataclass(frozen=True)

@@ -271,6 +271,15 @@ def test_refused_events_are_counted_by_reason() -> None:
     assert "7 in all" in shown
 
 
+def test_refused_and_differing_events_lead_to_their_pages() -> None:
+    event_id = "01a20e97-80a3-71d5-935c-9c76b467172b"
+    letters = (DeadLetters("clock_ahead", 1, NOW, ("searches",), (event_id,)),)
+    wrong = (BooksLine("kafka", "searches", False, 1, 2, 0, 0, f"-1 events not in Kafka: {event_id}"),)
+    warehouse = Warehouse(read_at=NOW, dead_letters=letters, verdict=Verdict(NOW, False, wrong))
+    for part in (books.refused(warehouse, NOW), books.verdict(warehouse, NOW)):
+        assert f"/event/{event_id}" in str(part)
+
+
 def test_a_warehouse_that_stopped_answering_says_from_when_its_numbers_are() -> None:
     assert "this is from 9 s ago" in texts(books.refused(Warehouse(read_at=NOW - 9, trouble="gone"), NOW))
 
