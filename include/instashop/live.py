@@ -26,10 +26,10 @@ def submit_command(settings: Settings) -> list[str]:
     jars = ",".join(str(jar) for jar in sorted((settings.home / "jars" / "spark").glob("*.jar")))
     java = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Duser.timezone=UTC"
     options = {
-        "spark.executor.memory": f"{settings.spark_heap_mb}m",
+        "spark.executor.memory": "512m",
         "spark.executor.cores": str(settings.spark_cores),
         "spark.cores.max": str(settings.spark_cores),
-        "spark.driver.memory": f"{settings.spark_heap_mb}m",
+        "spark.driver.memory": "512m",
         "spark.driver.host": settings.spark_driver_host,
         "spark.driver.bindAddress": settings.spark_driver_host,
         "spark.ui.port": str(settings.spark_app_ui_port),

@@ -44,7 +44,7 @@ ADDRESSES = {
 }
 """Each setting that says where a server is: its form, its schemes, and the port when none is said."""
 
-LIGHT = {"kafka_brokers": 1, "kafka_heap_mb": 192, "spark_heap_mb": 384, "spark_cores": 1, "live_trigger_ms": 3000}
+LIGHT = {"kafka_brokers": 1, "kafka_heap_mb": 192, "spark_cores": 1, "live_trigger_ms": 3000}
 """What a light platform has instead of the defaults."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -96,7 +96,6 @@ class Settings(BaseSettings):
     kafka_controller_port: Port = Field(19092, description="First controller; the others follow.")
     kafka_brokers: int = Field(3, ge=1, le=3, description="How many brokers this machine runs.")
     kafka_heap_mb: int = Field(256, ge=128, description="Heap of each broker, in MB.")
-    spark_heap_mb: int = Field(512, ge=256, description="Heap of the Spark job's driver, and of its executor, in MB.")
     spark_cores: int = Field(2, ge=1, description="Tasks that the Spark job runs at once, each with a Python of its own.")
     redis_port: Port = Field(6379, description="Redis.")
     spark_master_port: Port = Field(7077, description="Spark's master.")
