@@ -47,14 +47,13 @@ class Keeper:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + LOOK_SECONDS
-        run = self._redis.info("server")["run_id"]
-        known, mark = self._redis.get(FILLED_KEY), f"{progress['checkpoint_ms']} {run}"
+        known, mark = self._redis.get(FILLED_KEY), filled_mark(self._redis, progress["checkpoint_ms"])
         if known == mark:
             self._as_of, self._noticed = None, False
             return
         if not self._noticed:  # A batch may be under way that wrote into the lost Redis; at the next look it is part of the progress.
             self._noticed = True
-            if known and not known.endswith(run):  # What came back may be older than what was there: away with it, as if all were lost.
+            if known and known.split()[-1] != mark.split()[-1]:  # What came back may be older than what was there: away with it, as if all were lost.
                 self._redis.delete(*self._redis.scan_iter("window:*"), FILLED_KEY)
             return
         if self._as_of is None or self._as_of["checkpoint_ms"] != progress["checkpoint_ms"]:
@@ -68,6 +67,11 @@ class Keeper:
             log.info("the windows are in Redis again, as of batch %d", self._as_of["batch"])
         except (InstaShopError, psycopg.Error) as error:
             log.warning("not filled yet: %s", error)
+
+
+def filled_mark(redis: Redis, checkpoint_ms: int) -> str:
+    """Return what `live:filled` says when every window of this checkpoint is in this run of Redis."""
+    return f"{checkpoint_ms} {redis.info('server')['run_id']}"
 
 
 def refill(settings: Settings, redis: Redis, progress: dict[str, Any]) -> bool:

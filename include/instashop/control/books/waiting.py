@@ -6,19 +6,22 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
+from redis import Redis
 
 from instashop import connect, sql
 from instashop.control.books.comparing import Shops, table_of
 from instashop.control.books.pages import Offsets, Page
 from instashop.control.books.reading import PageReader
 from instashop.control.books.verdict import SHOWN, Sum
-from instashop.metrics import PROGRESS_KEY
+from instashop.metrics import FILLED_KEY, PROGRESS_KEY
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, of_database
 from instashop.transport.enricher import GROUP
 from instashop.transport.producer import stored_cursor
+from instashop.transport.refill import filled_mark
 from instashop.transport.topics import consumer, partitions_of
 
 LOOK_SECONDS = 0.2
@@ -77,16 +80,23 @@ def wait_for_readers(settings: Settings, last: Offsets, dwh: psycopg.Connection,
     redis = connect.redis(settings)
     while True:
         stored = {(t, n): o for t, n, o in dwh.execute('SELECT topic, "partition", next_offset FROM consumer_offsets')}
-        ends = json.loads(redis.get(PROGRESS_KEY) or "{}").get("end_offsets", {})
+        progress = json.loads(redis.get(PROGRESS_KEY) or "{}")
+        ends = progress.get("end_offsets", {})
         spark = {(topic, int(number)): offset for topic, numbers in ends.items() for number, offset in numbers.items()}
         behind = {
             "warehouse": _behind(last, stored, lambda topic: True),
-            "windows": _behind(last, spark, lambda topic: BY_NAME[topic].live),
+            "windows": _behind(last, spark, lambda topic: BY_NAME[topic].live) or _unfilled(redis, progress),
         }
         late = {stage: text for stage, text in behind.items() if text}
         if not late or time.monotonic() > deadline:
             return late
         threading.Event().wait(LOOK_SECONDS)
+
+
+def _unfilled(redis: Redis, progress: dict[str, Any]) -> str:
+    """Tell when a Redis that has lost its windows, or came back with old ones, is still being filled."""
+    filled = not progress or redis.get(FILLED_KEY) == filled_mark(redis, progress["checkpoint_ms"])
+    return "" if filled else "Redis is being filled again"
 
 
 def _unpublished(settings: Settings, page: Page, shops: Shops) -> str:
