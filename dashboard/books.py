@@ -9,7 +9,8 @@ from dash.development.base_component import Component
 
 from dashboard import formats
 from dashboard.cards import age, event_link, marked
-from dashboard.snapshot import BooksLine, Verdict, Warehouse
+from dashboard.snapshot import Verdict, Warehouse
+from instashop.control.books import Line
 
 STAGES = ("shop", "kafka", "warehouse", "items", "windows")
 EVENT_ID = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
@@ -67,7 +68,7 @@ def _stage(stage: str, found: Verdict, now: float) -> Component:
     )
 
 
-def _difference(line: BooksLine) -> str:
+def _difference(line: Line) -> str:
     if line.detail:
         return line.detail
     return f"{formats.count(line.events)} events instead of {formats.count(line.expected_events)}, {formats.money(line.cents)} instead of {formats.money(line.expected_cents)}"

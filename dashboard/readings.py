@@ -20,11 +20,12 @@ from dashboard import past, shelf
 from dashboard.filters import Filters
 from dashboard.past import Past
 from dashboard.shelf import Shelf
-from dashboard.snapshot import BooksLine, DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window
+from dashboard.snapshot import DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window
 from dashboard.sql import statement
 from instashop import connect
 from instashop.control import beats
 from instashop.control.beats import Beat
+from instashop.control.books import Line
 from instashop.control.trace import trace
 from instashop.errors import InstaShopError, RedisUnreachable
 from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY, WINDOW_SECONDS, WRITTEN_FIELD, window_key, window_of
@@ -81,7 +82,7 @@ class Reader:
             self._snapshot = read_redis(self._redis, self._snapshot, self._clock())
         except RedisError as error:
             cause = str(error).strip().splitlines()[0] or type(error).__name__
-            trouble = str(RedisUnreachable(address=connect.address(self._settings.redis_url), cause=cause))
+            trouble = str(RedisUnreachable(address=self._settings.where("redis_url"), cause=cause))
             self._snapshot = replace(self._snapshot, trouble=trouble, beats={**self._snapshot.beats, **read_beat_files(self._settings)})
         self.looked_at = self._clock()
 
@@ -239,8 +240,8 @@ def read_warehouse(connection: psycopg.Connection[dict[str, Any]], now: float) -
 
 def verdict_from(row: Mapping[str, Any]) -> Verdict:
     """Return a row of `verdicts`."""
-    names = BooksLine.__dataclass_fields__
-    lines = tuple(BooksLine(**{name: value for name, value in line.items() if name in names}) for line in row["report"].get("stages", ()))
+    names = Line.__dataclass_fields__
+    lines = tuple(Line(**{name: value for name, value in line.items() if name in names}) for line in row["report"].get("stages", ()))
     return Verdict(row["at"].timestamp(), row["balanced"], lines, row["report"].get("seconds", 0.0), unix(row["last_true_at"]), row["stages_true_at"] or {})
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from dashboard.shelf import Shelf
 from instashop.control.beats import Beat
+from instashop.control.books import Line
 from instashop.metrics import Mark
 
 
@@ -43,26 +44,12 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class BooksLine:
-    """What the books found for one stream at one stage."""
-
-    stage: str
-    stream: str
-    ok: bool
-    events: int
-    expected_events: int
-    cents: int = 0
-    expected_cents: int = 0
-    detail: str = ""
-
-
-@dataclass(frozen=True)
 class Verdict:
     """The newest verdict of the books, and when they balanced last."""
 
     at: float
     balanced: bool
-    lines: tuple[BooksLine, ...]
+    lines: tuple[Line, ...]
     seconds: float = 0.0
     last_true_at: float | None = None
     stages_true_at: Mapping[str, float] = field(default_factory=dict)

@@ -37,24 +37,23 @@ def _migration_forgotten(platform) -> Iterator[None]:
 
 
 @contextmanager
-def _table_away(platform) -> Iterator[None]:
-    with connect.warehouse(platform, "test", autocommit=True) as dwh:
-        dwh.execute("ALTER TABLE verdicts RENAME TO verdicts_away")
+def _changed(dsn: str, broken: str, cured: str) -> Iterator[None]:
+    with connect.postgres(dsn, 5) as connection:
+        connection.autocommit = True
+        connection.execute(broken)
         try:
             yield
         finally:
-            dwh.execute("ALTER TABLE verdicts_away RENAME TO verdicts")
+            connection.execute(cured)
 
 
-@contextmanager
-def _dag_paused(platform) -> Iterator[None]:
-    with connect.postgres(platform.airflow_dsn, 5) as airflow:
-        airflow.autocommit = True
-        airflow.execute("UPDATE dag SET is_paused = true WHERE dag_id = 'run_drill'")
-        try:
-            yield
-        finally:
-            airflow.execute("UPDATE dag SET is_paused = false WHERE dag_id = 'run_drill'")
+def _table_away(platform):
+    return _changed(platform.warehouse_dsn, "ALTER TABLE verdicts RENAME TO verdicts_away", "ALTER TABLE verdicts_away RENAME TO verdicts")
+
+
+def _dag_paused(platform):
+    switch = "UPDATE dag SET is_paused = {} WHERE dag_id = 'run_drill'"
+    return _changed(platform.airflow_dsn, switch.format("true"), switch.format("false"))
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from dashboard import api, books, figures, formats, sales, spans, way
 from dashboard.pages import behaviour, live, platform, products
 from dashboard.readings import progress_from, verdict_from, window_from
 from dashboard.shelf import Late, Shelf
-from dashboard.snapshot import BooksLine, DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window
+from dashboard.snapshot import DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window
 from instashop.control.beats import Beat
+from instashop.control.books import Line
 from instashop.metrics import MEASURES
 
 NOW = 1_800_000_015.0  # Half way through a window.
@@ -237,7 +238,7 @@ def test_a_silent_service_claims_no_rate() -> None:
     assert "18.4" not in texts([way.picture(known, NOW), way.services(known, NOW)])
 
 
-LINES = (BooksLine("shop", "transactions", True, 5, 5, 100, 100), BooksLine("kafka", "transactions", False, 6, 5, 100, 100, "+1 events not in shop: abc"))
+LINES = (Line("shop", "transactions", True, 5, 5, 100, 100), Line("kafka", "transactions", False, 6, 5, 100, 100, "+1 events not in shop: abc"))
 
 
 @pytest.mark.parametrize(
@@ -274,7 +275,7 @@ def test_refused_events_are_counted_by_reason() -> None:
 def test_refused_and_differing_events_lead_to_their_pages() -> None:
     event_id = "01a20e97-80a3-71d5-935c-9c76b467172b"
     letters = (DeadLetters("clock_ahead", 1, NOW, ("searches",), (event_id,)),)
-    wrong = (BooksLine("kafka", "searches", False, 1, 2, 0, 0, f"-1 events not in Kafka: {event_id}"),)
+    wrong = (Line("kafka", "searches", False, 1, 2, 0, 0, f"-1 events not in Kafka: {event_id}"),)
     warehouse = Warehouse(read_at=NOW, dead_letters=letters, verdict=Verdict(NOW, False, wrong))
     for part in (books.refused(warehouse, NOW), books.verdict(warehouse, NOW)):
         assert f"/event/{event_id}" in str(part)
@@ -316,7 +317,7 @@ def test_a_verdict_with_fields_of_a_later_version_is_read() -> None:
         "stages_true_at": None,
         "report": {"stages": [{"stage": "shop", "stream": "searches", "ok": True, "events": 1, "expected_events": 1, "new": 1}], "seconds": 2.0},
     }
-    assert verdict_from(row).lines == (BooksLine("shop", "searches", True, 1, 1),)
+    assert verdict_from(row).lines == (Line("shop", "searches", True, 1, 1),)
 
 
 @pytest.mark.parametrize(

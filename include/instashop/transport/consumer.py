@@ -96,8 +96,6 @@ class WarehouseSink:
         with cursor.copy(_COPY.format(table="incoming")) as copy:
             copy.write(b"".join(lines))
         cursor.execute(sql.statement("consumer/keep_new"))  # type: ignore[arg-type]
-        if cursor.rowcount == len(lines):
-            return []
         return cursor.execute(sql.statement("consumer/other_bodies")).fetchall()  # type: ignore[arg-type]
 
     def _all_new(self, cursor: psycopg.Cursor, lines: list[bytes]) -> bool:

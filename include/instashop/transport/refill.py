@@ -1,8 +1,9 @@
 """Warehouse → Redis, only when Redis may have lost its windows: the same SQL text over the warehouse fills them again.
 
 Spark writes a window again only when an event changes it, so a flushed Redis would stay empty for what is past, and one that was
-killed comes back as it was when it last saved. The Spark job itself refills, so there is still one writer. It waits until the warehouse has everything that its last batch had; what Spark has
-written since is newer and stays, and what it has not is as the warehouse says.
+killed comes back as it was when it last saved. The Spark job itself refills, so there is still one writer. It waits until the
+warehouse has everything that its last batch had; what Spark has written since is newer and stays, and what it has not is as the
+warehouse says.
 """
 
 from __future__ import annotations

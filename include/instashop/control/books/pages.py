@@ -112,11 +112,11 @@ class Ledger:
                     red.setdefault((line.stage, line.stream), []).append(f"{page.name}: {line.detail}")
                     repeated[line.stage, line.stream] += line.repeated
         rows = self._db.execute("SELECT stage, stream, events, expected_events, cents, expected_cents FROM page_totals").fetchall()
-        return [
-            Line(stage, stream, at not in red, events, should, cents, should_cents, "; ".join(red.get(at, [])), repeated[at])
-            for stage, stream, events, should, cents, should_cents in rows
-            for at in [(stage, stream)]
-        ]
+        lines = []
+        for stage, stream, events, should, cents, should_cents in rows:
+            details = red.get((stage, stream), [])
+            lines.append(Line(stage, stream, not details, events, should, cents, should_cents, "; ".join(details), repeated[stage, stream]))
+        return lines
 
 
 def _offsets(values: dict[str, int]) -> Offsets:

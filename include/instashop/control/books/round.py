@@ -46,7 +46,7 @@ def verify(settings: Settings, wait_seconds: float = 60, whole: bool = False) ->
     try:
         return _verify(settings, wait_seconds, whole)
     except RedisError as error:
-        raise RedisUnreachable(address=connect.address(settings.redis_url), cause=error) from error
+        raise RedisUnreachable(address=settings.where("redis_url"), cause=error) from error
     except (KafkaError, KafkaException) as error:
         raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error) from error
 

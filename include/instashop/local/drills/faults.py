@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,10 +18,9 @@ import psycopg
 
 from instashop import connect
 from instashop.events import uuid7
-from instashop.local.drills import disk
+from instashop.local.drills import disk, lost_redis
 from instashop.local.drills.proxy import SlowProxy
 from instashop.local.drills.stage import DidNotHappen, Platform
-from instashop.metrics import FILLED_KEY, LATE_SECONDS, WINDOW_SECONDS, window_key, window_of
 from instashop.settings import ROOT
 
 OUTAGE_SECONDS = 100
@@ -96,34 +94,6 @@ def _restart_warehouse(platform: Platform) -> datetime:
         platform.wait(lambda: dwh.execute(open_batch).fetchone(), 60, "an open batch of the consumer")
     at = _now()
     platform.restart_server("postgres-warehouse")
-    return at
-
-
-def _flush_redis(platform: Platform) -> datetime:
-    redis = connect.redis(platform.settings)
-    closed = {key for key in redis.scan_iter("window:*") if int(str(key).split(":")[1]) < time.time() - 2 * WINDOW_SECONDS}
-    at = _now()
-    redis.flushall()
-    platform.say(f"flushed Redis, {len(closed)} closed windows are gone")
-    kept = {window_key(int(str(key).split(":")[1])) for key in closed}
-    platform.wait(lambda: all(redis.exists(key) for key in sorted(kept)[3:]), 60, "Redis filled again")
-    platform.say(f"filled again after {(_now() - at).total_seconds():.1f} s")
-    closes = window_of(at.timestamp()) + WINDOW_SECONDS + LATE_SECONDS
-    platform.rest(max(0.0, closes - time.time()))  # The window that was open then has to be whole, too.
-    return at
-
-
-def _kill_redis(platform: Platform) -> datetime:
-    """Let Redis save, and kill it when it has more than it saved: it comes back without windows that are closed by then."""
-    redis = connect.redis(platform.settings)
-    redis.bgsave()
-    platform.wait(lambda: not redis.info("persistence")["rdb_bgsave_in_progress"], 30, "Redis' save")
-    saved, mark = window_of(time.time()), redis.get(FILLED_KEY)
-    platform.rest(saved + 2 * WINDOW_SECONDS + LATE_SECONDS - time.time())
-    at = _now()
-    platform.signal_server("redis", signal.SIGKILL)
-    platform.wait(lambda: redis.get(FILLED_KEY) not in (None, mark), 60, "Redis filled again")
-    platform.say(f"filled again after {(_now() - at).total_seconds():.1f} s")
     return at
 
 
@@ -286,8 +256,8 @@ DRILLS = {
         Drill("kill-api-server", "SIGKILL Airflow's API server", _signal("airflow-api-server"), 30),
         Drill("restart-shop-db", "restart the shop's Postgres", _restart("postgres-shop"), 30, short=True),
         Drill("restart-warehouse", "restart the warehouse in the middle of a batch", _restart_warehouse, 30, short=True),
-        Drill("flush-redis", "empty Redis", _flush_redis, 60, short=True),
-        Drill("kill-redis", "SIGKILL Redis, which comes back with what it saved a minute before", _kill_redis, 60),
+        Drill("flush-redis", "empty Redis", lost_redis.flush, 60, short=True),
+        Drill("kill-redis", "SIGKILL Redis, which comes back with what it saved a minute before", lost_redis.kill, 60),
         Drill("stop-redis", "stop Redis for 20 s", _restart("redis", 20), 60),
         Drill("late-commit", "keep a transaction open for 3 minutes across a producer's restart", _late_commit(180), 60),
         Drill("rollbacks", "roll transactions back between committed ones", _rollbacks, 30, short=True),
