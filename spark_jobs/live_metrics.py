@@ -168,7 +168,8 @@ def watch(query: StreamingQuery, stop: threading.Event, pulse: Pulse, settings: 
             try:
                 writer.renew()
                 redis.set(PROGRESS_KEY, json.dumps(progress))
-                keeper.look(progress)
+                with beating(pulse, "running"):  # To fill an hour of windows takes long.
+                    keeper.look(progress)
             except connect.RedisError as error:
                 log.warning("Redis does not take the progress: %s", error)
             pulse.beat("running", batch=Batch([], None, None, progress["behind"], 0.0 if not progress["behind"] else None))

@@ -14,6 +14,14 @@ from redis import Redis
 from instashop.errors import InstaShopError, ShopUnreachable, WarehouseUnreachable
 from instashop.settings import Settings
 
+OPEN_SECONDS = 10
+"""How long Kafka lets a transaction be open; an abandoned one blocks readers no longer than this."""
+COMMIT_SECONDS = 8
+"""How long a commit may take before a new session finds out what became of it. A broker that has died is replaced within this; after
+`OPEN_SECONDS` the transaction could only be rolled back."""
+_RECONNECT_MS = 500
+"""Most between two tries to connect: the client's own ten seconds would outlast the election of another leader."""
+
 
 def address(dsn: str) -> str:
     """Return host, port and database of a DSN, without its password."""
@@ -121,7 +129,8 @@ def kafka_producer(settings: Settings, transactional_id: str, **options: Any) ->
         {
             **kafka_options(settings),
             "transactional.id": transactional_id,
-            "transaction.timeout.ms": 10_000,  # An abandoned transaction blocks readers no longer than this.
+            "transaction.timeout.ms": OPEN_SECONDS * 1000,
+            "reconnect.backoff.max.ms": _RECONNECT_MS,
             "linger.ms": 2,
             "compression.type": "lz4",
             "queue.buffering.max.messages": 200_000,
@@ -143,6 +152,7 @@ def kafka_consumer(settings: Settings, group: str, **options: Any) -> Consumer:
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
             "session.timeout.ms": 10_000,
+            "reconnect.backoff.max.ms": _RECONNECT_MS,
             "fetch.wait.max.ms": 500,  # Only what an idle fetch waits: data is answered at once.
             "queued.max.messages.kbytes": 8_192,
             "fetch.message.max.bytes": 1_048_576,

@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     warehouse_retention_days: int = Field(0, ge=0, description="Days that the warehouse keeps events; 0 keeps all, 8 is the least.")
     service_lifetime_seconds: int = Field(21_600, ge=60, description="A service ends by itself after this, to be started afresh.")
     beat_seconds: float = Field(1.0, gt=0, description="How often a service says that it is alive.")
-    beat_stale_seconds: float = Field(120, gt=0, description="A service whose beat is older hangs, and is ended.")
+    beat_stale_seconds: float = Field(60, gt=0, description="A service whose beat is older hangs, and is ended.")
 
     _elsewhere: frozenset[str] = PrivateAttr(default=frozenset())
 

@@ -11,6 +11,7 @@ import pytest
 from instashop import connect
 from instashop.control import beats
 from instashop.control.books import verify
+from instashop.control.trace import trace
 from instashop.metrics import window_key
 from instashop.shop.generator import make_base_data
 from tests import labelled
@@ -61,3 +62,19 @@ def test_the_live_windows_add_up_to_the_cent(stack, labels):
         revenue += total["revenue_cents"]
     assert events == len(labels.in_time)
     assert revenue == labels.revenue_cents
+
+
+def test_the_way_of_a_late_and_of_a_refused_event_says_why(stack, labels):
+    late = [trace(stack, event_id) for event_id in sorted(labels.late)[:5]]
+    assert any("left out of the live value: recorded" in way and "in the warehouse now" in way for way in late), late
+    event_id, reason = next(iter(labels.refused.items()))
+    refused = trace(stack, event_id)
+    assert "shop " in refused
+    assert f": {reason.value} (" in refused
+    assert "realtime_events" not in refused
+
+
+def test_the_way_of_an_event_is_told_also_while_redis_is_away(stack, labels):
+    away = stack.model_copy(update={"redis_url": f"redis://{stack.host}:1/0"})
+    ways = [trace(away, event_id) for event_id in sorted(labels.in_time)[:5]]
+    assert any("live value not known, since Redis does not answer" in way for way in ways), ways

@@ -140,15 +140,23 @@ def test_an_older_value_never_replaces_a_newer_one(running):
     assert redis.hgetall(window_key(start)) == before
 
 
-def test_a_foreign_message_is_named(running):
+def test_a_foreign_message_and_a_foreign_repeat_are_named_and_kept_once(running, dwh):
     """Last here: a message in Kafka cannot be taken back."""
-    foreign = bodies.search()
+    foreign, ours = bodies.search(), _a_kept(dwh, "cart_events")
     producer = connect.kafka_producer(running, "somebody-else")
     producer.init_transactions(30)
     producer.begin_transaction()
     producer.produce("searches", bodies.raw(foreign), "x")
+    producer.produce("cart_events", bodies.raw(ours), "x")
     producer.commit_transaction(30)
     producer.close()
     failed = _failed(verify(running))
-    assert ("kafka", "searches") in failed
     assert foreign["event_id"] in failed["kafka", "searches"]
+    assert ours["event_id"] in failed["kafka", "cart_events"]
+    assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [ours["event_id"]]).fetchone() == (1,)
+
+
+def _a_kept(dwh, kind: str) -> dict:
+    """Return the newest event of a kind, as it came."""
+    found = dwh.execute("SELECT payload FROM realtime_events WHERE kind = %s ORDER BY txid DESC LIMIT 1", [kind]).fetchone()
+    return found[0]

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
+import instashop_watch
 from instashop import connect
 from instashop.control import doctor
+from instashop.errors import KafkaUnreachable
 from instashop.local import health, passwords, postgres, preflight, programs, servers, status
 from instashop.local.down import down
 from instashop.local.failures import HomeTaken
@@ -19,6 +21,7 @@ from instashop.streams import CURSORS, STREAMS
 from instashop.transport.prepare import prepare
 from tests import bodies
 from tests.integration.conftest import drain, publish
+from tests.waiting import wait_until
 
 SERVERS = ("postgres-shop", "kafka-1")
 OFFSET = 1000
@@ -92,6 +95,13 @@ def test_they_are_not_started_but_they_answer(ours, addresses):
     assert all(row.well and "a@b" not in row.address for row in rows)
 
 
+def test_tables_and_topics_that_are_not_there_yet_are_named_by_doctor_and_watch(ours):
+    (tables,), (topics,) = doctor._tables(ours), doctor._topics(ours)
+    assert tables.text.startswith("missing: shop: feed.products")
+    assert topics.text.startswith("missing: cursors, products")
+    assert any("transaction_items" in fault and "run prepare_platform" in fault for fault in instashop_watch._broker_faults(ours))
+
+
 def test_facts_go_all_the_way_through_them(ours):
     prepare(ours)
     prepare(ours)
@@ -127,6 +137,7 @@ def test_the_feeds_role_reads_its_views_and_nothing_else(ours):
 def test_the_doctor_looks_at_their_tables_and_topics(ours):
     found = [*doctor._tables(ours), *doctor._topics(ours)]
     assert [finding.level for finding in found] == ["well", "well"], found
+    assert instashop_watch._broker_faults(ours) == []
 
 
 def test_our_down_leaves_them_alone(ours, organisation):
@@ -144,9 +155,14 @@ def test_a_second_start_in_their_home_with_other_ports_changes_nothing(organisat
     assert set(SERVERS) == {name for name, info in programs.states(organisation).items() if info["statename"] == "RUNNING"}
 
 
-def test_one_that_does_not_answer_is_named_with_its_setting(ours, organisation):
+def test_one_that_does_not_answer_is_named_with_its_setting_until_it_does(ours, organisation):
     programs.stop(organisation, ["kafka-1"], 20)
+    with pytest.raises(KafkaUnreachable):
+        instashop_watch._broker_faults(ours)
     (problem,) = preflight.elsewhere_problems(ours)
     assert problem.startswith(f"INSTASHOP_KAFKA_BOOTSTRAP leads to {organisation.where('kafka_bootstrap')}, which does not answer")
     (row,) = (row for row in status.elsewhere_rows(ours) if not row.well)
     assert row.name == "INSTASHOP_KAFKA_BOOTSTRAP"
+    programs.start(organisation, "kafka-1")
+    wait_until(lambda: not preflight.elsewhere_problems(ours), 60, "their broker answering again")
+    assert instashop_watch._broker_faults(ours) == []

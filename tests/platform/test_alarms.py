@@ -14,6 +14,7 @@ import pytest
 import instashop_watch
 from instashop import connect
 from instashop.control import lease
+from instashop.control.books import verify
 from instashop.control.doctor import examine
 from instashop.errors import RedisUnreachable
 from instashop.local import programs
@@ -98,6 +99,17 @@ def test_books_that_do_not_balance_are_red_and_named(platform):
             dwh.execute("UPDATE realtime_events SET txid = %s WHERE event_id = %s", [row[1], row[0]])
         instashop_watch.books()
         assert "books" not in _faults(platform)
+
+
+@pytest.mark.parametrize(("service", "stage"), [("producer", "kafka"), ("enricher", "items"), ("consumer", "warehouse"), ("live_metrics", "windows")])
+def test_a_stage_that_stands_still_is_named_by_the_books_until_it_goes_on(platform, service, stage):
+    def behind() -> list[str]:
+        return [line.stage for line in verify(platform, wait_seconds=2).lines if "has not passed the horizon" in line.detail]
+
+    with frozen(lease.holder(platform.run_dir, service).pid):
+        wait_until(lambda: behind() == [stage], 60, f"the books naming {stage}")
+    verdict = verify(platform, wait_seconds=60)
+    assert verdict.balanced, verdict.describe()
 
 
 def _last_look(platform, after) -> str | None:

@@ -1,4 +1,4 @@
-"""The short set of drills on the running platform, under load."""
+"""The short set of drills on the running platform, under load; test_started_by_hand lets Airflow run one of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from instashop.local.drills import run
 from instashop.local.drills.faults import DRILLS
 
-SHORT = [name for name, drill in DRILLS.items() if drill.short]
+SHORT = [name for name, drill in DRILLS.items() if drill.short and name != "kill-enricher"]
 
 
 @pytest.mark.timeout(360)

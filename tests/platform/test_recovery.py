@@ -7,20 +7,15 @@ import signal
 import subprocess
 import sys
 
-import pytest
-
-from instashop import live
 from instashop.control import beats, lease
 from instashop.control.books import verify
 from instashop.local import health, programs, servers
 from instashop.settings import ROOT
 from tests.waiting import wait_until
 
-MOVERS = ("generator", "producer", "consumer", "enricher")
-
 
 def _holders(settings):
-    return {name: lease.holder(settings.run_dir, name) for name in (*MOVERS, live.SERVICE)}
+    return {name: lease.holder(settings.run_dir, name) for name in beats.SERVICES}
 
 
 def _command(*words: str) -> subprocess.CompletedProcess:
@@ -37,6 +32,12 @@ def test_the_doctor_finds_nothing(platform):
     assert found.returncode == 0, found.stdout + found.stderr
 
 
+def test_a_measurement_beside_a_running_platform_is_refused(platform):
+    refused = _command("bench")
+    assert refused.returncode == 1
+    assert f"A platform runs here, in {platform.home}, and would spoil the figures" in refused.stderr
+
+
 def test_an_order_can_be_followed_all_the_way(platform):
     from instashop import connect
 
@@ -47,17 +48,17 @@ def test_an_order_can_be_followed_all_the_way(platform):
     assert all(word in found.stdout for word in ("shop ", "kafka ", "warehouse ", "window "))
 
 
-@pytest.mark.parametrize("name", MOVERS)
-def test_a_killed_service_runs_again_within_a_minute(platform, name):
-    wait_until(lambda: lease.holder(platform.run_dir, name), 60, f"{name} at work")
-    old = lease.holder(platform.run_dir, name)
+def test_a_killed_shop_opens_again_within_a_minute(platform):
+    """The other services are killed by drills."""
+    wait_until(lambda: lease.holder(platform.run_dir, "generator"), 60, "the generator at work")
+    old = lease.holder(platform.run_dir, "generator")
     os.kill(old.pid, signal.SIGKILL)
 
     def again() -> bool:
-        beat, now = beats.read(platform.run_dir, name), lease.holder(platform.run_dir, name)
+        beat, now = beats.read(platform.run_dir, "generator"), lease.holder(platform.run_dir, "generator")
         return bool(now and now.pid != old.pid and beat and beat.pid == now.pid and beat.state == "running")
 
-    wait_until(again, 60, f"{name} running again")
+    wait_until(again, 60, "the generator running again")
 
 
 def test_a_killed_scheduler_leaves_the_services_untouched(platform):

@@ -108,8 +108,8 @@ class ItemsSink:
                 for item in items_of(event, self._catalogue):
                     self._producer.produce("transaction_items", msgspec.json.encode(item), str(event.customer_id))
         offsets = [TopicPartition(topic, number, offset) for (topic, number), offset in batch.position.items()]
-        self._producer.send_offsets_to_transaction(offsets, self._client.consumer_group_metadata(), 15)
-        self._producer.commit_transaction(15)
+        self._producer.send_offsets_to_transaction(offsets, self._client.consumer_group_metadata(), connect.COMMIT_SECONDS)
+        self._producer.commit_transaction(connect.COMMIT_SECONDS)
 
 
 def work(settings: Settings, _stop: threading.Event) -> Work:

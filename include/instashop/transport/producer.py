@@ -186,7 +186,7 @@ class KafkaSink:
         for database, places in batch.position.items():
             stored = StoredCursor(self._systems[database], places)
             producer.produce(CURSORS, msgspec.json.encode(stored), f"producer/{database}")
-        producer.commit_transaction(15)
+        producer.commit_transaction(connect.COMMIT_SECONDS)
         self._cursor = batch.position
 
 

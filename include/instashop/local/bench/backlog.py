@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -117,10 +118,19 @@ def _forget_warehouse(settings: Settings) -> None:
         dwh.execute("TRUNCATE realtime_events, dead_letters, consumer_offsets")
 
 
-def spark(settings: Settings) -> float:
+def spark(settings: Settings, runs: int, say: Callable[[str], None]) -> Spread:
     """Return how many events the Spark job takes for a CPU second of its driver, executor and Python, after its first batch."""
+    found = []
+    for number in range(1, runs + 1):
+        found.append(_spark_from_the_first_event(settings))
+        say(f"Spark run {number}: {found[-1]:,.0f} events for a CPU second")
+    return Spread.of(found)
+
+
+def _spark_from_the_first_event(settings: Settings) -> float:
     redis = connect.redis(settings)
     redis.delete(PROGRESS_KEY)
+    shutil.rmtree(live.checkpoint(settings)[0].parent)
     with _job(settings):
         first = _progress(settings, lambda progress: True)
         cpu, rows = meter.cpu_seconds(meter.spark_pids(settings)), _read(first)

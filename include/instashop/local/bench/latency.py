@@ -7,7 +7,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,12 +17,13 @@ import msgspec
 from redis import RedisError
 
 from instashop import connect, live
-from instashop.local.bench.meter import quantile
+from instashop.local.bench.meter import Spread, quantile
 from instashop.metrics import WINDOW_SECONDS, WRITTEN_FIELD, Mark, window_key, window_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, STREAMS
 from instashop.transport.topics import consumer, partitions_of
 
+PLACES = ("Kafka", "warehouse", "Redis", "browser")
 EDGE_SECONDS = 5
 """Events of the first and last seconds are left out: their way began before, or ended after, the look."""
 
@@ -47,23 +48,51 @@ class _Recorded(msgspec.Struct):
     recorded_at: datetime
 
 
-def measure(settings: Settings, seconds: float, say: Callable[[str], None]) -> dict[str, dict[str, float]]:
-    """Return p50, p90 and p99 in milliseconds for each place; events of the shop only, no items.
+@dataclass(frozen=True)
+class Delay:
+    """How long facts took to one place, in milliseconds, over several spans."""
 
-    The clock starts when the row is written, so the commit itself is part of it.
+    events: int
+    p50: Spread
+    p90: Spread
+    p99: Spread
+
+    @classmethod
+    def of(cls, spans: list[list[float]]) -> Delay:
+        """Return the delay from the seconds that each event of each span took."""
+        ordered = [sorted(span) for span in spans if span]
+        shares = (Spread.of(1000 * quantile(span, share) for span in ordered) for share in (0.5, 0.9, 0.99))
+        return cls(sum(map(len, ordered)), *shares)
+
+
+def measure(settings: Settings, seconds: float, spans: int, say: Callable[[str], None]) -> dict[str, Delay]:
+    """Return the delay to each place over some spans; events of the shop only, no items.
+
+    The clock starts when the row is written, so the commit itself is part of it. A browser on the same cores takes as much as the
+    whole platform does, so it is looked at in spans of its own.
     """
+    found: dict[str, list[list[float]]] = {name: [] for name in PLACES}
+    for with_browser, places in ((False, PLACES[:-1]), (True, PLACES[-1:])):
+        for number in range(1, spans + 1):
+            say(f"span {number} of {spans}{' with a browser' if with_browser else ''}")
+            delays = _span(settings, seconds, with_browser)
+            for name in places:
+                found[name].append(delays[name])
+    return {name: Delay.of(delays) for name, delays in found.items() if any(delays)}
+
+
+def _span(settings: Settings, seconds: float, with_browser: bool) -> dict[str, list[float]]:
     seen, stop = Seen(), threading.Event()
     began = time.time()
     looks = (_look_at_kafka, _look_at_warehouse, _look_at_spark)
     threads = [threading.Thread(target=look, args=(settings, seen, stop, began)) for look in looks]
-    with _browser(settings, seen):
+    with _browser(settings, seen) if with_browser else nullcontext():
         for thread in threads:
             thread.start()
         stop.wait(seconds)
         stop.set()
         for thread in threads:
             thread.join()
-    say("reading what the warehouse has of these events")
     return _delays(settings, seen, began + EDGE_SECONDS, began + seconds - EDGE_SECONDS)
 
 
@@ -121,7 +150,7 @@ def _browser(settings: Settings, seen: Seen) -> Iterator[None]:
         browser.close()
 
 
-def _delays(settings: Settings, seen: Seen, since: float, until: float) -> dict[str, dict[str, float]]:
+def _delays(settings: Settings, seen: Seen, since: float, until: float) -> dict[str, list[float]]:
     with connect.warehouse(settings, "bench") as dwh:
         batches = dwh.execute("SELECT arrived_at, count(*) FROM realtime_events GROUP BY arrived_at ORDER BY arrived_at").fetchall()
         rows = dwh.execute(
@@ -142,8 +171,7 @@ def _delays(settings: Settings, seen: Seen, since: float, until: float) -> dict[
                 redis.append(seen.batches[batch] - recorded)
                 if batch in shown:
                     browser.append(shown[batch] - recorded)
-    places = {"Kafka": seen.kafka, "warehouse": warehouse, "Redis": redis, "browser": browser}
-    return {name: _quantiles(delays) for name, delays in places.items()}
+    return dict(zip(PLACES, (seen.kafka, warehouse, redis, browser), strict=True))
 
 
 def _committed(batches: list[Any], looks: list[tuple[float, int]]) -> dict[datetime, float]:
@@ -155,8 +183,3 @@ def _committed(batches: list[Any], looks: list[tuple[float, int]]) -> dict[datet
         if 0 < index < len(looks):
             when[arrived] = looks[index][0]
     return when
-
-
-def _quantiles(delays: list[float]) -> dict[str, float]:
-    ordered = sorted(delays)
-    return {"events": len(ordered)} | {f"p{share}": 1000 * quantile(ordered, share / 100) for share in (50, 90, 99) if ordered}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
 
+from instashop import connect
 from instashop.control import beats, lease
-from instashop.local import programs
+from instashop.local import programs, servers
 from instashop.settings import Settings
 
 POSTGRES = ("postgres-shop", "postgres-warehouse", "postgres-airflow")
@@ -68,6 +70,20 @@ def platform_pids(settings: Settings) -> list[int]:
         if holder is not None:
             roots.append(holder.pid)
     return [*roots, *spark_pids(settings)]
+
+
+def versions(settings: Settings) -> dict[str, str]:
+    """Return the versions of the servers that run: Kafka's from its jars, the others as they say themselves."""
+    jar = next((settings.home / "jars" / "kafka").glob("kafka-clients-*.jar"))
+    with connect.warehouse(settings, "bench") as dwh:
+        row = dwh.execute("SELECT current_setting('server_version')").fetchone()
+    java = subprocess.run([servers.java(), "-version"], capture_output=True, text=True, check=True).stderr.split('"')[1]
+    return {
+        "Kafka": jar.stem.rpartition("-")[2],
+        "Postgres": str(row[0]).split()[0] if row else "unknown",
+        "Redis": connect.redis(settings).info("server")["redis_version"],
+        "Java": java,
+    }
 
 
 @dataclass(frozen=True)

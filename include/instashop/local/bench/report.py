@@ -11,6 +11,8 @@ from importlib.metadata import version
 import psutil
 
 from instashop.local.bench.backlog import Carried
+from instashop.local.bench.latency import Delay
+from instashop.local.bench.meter import Spread
 from instashop.local.bench.running import Rest, Step
 
 PACKAGES = ("apache-airflow", "pyspark", "confluent-kafka", "kafka-python", "psycopg", "dash")
@@ -23,12 +25,14 @@ class Figures:
     up_seconds: float | None = None
     again_seconds: float | None = None
     rest: Rest | None = None
-    latency: dict[str, dict[str, float]] = field(default_factory=dict)
+    latency: dict[str, Delay] = field(default_factory=dict)
     latency_rate: float = 1000
     carried: list[Carried] = field(default_factory=list)
-    spark_events: float | None = None
+    spark_events: Spread | None = None
     steps: list[Step] = field(default_factory=list)
     balanced: bool | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of the servers, as they say themselves."""
     load: tuple[float, float] = (0, 0)
     """Load average before and after."""
 
@@ -52,7 +56,7 @@ def text(figures: Figures) -> str:
 
 
 def _machine(figures: Figures) -> str:
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    versions = ", ".join(f"{name} {number}" for name, number in [*figures.versions.items(), *((name, version(name)) for name in PACKAGES)])
     memory = psutil.virtual_memory().total / 2**30
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.platform(terse=True)}, Python {platform.python_version()}; {versions}. "
@@ -72,18 +76,19 @@ def _carried(figures: Figures) -> str:
         for c in figures.carried
     ]
     if figures.spark_events:
-        rows.append(f"\nSpark: {figures.spark_events:,.0f} events for a CPU second (driver, executor and Python together).")
+        rows.append(f"\nSpark: {figures.spark_events.text()} events for a CPU second (driver, executor and Python together).")
     return "\n".join(rows) + "\n"
 
 
 def _latency(figures: Figures) -> str:
     rows = [
         f"## From the row in the shop at {figures.latency_rate:,.0f} events/s\n",
-        "Milliseconds until a read-committed reader, the warehouse, Redis and a browser (refresh 1 s) had it.\n",
+        "Milliseconds until a read-committed reader, the warehouse, Redis and a browser (refresh 1 s, on the same machine in spans of its own) had it:",
+        "median of the spans (least–greatest).\n",
         "| to | events | p50 | p90 | p99 |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    rows += [f"| {name} | {int(q['events']):,} | {q['p50']:,.0f} | {q['p90']:,.0f} | {q['p99']:,.0f} |" for name, q in figures.latency.items() if "p50" in q]
+    rows += [f"| {name} | {d.events:,} | {d.p50.text()} | {d.p90.text()} | {d.p99.text()} |" for name, d in figures.latency.items()]
     return "\n".join(rows) + "\n"
 
 

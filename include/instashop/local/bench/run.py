@@ -13,7 +13,7 @@ from rich.console import Console
 
 from instashop.errors import InstaShopError
 from instashop.local import owner, programs
-from instashop.local.bench import backlog, latency, report, running
+from instashop.local.bench import backlog, latency, meter, report, running
 from instashop.local.down import down
 from instashop.local.up import start_servers, up
 from instashop.settings import ROOT, Settings, load
@@ -45,7 +45,7 @@ def bench(parts: tuple[str, ...], runs: int, minutes: float, rates: list[float],
     if "backlog" in parts:
         _backlogs(figures, runs, console, say)
     if "platform" in parts:
-        _platform(figures, minutes, rates, console, say)
+        _platform(figures, runs, minutes, rates, console, say)
     figures.load = (load_before, os.getloadavg()[0])
     text = report.text(figures)
     print(text)
@@ -60,12 +60,11 @@ def _backlogs(figures: report.Figures, runs: int, console: Console, say: Callabl
         settings = start_servers(settings, DATA_SERVERS, console)
         backlog.make(settings, 60)
         figures.carried = backlog.run(settings, runs, say)
-        say("the Spark job")
-        figures.spark_events = backlog.spark(settings)
-        say(f"Spark: {figures.spark_events:,.0f} events for a CPU second")
+        figures.spark_events = backlog.spark(settings, runs, say)
+        figures.versions = meter.versions(settings)
 
 
-def _platform(figures: report.Figures, minutes: float, rates: list[float], console: Console, say: Callable[[str], None]) -> None:
+def _platform(figures: report.Figures, runs: int, minutes: float, rates: list[float], console: Console, say: Callable[[str], None]) -> None:
     with _stack("bench-platform") as settings:
         console.print("The whole platform", style="bold")
         figures.up_seconds = _timed(lambda: up(settings))
@@ -76,7 +75,8 @@ def _platform(figures: report.Figures, minutes: float, rates: list[float], conso
         figures.rest = running.at_rest(settings, 60, 60)
         running.set_rate(settings, figures.latency_rate)
         say(f"delays at {figures.latency_rate:,.0f} events/s")
-        figures.latency = latency.measure(settings, 60, say)
+        figures.latency = latency.measure(settings, 30, runs, say)
+        figures.versions = meter.versions(settings)
         figures.steps = running.climb(settings, rates, minutes * 60, say)
         figures.balanced = running.balance(settings)
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from instashop.local.drills.stage import DidNotHappen, Platform
 from instashop.settings import ROOT
 
 OUTAGE_SECONDS = 100
+HANG_SECONDS = 150
 CATCH_UP = 5
 """How many times as fast as facts come a service must be when it catches up."""
 
@@ -37,6 +38,8 @@ class Drill:
     act: Callable[[Platform], datetime]
     live_within_seconds: float
     short: bool = False
+    server: str | None = None
+    """What has to be well again, besides that facts flow."""
 
 
 def _now() -> datetime:
@@ -47,6 +50,24 @@ def _kill(service: str) -> Callable[[Platform], datetime]:
     def act(platform: Platform) -> datetime:
         at = _now()
         platform.kill_service(service)
+        return at
+
+    return act
+
+
+def _hang(service: str) -> Callable[[Platform], datetime]:
+    """Let a service stand still for good: `watch_platform` has to notice and end it."""
+
+    def act(platform: Platform) -> datetime:
+        at, pid = _now(), platform.service(service).pid
+        os.kill(pid, signal.SIGSTOP)
+        platform.say(f"{service}, process {pid}, stands still")
+        try:
+            platform.wait(lambda: platform.service(service).pid != pid, HANG_SECONDS, f"another {service} in its place")
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        platform.say(f"another {service} has its place after {(_now() - at).total_seconds():.1f} s")
         return at
 
     return act
@@ -249,11 +270,13 @@ DRILLS = {
         Drill("kill-consumer", "SIGKILL the consumer", _kill("consumer"), 30, short=True),
         Drill("kill-enricher", "SIGKILL the enricher", _kill("enricher"), 30, short=True),
         Drill("kill-spark-driver", "SIGKILL the JVM of the Spark job", _kill_spark_driver, 60, short=True),
-        Drill("kill-spark-worker", "SIGKILL Spark's worker", _signal("spark-worker"), 60),
-        Drill("kill-broker", "SIGKILL one of three brokers", _signal("kafka-2"), 15, short=True),
+        Drill("kill-spark-worker", "SIGKILL Spark's worker", _signal("spark-worker"), 60, server="spark-worker"),
+        Drill("kill-broker", "SIGKILL one of three brokers", _signal("kafka-2"), 15, short=True, server="kafka-2"),
         Drill("pause-broker", "let one of three brokers stand still for 30 s", _pause_broker, 45),
-        Drill("kill-scheduler", "SIGKILL Airflow's scheduler", _signal("airflow-scheduler"), 30),
-        Drill("kill-api-server", "SIGKILL Airflow's API server", _signal("airflow-api-server"), 30),
+        Drill("kill-scheduler", "SIGKILL Airflow's scheduler", _signal("airflow-scheduler"), 30, server="airflow-scheduler"),
+        Drill("kill-api-server", "SIGKILL Airflow's API server", _signal("airflow-api-server"), 30, server="airflow-api-server"),
+        Drill("hang-producer", "let the producer stand still for good", _hang("producer"), HANG_SECONDS),
+        Drill("hang-spark", "let the Spark job stand still for good", _hang("live_metrics"), HANG_SECONDS),
         Drill("restart-shop-db", "restart the shop's Postgres", _restart("postgres-shop"), 30, short=True),
         Drill("restart-warehouse", "restart the warehouse in the middle of a batch", _restart_warehouse, 30, short=True),
         Drill("flush-redis", "empty Redis", lost_redis.flush, 60, short=True),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from instashop.control import beats, supervision
 from instashop.control.books import verify
 from instashop.errors import InstaShopError
-from instashop.local import programs
+from instashop.local import health, programs
 from instashop.local.drills.faults import DRILLS, OUTAGE_SECONDS, Drill, long_outage
 from instashop.local.drills.judging import Outcome, judge
 from instashop.local.drills.random_kills import RandomKills
@@ -20,6 +20,7 @@ from instashop.settings import Settings
 
 RANDOM_KILLS = "random-kills"
 BOOKS_SECONDS = 180
+WELL_SECONDS = 90
 IN_TRANSACTION = 0.25
 """Share of random kills that must strike an open transaction, once there are `ENOUGH_KILLS`."""
 ENOUGH_KILLS = 20
@@ -154,6 +155,17 @@ def _break(platform: Platform, drill: Drill, outcome: Outcome) -> None:
         outcome.trouble = str(error)
         return
     _measure(platform, outcome, broke_at, drill.live_within_seconds + 120)
+    if drill.server and not outcome.trouble:
+        _wait_until_well(platform, drill.server, outcome)
+
+
+def _wait_until_well(platform: Platform, server: str, outcome: Outcome) -> None:
+    try:
+        platform.wait(lambda: health.CHECKS[server](platform.settings) is None, WELL_SECONDS, f"{server} being well again")
+    except InstaShopError as error:
+        outcome.trouble = str(error)
+    else:
+        platform.say(f"{server} is well again")
 
 
 def _measure(platform: Platform, outcome: Outcome, broke_at: datetime, seconds: float) -> None:
