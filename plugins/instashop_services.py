@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from airflow.sdk import BaseOperator, BaseOperatorLink, ResumableJobMixin
 
-from instashop.control import beats, supervision
+from instashop.control import beats, intents, supervision
 from instashop.control.lease import Holder
 from instashop.settings import Settings, load
 
@@ -62,7 +62,7 @@ class FollowsService(ABC):
         """Return what starts the service."""
 
     @abstractmethod
-    def environment(self, settings: Settings, intent: supervision.Intent) -> dict[str, str]:
+    def environment(self, settings: Settings, intent: intents.Intent) -> dict[str, str]:
         """Return the environment in which it starts."""
 
     def execute(self, context: Context) -> None:
@@ -87,7 +87,7 @@ class FollowsService(ABC):
         if found is not None:
             self.log.info("%s already runs as process %d; it is adopted.", self.service, found.pid)
             return _handle(found)
-        intent = supervision.read_intent(settings.run_dir, self.service)
+        intent = intents.read(settings.run_dir, self.service)
         command = self.command(settings)
         process = supervision.start(settings.run_dir, self.service, command, self.environment(settings, intent), self._log_file(settings))
         self.log.info("%s started as process %d: %s; its own log is %s", self.service, process.pid, " ".join(command), self._log_file(settings))
@@ -188,7 +188,7 @@ class FollowsService(ABC):
 
     def _step(self, settings: Settings, process: Holder | None) -> str:
         run_dir = settings.run_dir
-        return supervision.next_step(supervision.read_intent(run_dir, self.service), supervision.read_intent(run_dir, supervision.PLATFORM), process)
+        return intents.next_step(intents.read(run_dir, self.service), intents.read(run_dir, intents.PLATFORM), process)
 
     def _stop(self, settings: Settings, process: Holder) -> None:
         self._asked = True
@@ -235,7 +235,7 @@ class ServiceOperator(FollowsService, ResumableJobMixin, BaseOperator):
         """Return the service's own command."""
         return [sys.executable, "-m", "instashop", self.service]
 
-    def environment(self, settings: Settings, intent: supervision.Intent) -> dict[str, str]:
+    def environment(self, settings: Settings, intent: intents.Intent) -> dict[str, str]:
         """Return this process's environment without Airflow's part, with the options and the rate that was asked for."""
         options = {name: value for name, value in self.options.items() if value not in (None, "", "None")}
         if intent.rate is not None:
@@ -246,7 +246,7 @@ class ServiceOperator(FollowsService, ResumableJobMixin, BaseOperator):
         return float(self.lifetime_seconds) if self.lifetime_seconds not in (None, "", "None") else settings.service_lifetime_seconds
 
 
-def ask(service: str, action: supervision.Action, rate: float | None) -> str:
+def ask(service: str, action: intents.Action, rate: float | None) -> str:
     """Carry out what a person asked for in the form of control_service, and return once it is so.
 
     Raises:
@@ -254,18 +254,18 @@ def ask(service: str, action: supervision.Action, rate: float | None) -> str:
         NotCarriedOut: it was written down, but did not come true in time.
     """
     settings = load()
-    supervision.check_request(service, action, rate)
-    before = supervision.read_intent(settings.run_dir, service)
-    intent = supervision.intent_after(action, before, rate, time.time())
-    supervision.write_intent(settings.run_dir, service, intent)
+    intents.check_request(service, action, rate)
+    before = intents.read(settings.run_dir, service)
+    intent = intents.after(action, before, rate, time.time())
+    intents.write(settings.run_dir, service, intent)
     log.info("%s: %s is asked for; run_%s looks every second", service, action, service)
     tick, until = threading.Event(), time.monotonic() + 90
     while time.monotonic() < until:
         process, beat = supervision.find(settings.run_dir, service), beats.read(settings.run_dir, service)
-        if supervision.carried_out(intent, process, beat):
+        if intents.carried_out(intent, process, beat):
             return f"{service}: {supervision.describe(beat, datetime.now(UTC))}"
         tick.wait(0.5)
-    raise supervision.NotCarriedOut(service=service, action=action, state=supervision.describe(beats.read(settings.run_dir, service), datetime.now(UTC)))
+    raise intents.NotCarriedOut(service=service, action=action, state=supervision.describe(beats.read(settings.run_dir, service), datetime.now(UTC)))
 
 
 def _handle(process: Holder) -> str:

@@ -8,7 +8,7 @@ from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOpe
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from instashop import live
-from instashop.control import supervision
+from instashop.control import intents, supervision
 from instashop.settings import Settings, load
 from instashop_services import DashboardLink, FollowsService
 
@@ -42,6 +42,6 @@ class LiveMetricsOperator(FollowsService, SparkSubmitOperator):
         """Return the one line that submits the job, which the README shows, too."""
         return live.submit_command(settings)
 
-    def environment(self, settings: Settings, intent: supervision.Intent) -> dict[str, str]:
+    def environment(self, settings: Settings, intent: intents.Intent) -> dict[str, str]:
         """Return this process's environment without Airflow's part, with what Spark needs."""
         return supervision.child_environment(live.submit_environment(settings), home=settings.home)

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 from redis import RedisError
 
 from instashop import connect, metrics
-from instashop.control import beats, supervision
+from instashop.control import beats, intents, supervision
 from instashop.errors import InstaShopError, KafkaUnreachable, RedisUnreachable
 from instashop.settings import Settings, load
 from instashop.streams import CURSORS, STREAMS
@@ -132,11 +132,11 @@ def _raise_what_stays(look: Callable[[], list[str]], say: Callable[[], None]) ->
 
 
 def _service_faults(settings: Settings) -> list[str]:
-    if supervision.read_intent(settings.run_dir, supervision.PLATFORM).state == "stopped":
+    if intents.read(settings.run_dir, intents.PLATFORM).state == "stopped":
         return []
     faults = []
     for service in beats.SERVICES:
-        intent, process = supervision.read_intent(settings.run_dir, service), supervision.find(settings.run_dir, service)
+        intent, process = intents.read(settings.run_dir, service), supervision.find(settings.run_dir, service)
         found = supervision.finding(service, intent, process, beats.read(settings.run_dir, service), datetime.now(UTC), settings.beat_stale_seconds)
         if found is None:
             continue
@@ -150,7 +150,7 @@ def _service_faults(settings: Settings) -> list[str]:
 
 def _services_say(settings: Settings) -> None:
     for service in beats.SERVICES:
-        intent = supervision.read_intent(settings.run_dir, service)
+        intent = intents.read(settings.run_dir, service)
         beat = beats.read(settings.run_dir, service)
         log.info("%s: %s", service, "stopped on purpose" if intent.state == "stopped" else supervision.describe(beat, datetime.now(UTC)))
 
@@ -173,7 +173,7 @@ def _broker_faults(settings: Settings) -> list[str]:
 
 
 def _spark_faults(settings: Settings) -> list[str]:
-    stopped = [supervision.read_intent(settings.run_dir, name).state == "stopped" for name in (supervision.PLATFORM, "live_metrics")]
+    stopped = [intents.read(settings.run_dir, name).state == "stopped" for name in (intents.PLATFORM, "live_metrics")]
     if any(stopped):
         return []
     client = connect.redis(settings)

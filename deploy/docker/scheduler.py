@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from instashop import connect, sql
-from instashop.control import beats, supervision
+from instashop.control import beats, intents, supervision
 from instashop.errors import InstaShopError
 from instashop.local import health, servers
 from instashop.local.down import SERVICES_SECONDS
@@ -28,9 +28,9 @@ LOOK_SECONDS = 3
 
 def service_fault(settings: Settings, service: str) -> str | None:
     """Return what keeps a service from its work, or None: it is at work, or is not to be."""
-    intent, process = supervision.read_intent(settings.run_dir, service), supervision.find(settings.run_dir, service)
+    intent, process = intents.read(settings.run_dir, service), supervision.find(settings.run_dir, service)
     beat = beats.read(settings.run_dir, service)
-    if not supervision.carried_out(intent, process, beat):
+    if not intents.carried_out(intent, process, beat):
         return f"is not as wanted yet ({supervision.describe(beat, datetime.now(UTC))})"
     found = supervision.finding(service, intent, process, beat, datetime.now(UTC), settings.beat_stale_seconds)
     return found.text if found else None
@@ -50,7 +50,7 @@ def begin(settings: Settings) -> subprocess.Popen[bytes]:
     """Start the scheduler in a process group of its own, once Airflow's database knows that its predecessors are gone."""
     with connect.postgres(settings.airflow_dsn, seconds=5) as connection:
         connection.execute(sql.statement("airflow/end_dead_schedulers"))  # type: ignore[arg-type]
-    supervision.announce_up(settings.run_dir)
+    intents.announce_up(settings.run_dir)
     server = servers.table(settings)[servers.SCHEDULER]
     return subprocess.Popen(server.argv, env=servers.shell_environment() | server.environment, cwd=servers.directory(), start_new_session=True)
 
@@ -81,7 +81,7 @@ def keep(settings: Settings, stop: threading.Event) -> None:
 
 def end(settings: Settings, child: subprocess.Popen[bytes]) -> None:
     """Tell tasks that the platform goes down, then end services and scheduler."""
-    supervision.announce_down(settings.run_dir)
+    intents.announce_down(settings.run_dir)
     child.terminate()
     for service, by_itself in supervision.stop_all(settings.run_dir, SERVICES_SECONDS).items():
         print(f"{service} has ended{'' if by_itself else ': it was killed'}", flush=True)

@@ -108,9 +108,9 @@ def process_of(home):
 
 
 def want(home, state="running"):
-    from instashop.control import supervision
+    from instashop.control import intents
 
-    supervision.write_intent(home.run_dir, SERVICE, supervision.Intent(state))
+    intents.write(home.run_dir, SERVICE, intents.Intent(state))
 
 
 def test_it_starts_a_process_in_a_session_of_its_own_and_stops_it_when_asked(home):
@@ -194,10 +194,10 @@ def test_a_hanging_process_is_killed_after_the_grace(home):
 
 
 def test_going_down_stops_the_service_and_starts_none(home):
-    from instashop.control import supervision
+    from instashop.control import intents, supervision
 
     task, process = Running(Store()), process_of(home)
-    supervision.announce_down(home.run_dir)
+    intents.announce_down(home.run_dir)
     assert task.ended() is None
     assert Running(Store(), try_number=2).ended() is None
     assert process.process() is None

@@ -52,11 +52,11 @@ def test_each_service_has_a_dag_that_tries_again_soon_and_often(dags, service):
 
 
 def test_the_form_of_control_service_offers_every_service_and_action(dags):
-    from instashop.control import beats, supervision
+    from instashop.control import beats, intents
 
     params = dags["control_service"].params
     assert tuple(params.get_param("service").schema["enum"]) == beats.SERVICES
-    assert tuple(params.get_param("action").schema["enum"]) == supervision.ACTIONS
+    assert tuple(params.get_param("action").schema["enum"]) == intents.ACTIONS
 
 
 @pytest.mark.parametrize("path", DAGS, ids=lambda path: path.stem)

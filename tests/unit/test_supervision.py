@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from instashop.control import supervision
+from instashop.control import intents, supervision
 from instashop.control.beats import Beat
+from instashop.control.intents import Intent
 from instashop.control.lease import Holder
-from instashop.control.supervision import Intent
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BORN = NOW - timedelta(hours=1)
@@ -34,7 +34,7 @@ def beat(state="running", at=NOW, started_at=BORN, **more):
     ],
 )
 def test_a_task_does_what_is_wanted_of_its_service(intent, platform, process, step):
-    assert supervision.next_step(intent, platform, process) == step
+    assert intents.next_step(intent, platform, process) == step
 
 
 @pytest.mark.parametrize(
@@ -47,22 +47,22 @@ def test_a_task_does_what_is_wanted_of_its_service(intent, platform, process, st
     ],
 )
 def test_an_action_changes_the_intent_and_keeps_the_rate(action, rate, after):
-    assert supervision.intent_after(action, Intent("running", 5.0, 10.0), rate, now=99.0) == after
+    assert intents.after(action, Intent("running", 5.0, 10.0), rate, now=99.0) == after
 
 
 @pytest.mark.parametrize(
     ("service", "action", "rate", "error"),
     [
-        ("shop", "stop", None, supervision.UnknownService),
-        ("producer", "rate", 5.0, supervision.NotARate),
-        ("generator", "rate", None, supervision.NotARate),
-        ("generator", "rate", 0.0, supervision.NotARate),
-        ("generator", "rate", 5001.0, supervision.NotARate),
+        ("shop", "stop", None, intents.UnknownService),
+        ("producer", "rate", 5.0, intents.NotARate),
+        ("generator", "rate", None, intents.NotARate),
+        ("generator", "rate", 0.0, intents.NotARate),
+        ("generator", "rate", 5001.0, intents.NotARate),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(service, action, rate, error):
     with pytest.raises(error):
-        supervision.check_request(service, action, rate)
+        intents.check_request(service, action, rate)
 
 
 @pytest.mark.parametrize(
@@ -121,15 +121,15 @@ def test_only_a_real_fault_is_found(intent, process, last, says, hangs):
     ],
 )
 def test_a_request_is_carried_out_when_the_new_process_beats(intent, process, last, done):
-    assert supervision.carried_out(intent, process, last) is done
+    assert intents.carried_out(intent, process, last) is done
 
 
 def test_an_intent_survives_in_its_file_and_a_broken_one_means_run(tmp_path):
-    assert supervision.read_intent(tmp_path, "consumer") == Intent()
-    supervision.write_intent(tmp_path, "consumer", Intent("stopped", 3.0, 7.0))
-    assert supervision.read_intent(tmp_path, "consumer") == Intent("stopped", 3.0, 7.0)
-    supervision.intent_path(tmp_path, "consumer").write_text("{")
-    assert supervision.read_intent(tmp_path, "consumer") == Intent()
+    assert intents.read(tmp_path, "consumer") == Intent()
+    intents.write(tmp_path, "consumer", Intent("stopped", 3.0, 7.0))
+    assert intents.read(tmp_path, "consumer") == Intent("stopped", 3.0, 7.0)
+    intents.path_of(tmp_path, "consumer").write_text("{")
+    assert intents.read(tmp_path, "consumer") == Intent()
 
 
 def test_a_service_gets_no_secret_of_airflow():

@@ -1,1 +1,1 @@
-"""Watches: leases, beats, supervision, the books, the doctor."""
+"""Watches: leases, beats, intents, supervision, the books, the doctor."""

@@ -15,7 +15,7 @@ from redis import RedisError
 from rich.console import Console
 
 from instashop import connect
-from instashop.control import beats, lease, supervision
+from instashop.control import beats, intents, lease
 from instashop.control.beats import Beat
 from instashop.errors import InstaShopError
 from instashop.local import health, programs, servers
@@ -202,7 +202,7 @@ def _services(settings: Settings) -> list[Finding]:
             name,
             beats.read(run_dir, name),
             lease.holder(run_dir, name) is not None,
-            supervision.read_intent(run_dir, name).state == "running",
+            intents.read(run_dir, name).state == "running",
             now,
             settings.beat_stale_seconds,
             settings.log_dir,

@@ -1,7 +1,6 @@
 """Starts, follows and ends services: what should happen is decided from values, and a thin edge makes it happen.
 
 A service runs in a session of its own, so it outlives whoever started it; whoever comes next finds it by its lease.
-What people want of a service is its *intent*, a file beside the lease; Airflow's task reads it every second.
 """
 
 from __future__ import annotations
@@ -16,29 +15,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import psutil
 
-from instashop.control import beats, lease
+from instashop.control import beats, intents, lease
 from instashop.control.beats import Beat
 from instashop.control.lease import Holder
 from instashop.errors import InstaShopError
 
 log = logging.getLogger(__name__)
 
-PLATFORM = "platform"
-"""The name under which the intent of the whole platform is kept: stopped means that it is going down."""
-
 GRACE_SECONDS = 20.0
 """How long a service may take to stop by itself before it is killed."""
 
 LOG_BYTES = 20_000_000
 """A log longer than this is set aside, as NAME.log.1, at the next start."""
-
-Action = Literal["stop", "start", "restart", "rate"]
-ACTIONS: tuple[Action, ...] = ("stop", "start", "restart", "rate")
 
 
 class ServiceEnded(InstaShopError):
@@ -61,96 +53,6 @@ class AnotherTryFollows(InstaShopError):
 
 class TaskEnded(InstaShopError):
     """This task was ended by hand or by Airflow while it followed {service}: {what}. Clear the task, or wait for the next run, and it is followed again."""
-
-
-class NotARate(InstaShopError):
-    """The action `rate` needs a service that has one (generator) and a number above 0 and up to 5000, not service {service} and rate {rate}."""
-
-
-class NotCarriedOut(InstaShopError):
-    """{action} of {service} is written down, but after 90 s it is: {state}. Look whether run_{service} is unpaused and what its task's log says."""
-
-
-class UnknownService(InstaShopError):
-    """There is no service {service}; choose one of {services}."""
-
-
-# What people want ----------------------------------------------------------------------------------------------------
-
-
-class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is wanted of a service; a process that began before `since` (Unix seconds) is to be replaced by a new one."""
-
-    state: Literal["running", "stopped"] = "running"
-    rate: float | None = None
-    since: float = 0.0
-
-
-def intent_path(run_dir: Path, service: str) -> Path:
-    """Return the file that keeps the intent for a service."""
-    return run_dir / f"{service}.intent"
-
-
-def read_intent(run_dir: Path, service: str) -> Intent:
-    """Return what is wanted of a service: that it runs, unless somebody said otherwise."""
-    try:
-        return msgspec.json.decode(intent_path(run_dir, service).read_bytes(), type=Intent)
-    except FileNotFoundError:
-        return Intent()
-    except msgspec.MsgspecError as error:
-        log.warning("The intent in %s cannot be read (%s); the service is to run.", intent_path(run_dir, service), error)
-        return Intent()
-
-
-def write_intent(run_dir: Path, service: str, intent: Intent) -> None:
-    """Keep what is wanted of a service, whole or not at all."""
-    _replace(intent_path(run_dir, service), msgspec.json.encode(intent))
-
-
-def intent_after(action: Action, before: Intent, rate: float | None, now: float) -> Intent:
-    """Return the intent once a person has asked for an action at Unix second `now`."""
-    if action == "stop":
-        return Intent("stopped", before.rate, before.since)
-    if action == "start":
-        return Intent("running", before.rate, before.since)
-    return Intent("running", rate if action == "rate" else before.rate, now)
-
-
-def check_request(service: str, action: Action, rate: float | None) -> None:
-    """Return if the request makes sense.
-
-    Raises:
-        UnknownService: there is no such service.
-        NotARate: the action is `rate`, but the service has none, or the number is not one it can do.
-    """
-    if service not in beats.SERVICES:
-        raise UnknownService(service=service, services=", ".join(beats.SERVICES))
-    if action == "rate" and (service != "generator" or rate is None or not 0 < rate <= 5000):
-        raise NotARate(service=service, rate=rate)
-
-
-def carried_out(intent: Intent, process: Holder | None, beat: Beat | None) -> bool:
-    """Say whether what is wanted has come true: stopped, or running and past its start."""
-    if intent.state == "stopped":
-        return process is None
-    if process is None or process.create_time < intent.since or beat is None:
-        return False
-    return beat.started_at.timestamp() >= process.create_time - 1 and beat.state in ("running", "waiting")
-
-
-def next_step(intent: Intent, platform: Intent, process: Holder | None) -> Literal["follow", "start", "stop", "wait", "leave"]:
-    """Return what a task does with its service now.
-
-    follow: it runs as wanted. start: it is to run, and does not. stop: it runs, and is not to (or not that process).
-    wait: it is not to run, and does not. leave: the platform is going down; the task ends.
-    """
-    if platform.state == "stopped":
-        return "leave" if process is None else "stop"
-    if intent.state == "stopped":
-        return "wait" if process is None else "stop"
-    if process is None:
-        return "start"
-    return "stop" if process.create_time < intent.since else "follow"
 
 
 # How it went ---------------------------------------------------------------------------------------------------------
@@ -196,7 +98,7 @@ class Finding:
     hangs: bool = False
 
 
-def finding(service: str, intent: Intent, process: Holder | None, beat: Beat | None, now: datetime, stale_seconds: float) -> Finding | None:
+def finding(service: str, intent: intents.Intent, process: Holder | None, beat: Beat | None, now: datetime, stale_seconds: float) -> Finding | None:
     """Return what is wrong with a service, or None: it works, or is not to run."""
     if intent.state == "stopped":
         return None
@@ -254,7 +156,7 @@ def start(run_dir: Path, service: str, command: Sequence[str], environment: Mapp
         holder = Holder(child.pid, psutil.Process(child.pid).create_time())
     except (OSError, psutil.NoSuchProcess) as error:
         raise ServiceNotStarted(service=service, cause=error, command=" ".join(command[:6])) from error
-    _replace(_started_path(run_dir, service), msgspec.json.encode(holder))
+    intents.replace(_started_path(run_dir, service), msgspec.json.encode(holder))
     return holder
 
 
@@ -298,16 +200,6 @@ def child_environment(parent: Mapping[str, str], **more: object) -> dict[str, st
     return {**kept, "PYTHONUNBUFFERED": "1", **given}
 
 
-def announce_down(run_dir: Path) -> None:
-    """Tell every task that the platform goes down: each stops its service and ends, and starts none."""
-    write_intent(run_dir, PLATFORM, Intent("stopped"))
-
-
-def announce_up(run_dir: Path) -> None:
-    """Tell every task that the platform is up: services are to run again, as far as each one's own intent says so."""
-    write_intent(run_dir, PLATFORM, Intent())
-
-
 def stop_all(run_dir: Path, grace_seconds: float = GRACE_SECONDS) -> dict[str, bool]:
     """Ask all services to stop, then wait and kill what is left; return for each that ran whether it went by itself."""
     running = {service: process for service in beats.SERVICES if (process := find(run_dir, service))}
@@ -318,7 +210,7 @@ def stop_all(run_dir: Path, grace_seconds: float = GRACE_SECONDS) -> dict[str, b
 
 def follow(run_dir: Path, service: str, token: str) -> None:
     """Say who follows a service from now on; whoever did before lets go."""
-    _replace(run_dir / f"{service}.follower", token.encode())
+    intents.replace(run_dir / f"{service}.follower", token.encode())
 
 
 def follows(run_dir: Path, service: str, token: str) -> bool:
@@ -348,13 +240,6 @@ def _read_holder(path: Path) -> Holder | None:
         return msgspec.json.decode(path.read_bytes(), type=Holder)
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
-
-
-def _replace(path: Path, text: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_bytes(text)
-    draft.replace(path)
 
 
 def _signal(processes: Iterable[Holder], number: signal.Signals) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
-from instashop.control import supervision
+from instashop.control import intents, supervision
 from instashop.local import programs, servers
 from instashop.local.failures import StillAlive
 from instashop.local.lock import only_one
@@ -43,7 +43,7 @@ def stop_some(settings: Settings, names: Iterable[str], whole: bool, console: Co
     names, left = set(names), []
     known = programs.states(settings)
     if whole or servers.SCHEDULER in names:
-        supervision.announce_down(settings.run_dir)
+        intents.announce_down(settings.run_dir)
         if known:
             programs.ask_to_stop(settings, {servers.SCHEDULER} & names)
         ended = supervision.stop_all(settings.run_dir, SERVICES_SECONDS)

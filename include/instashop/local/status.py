@@ -9,7 +9,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from instashop.control import beats, lease, supervision
+from instashop.control import beats, intents, lease, supervision
 from instashop.local import health, programs, servers
 from instashop.local.progress import at_once
 from instashop.settings import Settings, variable
@@ -94,7 +94,7 @@ def service_rows(settings: Settings) -> list[Row]:
     for name in beats.SERVICES:
         holder, beat = lease.holder(settings.run_dir, name), beats.read(settings.run_dir, name)
         age = (now - beat.at).total_seconds() if beat else None
-        wanted = supervision.read_intent(settings.run_dir, name).state == "running"
+        wanted = intents.read(settings.run_dir, name).state == "running"
         if holder is None:
             rows.append(Row(name, "not running" if wanted else "stopped on purpose", beat_seconds=age, well=not wanted))
             continue

@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from instashop import connect, sql
-from instashop.control import supervision
+from instashop.control import intents, supervision
 from instashop.errors import InstaShopError
 from instashop.local import airflow_server, brokers, commands, down, health, jars, owner, passwords, postgres, preflight, programs, servers
 from instashop.local.failures import Interrupted, ServerFailed
@@ -199,7 +199,7 @@ def _airflow(settings: Settings, stop: threading.Event) -> str | None:
     if not _running(settings, servers.SCHEDULER):
         with connect.postgres(settings.airflow_dsn, seconds=5) as connection:
             connection.execute(sql.statement("airflow/end_dead_schedulers"))  # type: ignore[arg-type]
-    supervision.announce_up(settings.run_dir)
+    intents.announce_up(settings.run_dir)
     return _start_and_wait(settings, list(servers.AIRFLOW), stop)
 
 

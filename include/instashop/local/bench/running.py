@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from instashop.control import beats, supervision
+from instashop.control import beats, intents, supervision
 from instashop.control.books import verify
 from instashop.local.bench import meter
 from instashop.local.bench.backlog import DidNotFinish
@@ -41,14 +41,14 @@ class Step:
 
 def set_rate(settings: Settings, rate: float) -> None:
     """Let the generator run at this rate, and return once it does."""
-    before = supervision.read_intent(settings.run_dir, "generator")
-    intent = supervision.intent_after("rate", before, rate, time.time())
-    supervision.write_intent(settings.run_dir, "generator", intent)
+    before = intents.read(settings.run_dir, "generator")
+    intent = intents.after("rate", before, rate, time.time())
+    intents.write(settings.run_dir, "generator", intent)
     tick, until = threading.Event(), time.monotonic() + 120
     while time.monotonic() < until:
         beat = beats.read(settings.run_dir, "generator")
         process = supervision.find(settings.run_dir, "generator")
-        if supervision.carried_out(intent, process, beat) and beat is not None and beat.events_per_second > rate / 2:
+        if intents.carried_out(intent, process, beat) and beat is not None and beat.events_per_second > rate / 2:
             return
         tick.wait(0.5)
     raise DidNotFinish(what=f"the generator at {rate:.0f} events/s", seconds=120, said=str(beats.read(settings.run_dir, "generator")))

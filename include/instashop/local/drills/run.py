@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from instashop.control import beats, supervision
+from instashop.control import beats, intents, supervision
 from instashop.control.books import verify
 from instashop.errors import InstaShopError
 from instashop.local import health, programs
@@ -120,7 +120,7 @@ def _load(platform: Platform, rate: float | None) -> Iterator[None]:
         yield
         return
     run_dir = platform.settings.run_dir
-    before = supervision.read_intent(run_dir, "generator")
+    before = intents.read(run_dir, "generator")
     _set_rate(platform, rate)
     try:
         yield
@@ -130,12 +130,12 @@ def _load(platform: Platform, rate: float | None) -> Iterator[None]:
 
 def _set_rate(platform: Platform, rate: float) -> None:
     run_dir = platform.settings.run_dir
-    intent = supervision.intent_after("rate", supervision.read_intent(run_dir, "generator"), rate, time.time())
-    supervision.write_intent(run_dir, "generator", intent)
+    intent = intents.after("rate", intents.read(run_dir, "generator"), rate, time.time())
+    intents.write(run_dir, "generator", intent)
 
     def there() -> bool:
         beat = beats.read(run_dir, "generator")
-        return supervision.carried_out(intent, supervision.find(run_dir, "generator"), beat) and beat is not None and beat.events_per_second > rate / 2
+        return intents.carried_out(intent, supervision.find(run_dir, "generator"), beat) and beat is not None and beat.events_per_second > rate / 2
 
     platform.wait(there, 120, f"the shop at {rate:.0f} events/s")
     platform.say(f"the shop is at {rate:.0f} events/s")

@@ -18,7 +18,7 @@ import psycopg
 from redis import RedisError
 
 from instashop import connect, sql
-from instashop.control import beats, supervision
+from instashop.control import beats, intents, lease, supervision
 from instashop.control.lease import Holder
 from instashop.errors import InstaShopError
 from instashop.local import programs
@@ -50,7 +50,7 @@ class Platform:
         Raises:
             NotRunning: there is none.
         """
-        holder = supervision.lease.holder(self.settings.run_dir, name)
+        holder = lease.holder(self.settings.run_dir, name)
         if holder is None or holder.process() is None:
             raise NotRunning(what=name)
         return holder
@@ -95,13 +95,13 @@ class Platform:
             programs.start(self.settings, name)
         self.say(f"{name} is started")
 
-    def want(self, service: str, action: supervision.Action) -> None:
+    def want(self, service: str, action: intents.Action) -> None:
         """Ask for a service to be stopped or started, as `control_service` does, and wait until it is so."""
         run_dir = self.settings.run_dir
-        intent = supervision.intent_after(action, supervision.read_intent(run_dir, service), None, time.time())
-        supervision.write_intent(run_dir, service, intent)
+        intent = intents.after(action, intents.read(run_dir, service), None, time.time())
+        intents.write(run_dir, service, intent)
         self.wait(
-            lambda: supervision.carried_out(intent, supervision.find(run_dir, service), beats.read(run_dir, service)),
+            lambda: intents.carried_out(intent, supervision.find(run_dir, service), beats.read(run_dir, service)),
             90,
             f"{action} of {service}",
         )
