@@ -33,9 +33,9 @@ with DAG(
     @task
     def look(params: dict) -> str:
         """Return how many dead letters there are for each reason."""
-        import instashop_watch
+        import instashop_by_hand
 
-        return instashop_watch.dead_letters(params["reason"], params["topic"])
+        return instashop_by_hand.dead_letters(params["reason"], params["topic"])
 
     approve = ApprovalOperator(
         task_id="approve",
@@ -47,8 +47,8 @@ with DAG(
     @task
     def replay(params: dict) -> str:
         """Publish what is good by now."""
-        import instashop_watch
+        import instashop_by_hand
 
-        return instashop_watch.replay(params["reason"], params["topic"])
+        return instashop_by_hand.replay(params["reason"], params["topic"])
 
     look() >> approve >> replay()

@@ -33,8 +33,8 @@ with DAG(
     @task
     def drill(params: dict) -> str:
         """Break it and return the outcome."""
-        import instashop_watch
+        import instashop_by_hand
 
-        return instashop_watch.drill(params["drill"], params["rate"])
+        return instashop_by_hand.drill(params["drill"], params["rate"])
 
     drill()

@@ -82,43 +82,6 @@ def books() -> str:
     return verdict.describe()
 
 
-def dead_letters(reason: str | None, topic: str | None) -> str:
-    """Return how many dead letters there are for each reason, in words for the person who approves their replay."""
-    from instashop.control import dead_letters as letters
-
-    letters.check(reason or None, topic or None)
-    lines = [f"- {why}: {count} letters, {replayed} of them replayed already" for why, count, replayed, _newest in letters.counts(load())]
-    choice = f"reason {reason or 'any'}, topic {topic or 'any'}"
-    return "\n".join([f"What is good by now is published again ({choice}).", "", *(lines or ["There are no dead letters."])])
-
-
-def replay(reason: str | None, topic: str | None) -> str:
-    """Publish again what the judge takes for good now, and say what was done."""
-    from instashop.control import dead_letters as letters
-
-    text = letters.replay(load(), reason or None, topic or None).describe()
-    log.info("%s", text)
-    return text
-
-
-class DrillFailed(InstaShopError):
-    """{outcome}"""
-
-
-def drill(name: str, rate: float | None) -> str:
-    """Run one drill in the running platform and return its outcome.
-
-    Raises:
-        DrillFailed: something was lost, doubled or wrong, or facts did not flow again in time.
-    """
-    from instashop.local.drills import run
-
-    outcome = run.run(load(), run.chosen([name], everything=False, short=False), rate, log.info)[0]
-    if not outcome.passed:
-        raise DrillFailed(outcome=outcome.describe())
-    return outcome.describe()
-
-
 def _raise_what_stays(look: Callable[[], list[str]], say: Callable[[], None]) -> None:
     tick, until = threading.Event(), time.monotonic() + PATIENCE_SECONDS
     faults = look()
@@ -196,11 +159,5 @@ def spark_fault(progress: dict[str, Any] | None, newest: datetime | None, now: d
         return None
     if progress is None:
         return "Spark has not finished a batch yet; look at the log of run_live_metrics"
-    age = (now - _moment(progress["at"])).total_seconds()
+    age = (now - datetime.fromisoformat(progress["at"])).total_seconds()
     return f"Spark's last batch is {age:.0f} s old while events arrive; look at the log of run_live_metrics" if age > stale_seconds else None
-
-
-def _moment(value: str | float) -> datetime:
-    if isinstance(value, str):
-        return datetime.fromisoformat(value)
-    return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)

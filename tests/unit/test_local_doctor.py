@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from instashop.control.beats import Beat
-from instashop.control.doctor import live_finding, moment, service_finding
+from instashop.control.doctor import live_finding, service_finding
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -43,9 +43,3 @@ def test_a_service_is_judged_by_its_beat_its_lease_and_what_is_wanted(beat: Beat
 )
 def test_spark_is_judged_by_its_last_batch(progress: dict[str, object] | None, level: str) -> None:
     assert live_finding(progress, NOW).level == level
-
-
-def test_a_moment_is_read_in_each_form_in_which_it_is_written() -> None:
-    assert moment("2026-05-01T12:00:00Z") == NOW
-    assert moment(NOW.timestamp()) == NOW
-    assert moment(NOW.timestamp() * 1000) == NOW

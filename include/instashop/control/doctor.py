@@ -215,7 +215,7 @@ def live_finding(progress: dict[str, Any] | None, now: datetime) -> Finding:
     """Return what the Spark job's last batch says."""
     if progress is None:
         return Finding("live", "fault", "Spark has written nothing yet.", "look at the DAG run_live_metrics and its log, live_metrics.log.")
-    age = (now - moment(progress["at"])).total_seconds()
+    age = (now - datetime.fromisoformat(progress["at"])).total_seconds()
     if age > PROGRESS_SECONDS:
         return Finding("live", "fault", f"Spark's last batch is {age:.0f} s old.", "look at the DAG run_live_metrics and at Spark's page.")
     if progress.get("dropped_by_watermark"):
@@ -226,13 +226,6 @@ def live_finding(progress: dict[str, Any] | None, now: datetime) -> Finding:
             "`./instashop verify` names the windows; docs/running.md says what to do.",
         )
     return Finding("live", "well", f"batch {progress.get('batch')}, {age:.1f} s ago.")
-
-
-def moment(value: object) -> datetime:
-    """Return a time written as ISO 8601 or as Unix milliseconds."""
-    if isinstance(value, int | float):
-        return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
-    return datetime.fromisoformat(str(value).replace("Z", "+00:00"))
 
 
 def _live(settings: Settings) -> list[Finding]:

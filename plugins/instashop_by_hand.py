@@ -1,0 +1,47 @@
+"""What the DAGs do that a person starts by hand: replay dead letters, run a drill."""
+
+from __future__ import annotations
+
+import logging
+
+from instashop.errors import InstaShopError
+from instashop.settings import load
+
+log = logging.getLogger(__name__)
+
+
+def dead_letters(reason: str | None, topic: str | None) -> str:
+    """Return how many dead letters there are for each reason, in words for the person who approves their replay."""
+    from instashop.control import dead_letters as letters
+
+    letters.check(reason or None, topic or None)
+    lines = [f"- {why}: {count} letters, {replayed} of them replayed already" for why, count, replayed, _newest in letters.counts(load())]
+    choice = f"reason {reason or 'any'}, topic {topic or 'any'}"
+    return "\n".join([f"What is good by now is published again ({choice}).", "", *(lines or ["There are no dead letters."])])
+
+
+def replay(reason: str | None, topic: str | None) -> str:
+    """Publish again what the judge takes for good now, and say what was done."""
+    from instashop.control import dead_letters as letters
+
+    text = letters.replay(load(), reason or None, topic or None).describe()
+    log.info("%s", text)
+    return text
+
+
+class DrillFailed(InstaShopError):
+    """{outcome}"""
+
+
+def drill(name: str, rate: float | None) -> str:
+    """Run one drill in the running platform and return its outcome.
+
+    Raises:
+        DrillFailed: something was lost, doubled or wrong, or facts did not flow again in time.
+    """
+    from instashop.local.drills import run
+
+    outcome = run.run(load(), run.chosen([name], everything=False, short=False), rate, log.info)[0]
+    if not outcome.passed:
+        raise DrillFailed(outcome=outcome.describe())
+    return outcome.describe()
