@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -106,6 +107,18 @@ def verify(
     verdict = compare(load(), wait_seconds=wait, whole=whole)
     typer.echo(json.dumps(verdict.report(), default=str) if as_json else verdict.describe())
     raise typer.Exit(0 if verdict.balanced else 1)
+
+
+@app.command()
+def accept(
+    event_ids: Annotated[list[UUID], typer.Argument(metavar="ID...", help="Ids of foreign messages, as `verify` names them.")],
+    why: Annotated[str, typer.Option(prompt=True, help="Whose they are, and why nothing is wrong with them.")],
+) -> None:
+    """Say that foreign messages in Kafka are known, so that the books leave them out; kept with the reason in `accepted`."""
+    from instashop.control.books import accept as write_down
+
+    write_down(load(), event_ids, why)
+    typer.echo(f"{len(event_ids)} accepted; `./instashop verify` compares their pages again.")
 
 
 @app.command()

@@ -28,6 +28,11 @@ class Stream:
     compacted: bool = False
     live: bool = True  # Read by the live metrics.
 
+    @property
+    def table(self) -> str:
+        """Return the shop's table in which it begins."""
+        return "product_versions" if self.name == "products" else self.name
+
 
 STREAMS = (
     Stream("products", Product, database="instashop", key="product_id", compacted=True, live=False),  # First: events name products.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import time
 from contextlib import ExitStack
+from uuid import UUID, uuid4
 
 import pytest
 
 from instashop import connect
 from instashop.control import beats
-from instashop.control.books import verify
+from instashop.control.books import accept, verify
+from instashop.control.books.explained import NeverCame
+from instashop.control.trace import trace
 from instashop.metrics import FILLED_KEY, LATE_SECONDS, MEASURES, PROGRESS_KEY, WINDOW_SECONDS, window_key
 from instashop.transport.window_sink import WindowSink
 from tests import bodies
@@ -140,7 +143,7 @@ def test_an_older_value_never_replaces_a_newer_one(running):
     assert redis.hgetall(window_key(start)) == before
 
 
-def test_a_foreign_message_and_a_foreign_repeat_are_named_and_kept_once(running, dwh):
+def test_a_foreign_message_and_a_foreign_repeat_are_named_until_a_person_accepts_them(running, dwh):
     """Last here: a message in Kafka cannot be taken back."""
     foreign, ours = bodies.search(), _a_kept(dwh, "cart_events")
     producer = connect.kafka_producer(running, "somebody-else")
@@ -154,6 +157,13 @@ def test_a_foreign_message_and_a_foreign_repeat_are_named_and_kept_once(running,
     assert foreign["event_id"] in failed["kafka", "searches"]
     assert ours["event_id"] in failed["kafka", "cart_events"]
     assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [ours["event_id"]]).fetchone() == (1,)
+
+    with pytest.raises(NeverCame):
+        accept(running, [uuid4()], "a typing error")
+    accept(running, [UUID(foreign["event_id"]), UUID(ours["event_id"])], "sent by a test")
+    assert {stage for stage, _stream in _failed(verify(running))} <= {"windows"}  # The live window of the repeat has counted it twice.
+    assert "accepted as foreign" in trace(running, foreign["event_id"])
+    assert {stage for stage, _stream in _failed(verify(running, whole=True))} <= {"windows"}
 
 
 def _a_kept(dwh, kind: str) -> dict:

@@ -60,6 +60,9 @@ def stops(settings: Settings, event_id: str) -> list[Stop]:
         txid = shop[0][1] if shop else kept["txid"] if kept else None  # type: ignore[call-overload]
         if txid is not None:
             found.append(_page(dwh, txid))
+        accepted = dwh.execute("SELECT why, accepted_at FROM accepted WHERE event_id = %s", [wanted]).fetchone()
+        if accepted:
+            found.append(_accepted(accepted))  # type: ignore[arg-type]
         found += [_refused(letter) for letter in letters]  # type: ignore[arg-type]
         if kept:
             found += _kept(settings, dwh, kept)  # type: ignore[arg-type]
@@ -74,10 +77,9 @@ def _shop(settings: Settings, event_id: UUID) -> list[tuple[Stop, int]]:
         opened = connect.shop(settings, "trace") if database == "instashop" else connect.crm(settings, "trace")
         with opened as connection:
             for stream in of_database(database):
-                table = "product_versions" if stream.name == "products" else stream.name
-                row = connection.execute(f"SELECT txid::text::bigint, id, recorded_at FROM {table} WHERE event_id = %s", [event_id]).fetchone()  # type: ignore[arg-type]
+                row = connection.execute(f"SELECT txid::text::bigint, id, recorded_at FROM {stream.table} WHERE event_id = %s", [event_id]).fetchone()  # type: ignore[arg-type]
                 if row:
-                    found.append((Stop("shop", f"{database}.{table} id {row[1]}, txid {row[0]}, recorded {row[2]}"), row[0]))
+                    found.append((Stop("shop", f"{database}.{stream.table} id {row[1]}, txid {row[0]}, recorded {row[2]}"), row[0]))
     return found
 
 
@@ -86,6 +88,10 @@ def _page(dwh: psycopg.Connection[Any], txid: int) -> Stop:
     if row is None:
         return Stop("books", "on no page yet; the next round of the books cuts it")
     return Stop("books", f"page {row['page_id']}, cut {row['cut_at']:%Y-%m-%d %H:%M:%S}: {'balances' if row['balanced'] else 'does NOT balance'}")
+
+
+def _accepted(row: dict[str, Any]) -> Stop:
+    return Stop("books", f"accepted as foreign at {row['accepted_at']:%Y-%m-%d %H:%M:%S}: {row['why']}")
 
 
 def _refused(letter: dict[str, Any]) -> Stop:

@@ -4,5 +4,5 @@ SELECT kind, count(*),
     mod(sum(('x' || right(replace(event_id::text, '-', ''), 16))::bit(64)::bigint::numeric), 18446744073709551616)
 FROM realtime_events
 WHERE txid >= %(from_txid)s AND txid < %(to_txid)s
-    AND event_id <> ALL (%(replayed)s::uuid[]) AND ((payload ->> 'transaction_event_id')::uuid <> ALL (%(replayed)s::uuid[])) IS NOT FALSE
+    AND event_id <> ALL (%(left_out)s::uuid[]) AND ((payload ->> 'transaction_event_id')::uuid <> ALL (%(left_out)s::uuid[])) IS NOT FALSE
 GROUP BY kind

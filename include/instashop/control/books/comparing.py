@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg
 
 from instashop import sql
+from instashop.control.books.explained import Explained, explained, ids_left_out
 from instashop.control.books.pages import Page
 from instashop.control.books.reading import PageReader, StreamRead
 from instashop.control.books.verdict import Line, Sum, named
@@ -16,50 +17,45 @@ from instashop.streams import STREAMS, Stream
 Shops = dict[str, psycopg.Connection]
 
 
-def table_of(stream: Stream) -> str:
-    """Return the shop's table of a stream."""
-    return "product_versions" if stream.name == "products" else stream.name
-
-
 def shop_sums(shops: Shops, page: Page) -> dict[str, Sum]:
     """Return what the shop has of a page, by stream."""
     sums = {}
     for stream in STREAMS:
         if stream.database:
-            text = sql.statement("books/shop").format(cents=stream.cents or "0", table=table_of(stream))
+            text = sql.statement("books/shop").format(cents=stream.cents or "0", table=stream.table)
             row = shops[stream.database].execute(text, page.span).fetchone()  # type: ignore[arg-type]
             assert row is not None
             sums[stream.name] = Sum.of(*row)
     return sums
 
 
-def warehouse_sums(dwh: psycopg.Connection, page: Page) -> dict[str, Sum]:
-    """Return what the warehouse has of a page, by stream, without what came only by a replay of dead letters."""
+def warehouse_sums(dwh: psycopg.Connection, page: Page, known: Explained) -> dict[str, Sum]:
+    """Return what the warehouse has of a page, by stream, without what is explained."""
     sums: dict[str, Sum] = defaultdict(Sum)
-    for kind, *values in dwh.execute(sql.statement("books/warehouse"), {**page.span, "replayed": list(replayed(dwh))}):  # type: ignore[arg-type]
+    for kind, *values in dwh.execute(sql.statement("books/warehouse"), {**page.span, "left_out": known.left_out}):  # type: ignore[arg-type]
         sums[kind] = Sum.of(*values)
     return sums
-
-
-def replayed(dwh: psycopg.Connection) -> set[UUID]:
-    """Return the ids of the dead letters that were replayed: their events come later than their page, and are explained."""
-    return {row[0] for row in dwh.execute("SELECT event_id FROM dead_letters WHERE replayed_at IS NOT NULL AND event_id IS NOT NULL")}
 
 
 def compare(page: Page, reader: PageReader, expected: dict[str, Sum], shops: Shops, dwh: psycopg.Connection) -> list[Line]:
     """Return the lines of a page that every stage has passed."""
     lines = []
-    kept, again = warehouse_sums(dwh, page), replayed(dwh)
+    known = explained(dwh)
+    kept, left_out = warehouse_sums(dwh, page, known), ids_left_out(dwh, page, known)
     for read in reader.streams.values():
-        read.strangers = [(event_id, source) for event_id, source in read.strangers if source not in again]
+        read.leave_out(known)
     for stream in STREAMS:
         read = reader.streams[stream.name]
         if stream.database:
             lines += _from_the_shop(page, stream, read, expected[stream.name], shops[stream.database])
         else:
             lines.append(_items(stream, reader))
-        missing = "" if kept[stream.name] == read.sum else _differing(_ids_in_warehouse(dwh, stream, page), set(read.ids), "warehouse", "Kafka")
-        lines.append(Line.of("warehouse", stream.name, kept[stream.name], read.sum, missing))
+        carried = {event_id: cents for event_id, cents in read.ids.items() if event_id not in left_out[stream.name]}
+        should = Sum.over(carried) if left_out[stream.name] else read.sum
+        missing = (
+            "" if kept[stream.name] == should else _differing(_ids_in_warehouse(dwh, stream, page) - left_out[stream.name], set(carried), "warehouse", "Kafka")
+        )
+        lines.append(Line.of("warehouse", stream.name, kept[stream.name], should, missing))
         letters = _letters(dwh, page, reader, stream)
         if read.refused or letters:
             lines.append(Line("dead", stream.name, letters == read.refused, letters, read.refused, detail="" if letters == read.refused else "letters differ"))
@@ -88,7 +84,7 @@ def _refused_rows(shop: psycopg.Connection, stream: Stream, read: StreamRead) ->
     """Return the sum of the shop's own rows among the refused messages; a stranger's message may claim anything."""
     if not read.claims:
         return Sum()
-    found = shop.execute(f"SELECT event_id FROM {table_of(stream)} WHERE event_id = ANY(%s)", [list(read.claims)])  # type: ignore[arg-type]
+    found = shop.execute(f"SELECT event_id FROM {stream.table} WHERE event_id = ANY(%s)", [list(read.claims)])  # type: ignore[arg-type]
     return Sum.over({event_id: read.claims[event_id] if stream.cents else 0 for (event_id,) in found if event_id not in read.ids})
 
 
@@ -117,7 +113,7 @@ def _letters(dwh: psycopg.Connection, page: Page, reader: PageReader, stream: St
 
 
 def _ids_in_shop(shop: psycopg.Connection, stream: Stream, page: Page) -> set[UUID]:
-    text = f"SELECT event_id FROM {table_of(stream)} WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8"
+    text = f"SELECT event_id FROM {stream.table} WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8"
     return {row[0] for row in shop.execute(text, page.span)}  # type: ignore[arg-type]
 
 

@@ -14,6 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaTimeoutError
 
+from instashop.control.books.explained import Explained
 from instashop.control.books.pages import Offsets, Page
 from instashop.control.books.verdict import Sum
 from instashop.errors import InstaShopError
@@ -59,6 +60,16 @@ class StreamRead:
     """Refused messages that name an id and a `txid` of this page, with their cents; the shop says whether they are its own."""
     items: dict[UUID, int] = field(default_factory=dict)
     """The items that must come of these events, with their cents: a line each of every transaction in which money moved."""
+
+    def leave_out(self, known: Explained) -> None:
+        """Take away what is explained: an accepted stranger counts nowhere; what was replayed, or repeated and accepted, is only not named."""
+        named = known.replayed | known.strangers | known.repeats
+        self.strangers = [(event_id, source) for event_id, source in self.strangers if not {event_id, source} & named]
+        self.repeats = [event_id for event_id in self.repeats if event_id not in named]
+        if foreign := known.strangers & self.ids.keys():
+            for event_id in foreign:
+                del self.ids[event_id]
+            self.sum = Sum.over(self.ids)
 
 
 class PageReader:

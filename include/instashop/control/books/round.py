@@ -16,6 +16,7 @@ from redis import RedisError
 
 from instashop import connect, sql
 from instashop.control.books.comparing import Shops, compare, shop_sums, warehouse_sums
+from instashop.control.books.explained import explained
 from instashop.control.books.pages import Ledger, Page
 from instashop.control.books.reading import PageReader
 from instashop.control.books.verdict import Line, Verdict
@@ -103,7 +104,7 @@ class _Books:
 
     def _changed(self, page: Page) -> bool:
         kept = {(line.stage, line.stream): (line.events, line.cents) for line in page.lines}
-        shop, warehouse = shop_sums(self.shops, page), warehouse_sums(self.dwh, page)
+        shop, warehouse = shop_sums(self.shops, page), warehouse_sums(self.dwh, page, explained(self.dwh))
         now = {("shop", name): (total.events, total.cents) for name, total in shop.items()}
         now |= {("warehouse", name): (warehouse[name].events, warehouse[name].cents) for stage, name in kept if stage == "warehouse"}
         return any(kept.get(place) != sums for place, sums in now.items())

@@ -12,7 +12,7 @@ import psycopg
 from redis import Redis
 
 from instashop import connect, sql
-from instashop.control.books.comparing import Shops, table_of
+from instashop.control.books.comparing import Shops
 from instashop.control.books.pages import Offsets, Page
 from instashop.control.books.reading import PageReader
 from instashop.control.books.verdict import SHOWN, Sum
@@ -112,7 +112,7 @@ def _unpublished(settings: Settings, page: Page, shops: Shops) -> str:
         for stream in of_database(database):
             txid, row_id = cursor.get(database, {}).get(stream.name, (0, 0))
             values = {"txid": str(txid), "id": row_id, "to_txid": page.to_txid}
-            row = connection.execute(sql.statement("books/unpublished").format(table=table_of(stream)), values).fetchone()  # type: ignore[arg-type]
+            row = connection.execute(sql.statement("books/unpublished").format(table=stream.table), values).fetchone()  # type: ignore[arg-type]
             if row and row[0]:
                 waiting.append(stream.name)
     return f"{', '.join(waiting)} not published yet" if waiting else ""

@@ -1,0 +1,81 @@
+"""What the books leave out, and why: letters that were replayed, and foreign messages that a person has accepted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+import psycopg
+
+from instashop import connect, sql
+from instashop.control.books.pages import Page
+from instashop.errors import InstaShopError
+from instashop.settings import Settings
+from instashop.streams import of_database
+
+
+class NeverCame(InstaShopError):
+    """No event {event_id} is in the warehouse; `./instashop verify` names the foreign ones, each by its id, a UUID."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Ids of events that are not where their page wants them, and for which there is a reason."""
+
+    replayed: frozenset[UUID]
+    """Dead letters that were published again: they come later than their page."""
+    strangers: frozenset[UUID]
+    """Accepted, and of no transaction of the shop."""
+    repeats: frozenset[UUID]
+    """Accepted, and of an id that the shop has."""
+
+    @property
+    def left_out(self) -> list[UUID]:
+        """Return the events that the warehouse has beyond its pages."""
+        return [*self.replayed, *self.strangers]
+
+
+def explained(dwh: psycopg.Connection) -> Explained:
+    """Return what is explained by now."""
+    replayed = dwh.execute("SELECT event_id FROM dead_letters WHERE replayed_at IS NOT NULL AND event_id IS NOT NULL")
+    accepted = dwh.execute("SELECT event_id, of_the_shop FROM accepted").fetchall()
+    return Explained(
+        frozenset(row[0] for row in replayed),
+        frozenset(event_id for event_id, of_the_shop in accepted if not of_the_shop),
+        frozenset(event_id for event_id, of_the_shop in accepted if of_the_shop),
+    )
+
+
+def ids_left_out(dwh: psycopg.Connection, page: Page, known: Explained) -> dict[str, set[UUID]]:
+    """Return what the warehouse has of a page that its sums leave out, by stream."""
+    found: dict[str, set[UUID]] = defaultdict(set)
+    if known.left_out:
+        for kind, event_id in dwh.execute(sql.statement("books/left_out"), {**page.span, "left_out": known.left_out}):  # type: ignore[arg-type]
+            found[kind].add(event_id)
+    return found
+
+
+def accept(settings: Settings, event_ids: Iterable[UUID], why: str) -> None:
+    """Write down that messages of Kafka are known to be foreign, and why; the next round of the books leaves them out.
+
+    Raises:
+        NeverCame: the warehouse has no such event.
+    """
+    with (
+        connect.warehouse(settings, "books") as dwh,
+        connect.shop(settings, "books", autocommit=True) as shop,
+        connect.crm(settings, "books", autocommit=True) as crm,
+    ):
+        for event_id in event_ids:
+            kept = dwh.execute("SELECT (payload ->> 'transaction_event_id')::uuid FROM realtime_events WHERE event_id = %s", [event_id]).fetchone()
+            if kept is None:
+                raise NeverCame(event_id=event_id)
+            of_the_shop = _has(shop, "instashop", kept[0] or event_id) or _has(crm, "crm_db", event_id)
+            dwh.execute(sql.statement("books/accept"), {"event_id": event_id, "of_the_shop": of_the_shop, "why": why})  # type: ignore[arg-type]
+
+
+def _has(connection: psycopg.Connection, database: str, event_id: UUID) -> bool:
+    tables = (stream.table for stream in of_database(database))
+    return any(connection.execute(f"SELECT 1 FROM {table} WHERE event_id = %s", [event_id]).fetchone() for table in tables)  # type: ignore[arg-type]
