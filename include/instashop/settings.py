@@ -44,7 +44,7 @@ ADDRESSES = {
 }
 """Each setting that says where a server is: its form, its schemes, and the port when none is said."""
 
-LIGHT = {"kafka_brokers": 1, "kafka_heap_mb": 192, "spark_cores": 1, "live_trigger_ms": 3000}
+LIGHT = {"postgres_buffers_mb": 64, "kafka_brokers": 1, "kafka_heap_mb": 192, "spark_cores": 1, "live_trigger_ms": 3000}
 """What a light platform has instead of the defaults."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     shop_port: Port = Field(5432, description="Postgres with `instashop` and `crm_db`.")
     warehouse_port: Port = Field(5436, description="Postgres with `dwh_db`.")
     airflow_db_port: Port = Field(5437, description="Airflow's own Postgres.")
+    postgres_buffers_mb: int = Field(
+        256, ge=16, description="Shared buffers of the warehouse's Postgres, in MB; the shop's has half of it, Airflow's a quarter."
+    )
     kafka_port: Port = Field(9092, description="First broker; the others follow.")
     kafka_controller_port: Port = Field(19092, description="First controller; the others follow.")
     kafka_brokers: int = Field(3, ge=1, le=3, description="How many brokers this machine runs.")

@@ -1,6 +1,7 @@
 import pytest
 
 from instashop.local.light import NotALightHome, settings_of
+from instashop.local.postgres import clusters
 from instashop.settings import load
 
 
@@ -17,6 +18,7 @@ def test_an_empty_home_becomes_light_and_stays_it_for_every_command(home):
     assert settings_of(light=True).kafka_brokers == 1
     load.cache_clear()
     assert (load().kafka_brokers, load().spark_cores, load().live_trigger_ms) == (1, 1, 3000)
+    assert [cluster.buffers_mb for cluster in clusters(load())] == [32, 64, 16]
 
 
 def test_a_home_with_the_data_of_three_brokers_is_refused(home):

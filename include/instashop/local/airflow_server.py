@@ -90,7 +90,7 @@ def _options(settings: Settings) -> dict[tuple[str, str], object]:
         ("scheduler", "task_instance_heartbeat_timeout"): 120,
         ("scheduler", "orphaned_tasks_check_interval"): 60,
         ("dag_processor", "refresh_interval"): 10,
-        ("dag_processor", "min_file_process_interval"): 30,
+        ("dag_processor", "min_file_process_interval"): 120,  # Of a file that nobody changes; one that is new or changed is read at the next refresh.
         ("dag_processor", "dag_bundle_storage_path"): home / "bundles",
         ("usage_data_collection", "enabled"): False,
     }

@@ -27,7 +27,7 @@ class Cluster:
     port: int
     port_setting: str
     databases: tuple[str, ...]
-    memory: str
+    buffers_mb: int
     host: str
     addresses: tuple[str, ...]  # The settings that lead to it.
     has_feed: bool = False
@@ -38,7 +38,7 @@ class Cluster:
             "listen_addresses": self.host,
             "port": self.port,
             "unix_socket_directories": "",
-            "shared_buffers": self.memory,
+            "shared_buffers": f"{self.buffers_mb}MB",
             "max_wal_size": "1GB",
             "timezone": "UTC",
             "log_timezone": "UTC",
@@ -53,10 +53,11 @@ def clusters(settings: Settings) -> tuple[Cluster, ...]:
     """Return the servers that this machine runs, of these three: the shop's, the warehouse's and Airflow's own."""
     data, host, s = settings.home / "data", settings.host, settings
     shops = ("shop_dsn", "shop_feed_dsn", "crm_dsn", "crm_feed_dsn")
+    mb = s.postgres_buffers_mb
     rows = (
-        Cluster("postgres-shop", data / "pg_shop", s.shop_port, "shop_port", ("instashop", "crm_db"), "128MB", host, shops, has_feed=True),
-        Cluster("postgres-warehouse", data / "pg_warehouse", s.warehouse_port, "warehouse_port", ("dwh_db",), "256MB", host, ("warehouse_dsn",)),
-        Cluster("postgres-airflow", data / "pg_airflow", s.airflow_db_port, "airflow_db_port", ("airflow",), "64MB", host, ("airflow_dsn",)),
+        Cluster("postgres-shop", data / "pg_shop", s.shop_port, "shop_port", ("instashop", "crm_db"), mb // 2, host, shops, has_feed=True),
+        Cluster("postgres-warehouse", data / "pg_warehouse", s.warehouse_port, "warehouse_port", ("dwh_db",), mb, host, ("warehouse_dsn",)),
+        Cluster("postgres-airflow", data / "pg_airflow", s.airflow_db_port, "airflow_db_port", ("airflow",), mb // 4, host, ("airflow_dsn",)),
     )
     return tuple(cluster for cluster in rows if settings.runs_here(*cluster.addresses))
 
