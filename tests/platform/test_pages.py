@@ -171,10 +171,9 @@ def test_filters_are_the_address_and_survive_a_reload(page: Page, dashboard_url:
 def test_a_bar_leads_into_its_own_span(page: Page, dashboard_url: str) -> None:
     page.goto(f"{dashboard_url}/history?last=15m&measure=events")
     page.locator("#history-chart .barlayer .point path").first.wait_for(state="attached")
-    bar = page.locator("#history-chart .barlayer .point path").filter(visible=True).first  # A window without events has a bar of no height.
-    bar.wait_for()
-    box = bar.bounding_box()
-    assert box
+    bars = page.locator("#history-chart .barlayer .point path").filter(visible=True)  # A window without events has a bar of no height.
+    bars.first.wait_for()
+    box = max((bar.bounding_box() for bar in bars.all()), key=lambda box: box["height"])
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 3)
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] - 3)
     page.wait_for_url(re.compile("from=.*to="))
