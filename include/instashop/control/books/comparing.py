@@ -50,12 +50,7 @@ def compare(page: Page, reader: PageReader, expected: dict[str, Sum], shops: Sho
             lines += _from_the_shop(page, stream, read, expected[stream.name], shops[stream.database])
         else:
             lines.append(_items(stream, reader))
-        carried = {event_id: cents for event_id, cents in read.ids.items() if event_id not in left_out[stream.name]}
-        should = Sum.over(carried) if left_out[stream.name] else read.sum
-        missing = (
-            "" if kept[stream.name] == should else _differing(_ids_in_warehouse(dwh, stream, page) - left_out[stream.name], set(carried), "warehouse", "Kafka")
-        )
-        lines.append(Line.of("warehouse", stream.name, kept[stream.name], should, missing))
+        lines.append(_warehouse(page, stream, read, kept[stream.name], left_out[stream.name], dwh))
         letters = _letters(dwh, page, reader, stream)
         if read.refused or letters:
             lines.append(Line("dead", stream.name, letters == read.refused, letters, read.refused, detail="" if letters == read.refused else "letters differ"))
@@ -100,6 +95,13 @@ def _items(stream: Stream, reader: PageReader) -> Line:
     if found != should:
         trouble.append(_differing(set(read.ids) | (set(read.claims) & set(wanted)), set(wanted), "items", "transactions"))
     return Line.of("items", stream.name, found, should, "; ".join(filter(None, trouble)), len(read.repeats))
+
+
+def _warehouse(page: Page, stream: Stream, read: StreamRead, kept: Sum, left_out: set[UUID], dwh: psycopg.Connection) -> Line:
+    ids = {event_id: cents for event_id, cents in read.ids.items() if event_id not in left_out} if left_out else read.ids
+    should = Sum.over(ids) if left_out else read.sum
+    trouble = "" if kept == should else _differing(_ids_in_warehouse(dwh, stream, page) - left_out, set(ids), "warehouse", "Kafka")
+    return Line.of("warehouse", stream.name, kept, should, trouble)
 
 
 def _letters(dwh: psycopg.Connection, page: Page, reader: PageReader, stream: Stream) -> int:
