@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections import namedtuple
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from kafka import TopicPartition
 
+from instashop.control.books.explained import Explained
 from instashop.control.books.pages import Page
-from instashop.control.books.reading import PageReader
-from instashop.control.books.verdict import Line, Verdict
+from instashop.control.books.reading import PageReader, StreamRead
+from instashop.control.books.verdict import Line, Sum, Verdict
 from instashop.local.drills.judging import Outcome, judge
 from tests import bodies
 
@@ -71,3 +73,14 @@ def test_a_drill_counts_what_was_lost_and_what_was_doubled(line, lost, doubled):
     outcome = Outcome("a drill")
     judge(outcome, Verdict(1, [line]))
     assert (outcome.lost, outcome.doubled, len(outcome.wrong)) == (lost, doubled, 0 if line.ok else 1)
+
+
+def test_what_is_explained_is_not_named_and_an_accepted_stranger_counts_nowhere():
+    repeated, foreign, replayed, item, other = (uuid4() for _ in range(5))
+    read = StreamRead(ids={repeated: 100, foreign: 7}, repeats=[repeated, other], strangers=[(replayed, replayed), (item, foreign), (other, other)])
+    read.sum = Sum.over(read.ids)
+    read.leave_out(Explained(replayed=frozenset({replayed}), strangers=frozenset({foreign}), repeats=frozenset({repeated})))
+    assert read.ids == {repeated: 100}
+    assert read.sum == Sum.over({repeated: 100})
+    assert read.repeats == [other]
+    assert read.strangers == [(other, other)]
