@@ -95,6 +95,7 @@ def messages(spark: SparkSession, settings: Settings) -> DataFrame:
         **connect.kafka_spark_options(settings),
         "kafka.isolation.level": "read_committed",
         "kafka.fetch.max.wait.ms": "10",
+        "kafka.request.timeout.ms": "3000",  # A broker that starts takes connections long before it answers; the others lead by then.
         "subscribe": ",".join(TOPICS),
         "startingOffsets": "earliest",
         "failOnDataLoss": "true",
@@ -118,9 +119,7 @@ def session(settings: Settings) -> SparkSession:
     }
     for name, value in confs.items():
         builder = builder.config(name, value)
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("WARN")
-    return spark
+    return builder.getOrCreate()
 
 
 def start(spark: SparkSession, settings: Settings, folder: Path, begun_ms: int) -> StreamingQuery:
