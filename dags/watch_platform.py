@@ -1,6 +1,6 @@
 """Look at every part each minute: services, brokers, Spark's progress, dead letters. Red means a real fault.
 
-A service that has not beaten for a minute hangs; it is ended here, and its own run starts it again.
+A service that has not beaten for a minute hangs; the task that follows it ends it, or else this look does, and its next try starts it again.
 A service stopped with `control_service` is no fault.
 
 When red:

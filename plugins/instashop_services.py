@@ -44,7 +44,7 @@ class FollowsService(ABC):
     """How a task follows the process of one service; the operators below say how it is started.
 
     Promises: at most one process of a service (its lease); the process survives Airflow's own crash and is adopted
-    by the next try; it is ended only when somebody asked (intent, or the task was cleared or marked by hand).
+    by the next try; it is ended only when somebody asked (intent, or the task was cleared or marked by hand), or when it hangs.
     """
 
     if TYPE_CHECKING:  # From the operator that this is mixed into.
@@ -112,7 +112,7 @@ class FollowsService(ABC):
         """Follow the process to its end, saying its rate and lag every few seconds; stop it when its intent says so.
 
         Raises:
-            ServiceEnded: it ended although nobody asked.
+            ServiceEnded: it ended although nobody asked, or it hung and was ended here.
             TaskEnded: this task was ended by hand or by Airflow.
             AnotherTryFollows: a later try has taken over.
         """
@@ -129,6 +129,9 @@ class FollowsService(ABC):
             if not ended and self._step(settings, process) == "stop":
                 self._stop(settings, process)
                 return
+            if not ended and (hang := self._hang(settings, process)):
+                supervision.stop(settings.run_dir, self.service, process, KILL_GRACE_SECONDS)
+                raise self._unwell(settings, process, hang)
             now = time.monotonic()
             if now - said >= self.say_every_seconds:
                 said = now
@@ -138,9 +141,18 @@ class FollowsService(ABC):
                 context["task_state_store"].set("beat", self._beat_line(settings))
         verdict = self._ending(settings, process, code)
         if not verdict.well:
-            log_file = self._log_file(settings)
-            raise supervision.ServiceEnded(service=self.service, pid=process.pid, how=verdict.how, log=log_file, tail=supervision.last_lines(log_file))
+            raise self._unwell(settings, process, verdict.how)
         self.log.info("%s ended well: %s. The next run starts it afresh.", self.service, verdict.how)
+
+    def _hang(self, settings: Settings, process: Holder) -> str:
+        """Return how a service hangs that is to run, or nothing."""
+        intent, beat = intents.read(settings.run_dir, self.service), beats.read(settings.run_dir, self.service)
+        found = supervision.finding(self.service, intent, process, beat, datetime.now(UTC), settings.beat_stale_seconds)
+        return found.text if found and found.hangs else ""
+
+    def _unwell(self, settings: Settings, process: Holder, how: str) -> supervision.ServiceEnded:
+        log_file = self._log_file(settings)
+        return supervision.ServiceEnded(service=self.service, pid=process.pid, how=how, log=log_file, tail=supervision.last_lines(log_file))
 
     def get_job_result(self, external_id: Any, context: Context) -> None:
         """Return nothing: what a service does is in its beats."""

@@ -127,6 +127,15 @@ def test_it_starts_a_process_in_a_session_of_its_own_and_stops_it_when_asked(hom
     assert task.ti.links["_link_DashboardLink"].endswith(f":{home.dashboard_port}/")
 
 
+def test_a_service_that_hangs_is_ended_by_its_task_which_fails_and_says_so(home, monkeypatch):
+    task = Running(Store())
+    process = process_of(home)
+    os.kill(process.pid, signal.SIGSTOP)
+    monkeypatch.setattr(home, "beat_stale_seconds", 2.0)
+    assert "has not beaten for" in str(task.ended())
+    assert process.process() is None
+
+
 def test_a_killed_service_makes_the_task_fail_and_the_next_try_starts_it_again(home):
     from instashop.control.supervision import ServiceEnded
 
