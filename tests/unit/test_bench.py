@@ -1,0 +1,26 @@
+"""What bench makes of its figures."""
+
+from __future__ import annotations
+
+from instashop.local.bench import report
+from instashop.local.bench.latency import Delay
+from instashop.local.bench.meter import Spread
+from instashop.local.bench.running import Step
+
+
+def test_a_delay_is_the_median_of_its_spans_in_milliseconds():
+    delay = Delay.of([[0.01 * n for n in range(1, 101)], [0.02 * n for n in range(1, 101)], [0.03 * n for n in range(1, 101)]])
+    assert delay.events == 300
+    assert delay.p50.text() == "1,020 (510–1,530)"
+    assert delay.p99.text() == "2,000 (1,000–3,000)"
+
+
+def test_the_page_tells_what_was_measured_and_leaves_out_what_was_not():
+    figures = report.Figures(spark_events=Spread.of([48_000.4]), versions={"Kafka": "4.3.1"}, balanced=True)
+    figures.steps = [Step(5000, 600, True, 5012.3, {"producer": 0, "consumer": 12}, 1.94)]
+    page = report.text(figures)
+    assert "Kafka 4.3.1, apache-airflow" in page
+    assert "| 5,000 | 600 | 5,012 | 1.94 | yes | producer 0, consumer 12 |" in page
+    assert "The books balance after it." in page
+    assert "From the row in the shop" not in page
+    assert "Start and rest" not in page
