@@ -9,6 +9,7 @@ import pytest
 
 from instashop import connect
 from instashop.control.books.comparing import shop_sums, warehouse_sums
+from instashop.control.books.explained import explained
 from instashop.control.books.pages import Page
 from instashop.control.books.reading import PageReader
 from instashop.events import Search, SearchV2, judge_of
@@ -75,7 +76,7 @@ def test_the_books_count_both_at_every_stage(stack, shop, dwh, ids):
     with connect.crm(stack, "test") as crm:
         in_shop = shop_sums({"instashop": shop, "crm_db": crm}, page)["searches"]
     assert {str(event_id) for event_id in read.ids} == ids.keys()
-    assert read.sum == in_shop == warehouse_sums(dwh, page)["searches"]
+    assert read.sum == in_shop == warehouse_sums(dwh, page, explained(dwh))["searches"]
     assert read.sum.events == len(ids)
     assert not read.repeats
 
