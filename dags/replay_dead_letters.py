@@ -41,7 +41,7 @@ with DAG(
         task_id="approve",
         subject="Replay dead letters?",
         body="{{ ti.xcom_pull(task_ids='look') }}",
-        execution_timeout=timedelta(days=1),
+        response_timeout=timedelta(days=1),
     )
 
     @task

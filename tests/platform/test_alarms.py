@@ -19,6 +19,7 @@ from instashop.control.doctor import examine
 from instashop.errors import RedisUnreachable
 from instashop.local import programs
 from instashop.settings import ROOT
+from tests.airflow_api import Airflow
 from tests.waiting import wait_until
 
 
@@ -123,15 +124,18 @@ def _last_look(platform, after) -> str | None:
 
 
 def test_many_dead_letters_turn_airflows_task_red_and_it_goes_green_again(platform):
+    airflow = Airflow(platform)
     with connect.warehouse(platform, "test", autocommit=True) as dwh:
         began = dwh.execute(
             'INSERT INTO dead_letters (topic, "partition", "offset", reason, detail, published_at)'
             " SELECT 'alarm', 0, n, 'not_json', 'a test of the alarm', now() FROM generate_series(1, 100) AS n RETURNING arrived_at"
         ).fetchone()[0]
         try:
+            airflow.start("watch_platform")  # Else it looks when the minute is over.
             wait_until(lambda: _last_look(platform, began) == "failed", 150, "the task going red")
         finally:
             cured = dwh.execute("DELETE FROM dead_letters WHERE topic = 'alarm' RETURNING now()").fetchone()[0]
+        airflow.start("watch_platform")
         wait_until(lambda: _last_look(platform, cured) == "success", 150, "the task going green again")
 
 

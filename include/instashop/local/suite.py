@@ -6,9 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from instashop.local import owner
@@ -31,20 +29,17 @@ def check() -> int:
 
 def test() -> int:
     """Run everything; return 0 only if all of it passed. Stops its stacks also after a failure or Ctrl-C."""
-    statuses = [_run(["pytest", "-q", "tests/compose"])]  # Skipped, saying why, where no container engine is reachable.
-    statuses.append(_run(["pytest", "-q", "tests/unit"]))
-    with _stack("test-servers") as settings:
-        start_servers(settings, DATA_SERVERS)
-        statuses.append(_run(["pytest", "-q", "tests/integration"]))
-    with _stack("test-platform") as settings:
-        up(settings)
-        statuses.append(_run(["pytest", "-q", "tests/platform"]))
+    statuses = [
+        _run(["pytest", "-q", "tests/compose"]),  # Skipped, saying why, where no container engine is reachable.
+        _run(["pytest", "-q", "tests/unit"]),
+        _on_a_stack("test-servers", lambda settings: start_servers(settings, DATA_SERVERS), "tests/integration"),
+        _on_a_stack("test-platform", up, "tests/platform"),
+    ]
     return int(any(statuses))
 
 
-@contextmanager
-def _stack(name: str) -> Iterator[Settings]:
-    """Give this process, and all it starts, settings of their own with an empty home; stop whatever runs there at the end."""
+def _on_a_stack(name: str, start: Callable[[Settings], object], tests: str) -> int:
+    """Run tests on a stack with a home of its own and stop it; its data and logs stay only when a test failed."""
     home = Path(os.environ.get("INSTASHOP_TEST_HOME", ROOT / ".local")) / name
     os.environ |= owner.alone(home, TEST_PORT_OFFSET)
     if home.exists():
@@ -52,17 +47,18 @@ def _stack(name: str) -> Iterator[Settings]:
         down(load())
         shutil.rmtree(home)
     load.cache_clear()
-    failed = threading.Event()
+    status = 1
     try:
-        yield load()
-    except BaseException:
-        failed.set()
-        raise
+        start(load())
+        status = _run(["pytest", "-q", tests])
     finally:
         load.cache_clear()
         down(load())
-        if not failed.is_set():
+        if status == 0:
             shutil.rmtree(home, ignore_errors=True)
+        else:
+            print(f"The data and logs of {tests} are kept in {home}.", flush=True)
+    return status
 
 
 def _run(command: list[str]) -> int:
