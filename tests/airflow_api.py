@@ -34,9 +34,10 @@ class Airflow:
         return self._get(f"{run}/taskInstances/{task}/xcomEntries/return_value")["value"]
 
     def asks(self, run: str, task: str) -> str | None:
-        """Return the text of the question that a task waits with, or None when it does not wait."""
-        answer = self._client.get(f"{run}/taskInstances/{task}/-1/hitlDetails")
-        return answer.json()["body"] if answer.is_success and not answer.json()["response_received"] else None
+        """Return the text of the question that a task waits with, or None when it does not wait (yet)."""
+        if self.state(run, task) != "awaiting_input":
+            return None
+        return str(self._get(f"{run}/taskInstances/{task}/-1/hitlDetails")["body"])
 
     def answer(self, run: str, task: str, choice: str) -> None:
         """Answer the question of a task."""
