@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 
 from instashop.settings import Settings
+
+READING = timedelta(seconds=4)
+"""Airflow fails a task that is answered before its executor has reported that it waits, which takes about a second."""
 
 
 class Airflow:
@@ -34,10 +38,12 @@ class Airflow:
         return self._get(f"{run}/taskInstances/{task}/xcomEntries/return_value")["value"]
 
     def asks(self, run: str, task: str) -> str | None:
-        """Return the text of the question that a task waits with, or None when it does not wait (yet)."""
+        """Return the text of the question that a task waits with once a person could have read it, or None when it does not wait (yet)."""
         if self.state(run, task) != "awaiting_input":
             return None
-        return str(self._get(f"{run}/taskInstances/{task}/-1/hitlDetails")["body"])
+        question = self._get(f"{run}/taskInstances/{task}/-1/hitlDetails")
+        age = datetime.now(UTC) - datetime.fromisoformat(question["created_at"])
+        return str(question["body"]) if age > READING else None
 
     def answer(self, run: str, task: str, choice: str) -> None:
         """Answer the question of a task."""
