@@ -1,4 +1,4 @@
-"""The short set of drills on the running platform, under load; test_started_by_hand lets Airflow run one of them."""
+"""The short set of drills on the running platform, under load; test_by_hand lets Airflow run one of them."""
 
 from __future__ import annotations
 
