@@ -84,3 +84,11 @@ def test_what_is_explained_is_not_named_and_an_accepted_stranger_counts_nowhere(
     assert read.sum == Sum.over({repeated: 100})
     assert read.repeats == [other]
     assert read.strangers == [(other, other)]
+
+
+def test_an_outcome_says_when_facts_flowed_only_if_there_is_a_limit():
+    assert (
+        Outcome("kill-producer", live_within_seconds=30, judged=True).describe()
+        == "FAILED  kill-producer: 0 lost, 0 doubled, 0 wrong; not live again (at most 30)"
+    )
+    assert Outcome("soak", judged=True).describe() == "PASSED  soak: 0 lost, 0 doubled, 0 wrong"
