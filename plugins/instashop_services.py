@@ -267,9 +267,7 @@ def ask(service: str, action: intents.Action, rate: float | None) -> str:
     """
     settings = load()
     intents.check_request(service, action, rate)
-    before = intents.read(settings.run_dir, service)
-    intent = intents.after(action, before, rate, time.time())
-    intents.write(settings.run_dir, service, intent)
+    intent = intents.ask(settings.run_dir, service, action, rate)
     log.info("%s: %s is asked for; run_%s looks every second", service, action, service)
     tick, until = threading.Event(), time.monotonic() + 90
     while time.monotonic() < until:

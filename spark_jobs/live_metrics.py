@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +158,7 @@ def progress_of(query: StreamingQuery, begun_ms: int) -> dict[str, Any] | None:
 def watch(query: StreamingQuery, stop: threading.Event, pulse: Pulse, settings: Settings, begun_ms: int, writer: OnlyWriter) -> None:
     """Say how far the query is until it ends or the stop is asked for; fill Redis again when it has lost the windows."""
     redis, seen = connect.redis(settings), -1
-    keeper = Keeper(settings, redis)
+    keeper = Keeper(settings, redis, partial(beating, pulse, "running"))
     while query.isActive and not stop.is_set():
         progress = progress_of(query, begun_ms)
         if progress:
@@ -167,8 +168,7 @@ def watch(query: StreamingQuery, stop: threading.Event, pulse: Pulse, settings: 
             try:
                 writer.renew()
                 redis.set(PROGRESS_KEY, json.dumps(progress))
-                with beating(pulse, "running"):  # To fill an hour of windows takes long.
-                    keeper.look(progress)
+                keeper.look(progress)
             except connect.RedisError as error:
                 log.warning("Redis does not take the progress: %s", error)
             pulse.beat("running", batch=Batch([], None, None, progress["behind"], 0.0 if not progress["behind"] else None))

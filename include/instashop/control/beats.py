@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 from redis import Redis, RedisError
+
+from instashop.control.files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +76,7 @@ class BeatWriter:
     def write(self, beat: Beat) -> None:
         """Put the beat in its file, whole or not at all, and mirror it to Redis."""
         text = msgspec.json.encode(beat)
-        path = path_of(self._run_dir, beat.service)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
-        draft.write_bytes(text)
-        draft.replace(path)
+        write_whole(path_of(self._run_dir, beat.service), text)
         try:
             self._redis.set(key_of(beat.service), text)
             self._redis_answers = True

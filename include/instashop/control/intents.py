@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,7 @@ import msgspec
 
 from instashop.control import beats
 from instashop.control.beats import Beat
+from instashop.control.files import write_whole
 from instashop.control.lease import Holder
 from instashop.errors import InstaShopError
 
@@ -61,7 +62,7 @@ def read(run_dir: Path, service: str) -> Intent:
 
 def write(run_dir: Path, service: str, intent: Intent) -> None:
     """Keep what is wanted of a service, whole or not at all."""
-    replace(path_of(run_dir, service), msgspec.json.encode(intent))
+    write_whole(path_of(run_dir, service), msgspec.json.encode(intent))
 
 
 def after(action: Action, before: Intent, rate: float | None, now: float) -> Intent:
@@ -71,6 +72,13 @@ def after(action: Action, before: Intent, rate: float | None, now: float) -> Int
     if action == "start":
         return Intent("running", before.rate, before.since)
     return Intent("running", rate if action == "rate" else before.rate, now)
+
+
+def ask(run_dir: Path, service: str, action: Action, rate: float | None = None) -> Intent:
+    """Write down what a person asks for now, and return it; whether it has come true tells `carried_out`."""
+    intent = after(action, read(run_dir, service), rate, time.time())
+    write(run_dir, service, intent)
+    return intent
 
 
 def check_request(service: str, action: Action, rate: float | None) -> None:
@@ -118,11 +126,3 @@ def announce_down(run_dir: Path) -> None:
 def announce_up(run_dir: Path) -> None:
     """Tell every task that the platform is up: services are to run again, as far as each one's own intent says so."""
     write(run_dir, PLATFORM, Intent())
-
-
-def replace(path: Path, text: bytes) -> None:
-    """Write a small file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_bytes(text)
-    draft.replace(path)

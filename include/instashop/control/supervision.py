@@ -21,6 +21,7 @@ import psutil
 
 from instashop.control import beats, intents, lease
 from instashop.control.beats import Beat
+from instashop.control.files import write_whole
 from instashop.control.lease import Holder
 from instashop.errors import InstaShopError
 
@@ -156,7 +157,7 @@ def start(run_dir: Path, service: str, command: Sequence[str], environment: Mapp
         holder = Holder(child.pid, psutil.Process(child.pid).create_time())
     except (OSError, psutil.NoSuchProcess) as error:
         raise ServiceNotStarted(service=service, cause=error, command=" ".join(command[:6])) from error
-    intents.replace(_started_path(run_dir, service), msgspec.json.encode(holder))
+    write_whole(_started_path(run_dir, service), msgspec.json.encode(holder))
     return holder
 
 
@@ -210,7 +211,7 @@ def stop_all(run_dir: Path, grace_seconds: float = GRACE_SECONDS) -> dict[str, b
 
 def follow(run_dir: Path, service: str, token: str) -> None:
     """Say who follows a service from now on; whoever did before lets go."""
-    intents.replace(run_dir / f"{service}.follower", token.encode())
+    write_whole(run_dir / f"{service}.follower", token.encode())
 
 
 def follows(run_dir: Path, service: str, token: str) -> bool:

@@ -51,7 +51,7 @@ def stops(settings: Settings, event_id: str) -> list[Stop]:
     except ValueError:
         raise NoSuchEvent(event_id=event_id) from None
     with connect.warehouse(settings, "trace", row_factory=dict_row) as dwh:
-        shop = _shop(settings, wanted)
+        shop = in_shop(settings, wanted)
         kept = dwh.execute(sql.statement("trace/kept"), {"event_id": wanted}).fetchone()  # type: ignore[arg-type]
         letters = dwh.execute(sql.statement("trace/letters"), {"event_id": wanted}).fetchall()  # type: ignore[arg-type]
         if not (shop or kept or letters):
@@ -71,7 +71,8 @@ def stops(settings: Settings, event_id: str) -> list[Stop]:
     return found
 
 
-def _shop(settings: Settings, event_id: UUID) -> list[tuple[Stop, int]]:
+def in_shop(settings: Settings, event_id: UUID) -> list[tuple[Stop, int]]:
+    """Return the row of the shop that an event is, with its `txid`; none when the shop never wrote it."""
     found = []
     for database in DATABASES:
         opened = connect.shop(settings, "trace") if database == "instashop" else connect.crm(settings, "trace")

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,8 +35,8 @@ MARKS = 2
 class Keeper:
     """Looks whether Redis still has the windows, by a mark that is lost with them and that a new run of Redis does not know, and fills it until it has."""
 
-    def __init__(self, settings: Settings, redis: Redis) -> None:
-        self._settings, self._redis = settings, redis
+    def __init__(self, settings: Settings, redis: Redis, beating: Callable[[], AbstractContextManager[None]]) -> None:
+        self._settings, self._redis, self._beating = settings, redis, beating
         self._as_of: dict[str, Any] | None = None
         self._noticed = False
         self._next = 0.0
@@ -61,7 +63,9 @@ class Keeper:
             self._as_of = progress
             log.warning("Redis lacks windows of the last hour, or came back with older ones; filling them from the warehouse")
         try:
-            if not refill(self._settings, self._redis, self._as_of):
+            with self._beating():  # To fill an hour of windows takes long.
+                filled = refill(self._settings, self._redis, self._as_of)
+            if not filled:
                 log.info("the warehouse has not got as far as batch %d yet", self._as_of["batch"])
                 return
             self._redis.set(FILLED_KEY, mark)

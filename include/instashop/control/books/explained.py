@@ -11,9 +11,9 @@ import psycopg
 
 from instashop import connect, sql
 from instashop.control.books.pages import Page
+from instashop.control.trace import in_shop
 from instashop.errors import InstaShopError
 from instashop.settings import Settings
-from instashop.streams import of_database
 
 
 class NeverCame(InstaShopError):
@@ -63,19 +63,10 @@ def accept(settings: Settings, event_ids: Iterable[UUID], why: str) -> None:
     Raises:
         NeverCame: the warehouse has no such event.
     """
-    with (
-        connect.warehouse(settings, "books") as dwh,
-        connect.shop(settings, "books", autocommit=True) as shop,
-        connect.crm(settings, "books", autocommit=True) as crm,
-    ):
+    with connect.warehouse(settings, "books") as dwh:
         for event_id in event_ids:
             kept = dwh.execute("SELECT (payload ->> 'transaction_event_id')::uuid FROM realtime_events WHERE event_id = %s", [event_id]).fetchone()
             if kept is None:
                 raise NeverCame(event_id=event_id)
-            of_the_shop = _has(shop, "instashop", kept[0] or event_id) or _has(crm, "crm_db", event_id)
+            of_the_shop = bool(in_shop(settings, kept[0] or event_id))  # An item is of the shop if its transaction is.
             dwh.execute(sql.statement("books/accept"), {"event_id": event_id, "of_the_shop": of_the_shop, "why": why})  # type: ignore[arg-type]
-
-
-def _has(connection: psycopg.Connection, database: str, event_id: UUID) -> bool:
-    tables = (stream.table for stream in of_database(database))
-    return any(connection.execute(f"SELECT 1 FROM {table} WHERE event_id = %s", [event_id]).fetchone() for table in tables)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaTimeoutError
 
+from instashop import connect
 from instashop.control.books.explained import Explained
 from instashop.control.books.pages import Offsets, Page
 from instashop.control.books.verdict import Sum
@@ -24,7 +25,7 @@ from instashop.streams import BY_NAME, STREAMS
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-STALL_SECONDS = 15
+STALL_SECONDS = connect.OPEN_SECONDS + 5
 """Longer than an abandoned transaction blocks readers."""
 ATTEMPTS = 4
 

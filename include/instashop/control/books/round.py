@@ -16,7 +16,7 @@ from redis import RedisError
 
 from instashop import connect, sql
 from instashop.control.books.comparing import Shops, compare, shop_sums, warehouse_sums
-from instashop.control.books.explained import explained
+from instashop.control.books.explained import Explained, explained
 from instashop.control.books.pages import Ledger, Page
 from instashop.control.books.reading import PageReader
 from instashop.control.books.verdict import Line, Verdict
@@ -97,14 +97,15 @@ class _Books:
 
     def look_again(self, minutes: float | None) -> int:
         """Compare red pages anew, and balanced ones whose sums have changed since; return how many."""
-        changed = [page for page in self.ledger.recent(minutes) if self._changed(page)]
+        known = explained(self.dwh)
+        changed = [page for page in self.ledger.recent(minutes) if self._changed(page, known)]
         for page in sorted([*self.ledger.red(), *changed], key=lambda page: page.from_txid):
             self._compare(page, time.monotonic())
         return len(changed)
 
-    def _changed(self, page: Page) -> bool:
+    def _changed(self, page: Page, known: Explained) -> bool:
         kept = {(line.stage, line.stream): (line.events, line.cents) for line in page.lines}
-        shop, warehouse = shop_sums(self.shops, page), warehouse_sums(self.dwh, page, explained(self.dwh))
+        shop, warehouse = shop_sums(self.shops, page), warehouse_sums(self.dwh, page, known)
         now = {("shop", name): (total.events, total.cents) for name, total in shop.items()}
         now |= {("warehouse", name): (warehouse[name].events, warehouse[name].cents) for stage, name in kept if stage == "warehouse"}
         return any(kept.get(place) != sums for place, sums in now.items())

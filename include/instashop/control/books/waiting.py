@@ -26,7 +26,7 @@ from instashop.transport.topics import consumer, partitions_of
 
 LOOK_SECONDS = 0.2
 LOOK_CLOSER_SECONDS = 2
-OPEN_SECONDS = 30
+OPEN_SECONDS = 3 * connect.OPEN_SECONDS
 """Longer than Kafka lets a transaction be open."""
 
 

@@ -41,9 +41,7 @@ class Step:
 
 def set_rate(settings: Settings, rate: float) -> None:
     """Let the generator run at this rate, and return once it does."""
-    before = intents.read(settings.run_dir, "generator")
-    intent = intents.after("rate", before, rate, time.time())
-    intents.write(settings.run_dir, "generator", intent)
+    intent = intents.ask(settings.run_dir, "generator", "rate", rate)
     tick, until = threading.Event(), time.monotonic() + 120
     while time.monotonic() < until:
         beat = beats.read(settings.run_dir, "generator")

@@ -73,13 +73,15 @@ def _hang(service: str) -> Callable[[Platform], datetime]:
     return act
 
 
-def _signal(server: str, number: signal.Signals = signal.SIGKILL) -> Callable[[Platform], datetime]:
+def _kill_server(name: str, what: str, server: str, live_within_seconds: float, short: bool = False) -> Drill:
+    """Return the drill that kills a server, which has to be well again, too."""
+
     def act(platform: Platform) -> datetime:
         at = _now()
-        platform.signal_server(server, number)
+        platform.signal_server(server, signal.SIGKILL)
         return at
 
-    return act
+    return Drill(name, what, act, live_within_seconds, short, server)
 
 
 def _kill_spark_driver(platform: Platform) -> datetime:
@@ -270,11 +272,11 @@ DRILLS = {
         Drill("kill-consumer", "SIGKILL the consumer", _kill("consumer"), 30, short=True),
         Drill("kill-enricher", "SIGKILL the enricher", _kill("enricher"), 30, short=True),
         Drill("kill-spark-driver", "SIGKILL the JVM of the Spark job", _kill_spark_driver, 60, short=True),
-        Drill("kill-spark-worker", "SIGKILL Spark's worker", _signal("spark-worker"), 60, server="spark-worker"),
-        Drill("kill-broker", "SIGKILL one of three brokers", _signal("kafka-2"), 15, short=True, server="kafka-2"),
+        _kill_server("kill-spark-worker", "SIGKILL Spark's worker", "spark-worker", 60),
+        _kill_server("kill-broker", "SIGKILL one of three brokers", "kafka-2", 15, short=True),
         Drill("pause-broker", "let one of three brokers stand still for 30 s", _pause_broker, 45),
-        Drill("kill-scheduler", "SIGKILL Airflow's scheduler", _signal("airflow-scheduler"), 30, server="airflow-scheduler"),
-        Drill("kill-api-server", "SIGKILL Airflow's API server", _signal("airflow-api-server"), 30, server="airflow-api-server"),
+        _kill_server("kill-scheduler", "SIGKILL Airflow's scheduler", "airflow-scheduler", 30),
+        _kill_server("kill-api-server", "SIGKILL Airflow's API server", "airflow-api-server", 30),
         Drill("hang-producer", "let the producer stand still for good", _hang("producer"), HANG_SECONDS),
         Drill("hang-spark", "let the Spark job stand still for good", _hang("live_metrics"), HANG_SECONDS),
         Drill("restart-shop-db", "restart the shop's Postgres", _restart("postgres-shop"), 30, short=True),

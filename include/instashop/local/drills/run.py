@@ -77,7 +77,8 @@ def random_kills(settings: Settings, kills: int, every_seconds: float, seed: int
     try:
         with _load(platform, rate):
             killer.run(kills, every_seconds)
-            _measure(platform, outcome, datetime.now(UTC), 180)
+            with _troubles_noted(outcome):
+                _measure(platform, outcome, datetime.now(UTC), 180)
     finally:
         killer.close()
     judge(outcome, verify(settings, wait_seconds=BOOKS_SECONDS))
@@ -130,8 +131,7 @@ def _load(platform: Platform, rate: float | None) -> Iterator[None]:
 
 def _set_rate(platform: Platform, rate: float) -> None:
     run_dir = platform.settings.run_dir
-    intent = intents.after("rate", intents.read(run_dir, "generator"), rate, time.time())
-    intents.write(run_dir, "generator", intent)
+    intent = intents.ask(run_dir, "generator", "rate", rate)
 
     def there() -> bool:
         beat = beats.read(run_dir, "generator")
@@ -149,27 +149,23 @@ def _run(platform: Platform, drill: Drill) -> Outcome:
 
 
 def _break(platform: Platform, drill: Drill, outcome: Outcome) -> None:
-    try:
+    with _troubles_noted(outcome):
         broke_at = drill.act(platform)
-    except InstaShopError as error:
-        outcome.trouble = str(error)
-        return
-    _measure(platform, outcome, broke_at, drill.live_within_seconds + 120)
-    if drill.server and not outcome.trouble:
-        _wait_until_well(platform, drill.server, outcome)
-
-
-def _wait_until_well(platform: Platform, server: str, outcome: Outcome) -> None:
-    try:
-        platform.wait(lambda: health.CHECKS[server](platform.settings) is None, WELL_SECONDS, f"{server} being well again")
-    except InstaShopError as error:
-        outcome.trouble = str(error)
-    else:
-        platform.say(f"{server} is well again")
+        _measure(platform, outcome, broke_at, drill.live_within_seconds + 120)
+        if drill.server:
+            check = health.CHECKS[drill.server]
+            platform.wait(lambda: check(platform.settings) is None, WELL_SECONDS, f"{drill.server} being well again")
+            platform.say(f"{drill.server} is well again")
 
 
 def _measure(platform: Platform, outcome: Outcome, broke_at: datetime, seconds: float) -> None:
+    outcome.live_after_seconds = round(platform.wait_until_live(broke_at, seconds), 1)
+
+
+@contextmanager
+def _troubles_noted(outcome: Outcome) -> Iterator[None]:
+    """Keep what did not come true as the outcome's trouble; what would follow is left out."""
     try:
-        outcome.live_after_seconds = round(platform.wait_until_live(broke_at, seconds), 1)
+        yield
     except InstaShopError as error:
         outcome.trouble = str(error)
