@@ -9,10 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from instashop.local import owner
-from instashop.local.down import down
+from instashop.local.own_stack import own_stack
 from instashop.local.up import start_servers, up
-from instashop.settings import ROOT, Settings, load
+from instashop.settings import ROOT, Settings
 
 TEST_PORT_OFFSET = 5000
 DATA_SERVERS = ("postgres-shop", "postgres-warehouse", "kafka-1", "kafka-2", "kafka-3", "redis", "spark-master", "spark-worker")
@@ -41,23 +40,13 @@ def test() -> int:
 def _on_a_stack(name: str, start: Callable[[Settings], object], tests: str) -> int:
     """Run tests on a stack with a home of its own and stop it; its data and logs stay only when a test failed."""
     home = Path(os.environ.get("INSTASHOP_TEST_HOME", ROOT / ".local")) / name
-    os.environ |= owner.alone(home, TEST_PORT_OFFSET)
-    if home.exists():
-        load.cache_clear()
-        down(load())
-        shutil.rmtree(home)
-    load.cache_clear()
-    status = 1
-    try:
-        start(load())
+    with own_stack(home, TEST_PORT_OFFSET) as settings:
+        start(settings)
         status = _run(["pytest", "-q", tests])
-    finally:
-        load.cache_clear()
-        down(load())
-        if status == 0:
-            shutil.rmtree(home, ignore_errors=True)
-        else:
-            print(f"The data and logs of {tests} are kept in {home}.", flush=True)
+    if status == 0:
+        shutil.rmtree(home, ignore_errors=True)
+    else:
+        print(f"The data and logs of {tests} are kept in {home}.", flush=True)
     return status
 
 

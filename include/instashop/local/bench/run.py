@@ -12,9 +12,10 @@ from pathlib import Path
 from rich.console import Console
 
 from instashop.errors import InstaShopError
-from instashop.local import owner, programs
+from instashop.local import programs
 from instashop.local.bench import backlog, latency, meter, report, running
 from instashop.local.down import down
+from instashop.local.own_stack import own_stack
 from instashop.local.up import start_servers, up
 from instashop.settings import ROOT, Settings, load
 
@@ -94,16 +95,10 @@ def _with_passwords() -> Settings:
 
 @contextmanager
 def _stack(name: str) -> Iterator[Settings]:
-    """Give this process, and all it starts, a home and ports of its own; stop it and remove its data at the end."""
+    """Give a stack of its own, whose data is removed at the end."""
     home = ROOT / ".local" / name
-    os.environ |= owner.alone(home, PORT_OFFSET)
-    load.cache_clear()
     try:
-        if home.exists():
-            down(load())
-            shutil.rmtree(home)
-        yield load()
+        with own_stack(home, PORT_OFFSET) as settings:
+            yield settings
     finally:
-        load.cache_clear()
-        down(load())
         shutil.rmtree(home, ignore_errors=True)
