@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from instashop.events import Reason, uuid7
-from instashop.shop.generator import MONEY, line_of
+from instashop.shop.shopper import MONEY, line_of
 
 
 def envelope(kind: str, at: datetime | None = None) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from instashop import connect
 from instashop.events import Reason
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
 from instashop.settings import Settings
-from instashop.shop.generator import Row, Shopper, ShopSink
+from instashop.shop.generator import ShopSink
+from instashop.shop.shopper import Row, Shopper
 from instashop.transport.loop import Batch
 from tests import bodies
 

@@ -1,6 +1,7 @@
 """What an event is, and the one judge that says whether a message is one.
 
-Consumer, enricher and Spark ask the same judge, so they count and refuse the same messages.
+Consumer, enricher and Spark ask the same judge, so they count and refuse the same messages. The kinds and their judge stay in one
+file, however long, since it judges by their fields: a kind that changes is changed here and nowhere else.
 """
 
 from __future__ import annotations

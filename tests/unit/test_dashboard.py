@@ -1,3 +1,5 @@
+"""The dashboard's figures and readings, from values alone; in one file, since all of it looks at one snapshot made here."""
+
 import json
 import re
 from collections.abc import Mapping

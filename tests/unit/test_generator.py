@@ -2,7 +2,8 @@ import random
 import threading
 from datetime import UTC, datetime
 
-from instashop.shop.generator import MONEY, Shopper, ShopperSource
+from instashop.shop.generator import ShopperSource
+from instashop.shop.shopper import MONEY, Shopper
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
