@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import psutil
 from airflow.sdk import BaseOperator, BaseOperatorLink, ResumableJobMixin
 
@@ -279,14 +279,13 @@ def ask(service: str, action: intents.Action, rate: float | None) -> str:
 
 
 def _handle(process: Holder) -> str:
-    return json.dumps({"pid": process.pid, "create_time": process.create_time})
+    return msgspec.json.encode(process).decode()
 
 
 def _process(handle: Any) -> Holder:
-    known = json.loads(handle)
-    return Holder(known["pid"], known["create_time"])
+    return msgspec.json.decode(handle, type=Holder)
 
 
 def _ancestors() -> list[Holder]:
     """Return Airflow's worker and scheduler above this task; one of them gone means that the task is an orphan."""
-    return [Holder(each.pid, each.create_time()) for each in psutil.Process().parents()[:2]]
+    return [Holder.of(each) for each in psutil.Process().parents()[:2]]

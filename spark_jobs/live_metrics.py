@@ -96,7 +96,12 @@ def messages(spark: SparkSession, settings: Settings) -> DataFrame:
         **connect.kafka_spark_options(settings),
         "kafka.isolation.level": "read_committed",
         "kafka.fetch.max.wait.ms": "10",
-        "kafka.request.timeout.ms": "3000",  # A broker that starts takes connections long before it answers; the others lead by then.
+        # A broker that starts takes connections long before it answers, and a call meant for one that has left the cluster waits for its
+        # return: it is given up soon, and a new client asks those that lead by then.
+        "kafka.request.timeout.ms": "2000",
+        "kafka.default.api.timeout.ms": "3000",
+        "fetchOffset.numRetries": "20",
+        "fetchOffset.retryIntervalMs": "200",
         "subscribe": ",".join(TOPICS),
         "startingOffsets": "earliest",
         "failOnDataLoss": "true",

@@ -124,7 +124,11 @@ def kafka_admin(settings: Settings) -> AdminClient:
 
 
 def kafka_producer(settings: Settings, transactional_id: str, **options: Any) -> Producer:
-    """Return a transactional producer; the same id in two processes fences the older one."""
+    """Return a transactional producer; the same id in two processes fences the older one.
+
+    A service lets it go without `close`, which would wait without end to abort a transaction whose brokers are away; whoever comes next
+    with its id aborts it.
+    """
     return Producer(
         {
             **kafka_options(settings),

@@ -177,7 +177,7 @@ def test_a_task_that_lost_its_scheduler_leaves_the_process_when_killed(home):
     from instashop.control.supervision import TaskEnded
 
     task, process = Running(Store()), process_of(home)
-    task.operator._started_by = [Holder(pid=2**22 - 1, create_time=1.0)]
+    task.operator._started_by = [Holder(pid=2**22 - 1, started=1.0, create_time=1.0)]
     task.operator.on_kill()
     assert isinstance(task.ended(), TaskEnded)
     assert process.process() is not None

@@ -113,7 +113,7 @@ def test_brokers_have_the_properties_of_the_template(profile: str) -> None:
     given = {name: str(value) for name, value in containers(profile)["kafka-1"]["environment"].items()}
     missing = {name: value for name, value in wanted.items() if given.get(f"KAFKA_{name.upper().replace('.', '_')}") != value}
     assert not missing
-    assert f"then sleep {brokers.SESSION_SECONDS + 1};" in containers(profile)["kafka-1"]["command"][-1]  # As on the bare machine after a kill.
+    assert f"then sleep {brokers.AWAY_SECONDS};" in containers(profile)["kafka-1"]["command"][-1]  # As on the bare machine after a kill.
 
 
 def test_postgres_servers_have_the_options_of_the_others(profile: str, settings: Settings) -> None:

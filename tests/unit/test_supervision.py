@@ -11,7 +11,7 @@ from instashop.control.lease import Holder
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BORN = NOW - timedelta(hours=1)
-PROCESS = Holder(pid=4242, create_time=BORN.timestamp())
+PROCESS = Holder(pid=4242, started=100.0, create_time=BORN.timestamp())
 RUNNING, STOPPED = Intent("running"), Intent("stopped")
 
 
@@ -94,7 +94,7 @@ def test_an_end_is_good_only_if_it_was_asked_for_or_due(exit_code, last, asked, 
         (RUNNING, PROCESS, beat(at=NOW - timedelta(seconds=121)), "hangs", True),
         (RUNNING, PROCESS, beat(at=NOW - timedelta(seconds=119)), None, False),
         (RUNNING, PROCESS, None, "hangs", True),
-        (RUNNING, Holder(4242, NOW.timestamp() - 5), beat(at=NOW - timedelta(hours=1)), None, False),
+        (RUNNING, Holder(4242, 100.0, NOW.timestamp() - 5), beat(at=NOW - timedelta(hours=1)), None, False),
         (RUNNING, PROCESS, beat("waiting", message="no Kafka"), "no Kafka", False),
         (RUNNING, PROCESS, beat(lag_events=9, lag_seconds=500.0, events_per_second=0.0), "stuck", False),
         (RUNNING, PROCESS, beat(lag_events=9, lag_seconds=500.0, events_per_second=800.0), None, False),

@@ -166,19 +166,16 @@ class _Repair:
 
 def _publish(settings: Settings, dwh: psycopg.Connection, letters: list[tuple[str, int, int, bytes | None, bytes]], done: Replay) -> None:
     producer = connect.kafka_producer(settings, "instashop-replay")
-    try:
-        producer.init_transactions(30)
-        before = _published_before(settings)
-        producer.begin_transaction()
-        for topic, number, offset, key, body in letters:
-            place = f"{topic}/{number}/{offset}"
-            if place not in before:
-                producer.produce(topic, body, key)
-                producer.produce(CURSORS, b"{}", f"replay/{place}")
-                done.published.append(place)
-        producer.commit_transaction(30)
-    finally:
-        producer.close()
+    producer.init_transactions(30)
+    before = _published_before(settings)
+    producer.begin_transaction()
+    for topic, number, offset, key, body in letters:
+        place = f"{topic}/{number}/{offset}"
+        if place not in before:
+            producer.produce(topic, body, key)
+            producer.produce(CURSORS, b"{}", f"replay/{place}")
+            done.published.append(place)
+    producer.commit_transaction(30)
     with dwh.transaction():
         for topic, number, offset, _key, _body in letters:
             dwh.execute(sql.statement("dead_letters/mark"), {"topic": topic, "partition": number, "offset": offset})  # type: ignore[arg-type]

@@ -3,32 +3,55 @@
 from __future__ import annotations
 
 import fcntl
-import json
-import os
-from dataclasses import dataclass
+import time
 from pathlib import Path
 from typing import IO
 
+import msgspec
 import psutil
 
 from instashop.errors import LeaseTaken
 
 
-@dataclass(frozen=True)
-class Holder:
-    """The process that holds a lease; the create time (Unix seconds) tells it from a later process with the same pid."""
+class Holder(msgspec.Struct, frozen=True):
+    """The process that holds a lease; `started` tells it from a later process with the same pid."""
 
     pid: int
+    started: float
+    """Seconds from the machine's boot to the process's start. No setting of the clock moves it."""
     create_time: float
+    """The same moment in Unix seconds, to be compared with what clocks say."""
+
+    @classmethod
+    def of(cls, process: psutil.Process) -> Holder:
+        """Return a running process as a holder.
+
+        Raises:
+            psutil.NoSuchProcess: it has ended.
+        """
+        started = _started(process)
+        # psutil's own create time begins with the boot in whole seconds: it is up to a second early.
+        return cls(process.pid, started, time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + started)
 
     def process(self) -> psutil.Process | None:
         """Return the process, or None when it has ended."""
+        process = self.entry()
         try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.create_time) < 0.05
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+            return process if process and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
+
+    def entry(self) -> psutil.Process | None:
+        """Return what the kernel has of the process: it, or its exit code for its parent; None when there is nothing any more."""
+        try:
+            process = psutil.Process(self.pid)
+            return process if abs(_started(process) - self.started) < 0.05 else None
+        except psutil.NoSuchProcess:
+            return None
+
+
+def _started(process: psutil.Process) -> float:
+    return round(process.create_time() - psutil.boot_time(), 2)
 
 
 def path_of(run_dir: Path, service: str) -> Path:
@@ -52,7 +75,7 @@ def take(run_dir: Path, service: str) -> IO[str]:
         raise LeaseTaken(service=service, pid=found.pid if found else "unknown") from None
     file.seek(0)
     file.truncate()
-    json.dump({"pid": os.getpid(), "create_time": psutil.Process().create_time()}, file)
+    file.write(msgspec.json.encode(Holder.of(psutil.Process())).decode())
     file.flush()
     return file
 
@@ -65,8 +88,8 @@ def holder(run_dir: Path, service: str) -> Holder | None:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                known = json.loads(file.read() or "{}")
-                return Holder(known["pid"], known["create_time"]) if known else None
+                known = file.read()
+                return msgspec.json.decode(known, type=Holder) if known else None
             return None
     except FileNotFoundError:
         return None

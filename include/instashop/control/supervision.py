@@ -154,7 +154,7 @@ def start(run_dir: Path, service: str, command: Sequence[str], environment: Mapp
     try:
         with log_file.open("ab") as output:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=dict(environment), start_new_session=True)
-        holder = Holder(child.pid, psutil.Process(child.pid).create_time())
+        holder = Holder.of(psutil.Process(child.pid))
     except (OSError, psutil.NoSuchProcess) as error:
         raise ServiceNotStarted(service=service, cause=error, command=" ".join(command[:6])) from error
     write_whole(_started_path(run_dir, service), msgspec.json.encode(holder))
@@ -164,12 +164,8 @@ def start(run_dir: Path, service: str, command: Sequence[str], environment: Mapp
 def wait_end(process: Holder, seconds: float) -> tuple[bool, int | None]:
     """Wait until a process ends, at most so long; return whether it has, and its exit code if it was our child."""
     try:
-        found = psutil.Process(process.pid)
-        if abs(found.create_time() - process.create_time) > 0.05:
-            return True, None
-        return True, found.wait(seconds)
-    except psutil.NoSuchProcess:
-        return True, None
+        found = process.entry()
+        return True, found.wait(seconds) if found else None
     except psutil.TimeoutExpired:
         return False, None
 
@@ -187,7 +183,7 @@ def stop(run_dir: Path, service: str, process: Holder, grace_seconds: float = GR
     _signal([holder], signal.SIGTERM)
     if _all_end(family, grace_seconds):
         return True
-    left = [*family, *(Holder(child.pid, child.create_time()) for each in family for child in _children(each))]
+    left = [*family, *(Holder.of(child) for each in family for child in _children(each))]
     _signal(left, signal.SIGKILL)
     if not _all_end(left, 10):
         raise ServiceWillNotEnd(pid=process.pid, service=service)

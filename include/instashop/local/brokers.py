@@ -18,6 +18,10 @@ TEMPLATES = ROOT / "deploy" / "local" / "templates"
 _QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 SESSION_SECONDS = 4
 """How long the controller waits for a broker that says nothing before others lead its partitions."""
+ELECTION_SECONDS = 4
+"""How long the others may take to elect another controller, if the killed node was it; only then its session begins to run out."""
+AWAY_SECONDS = ELECTION_SECONDS + SESSION_SECONDS + 1
+"""How long a killed node stays away."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Broker:
         One that is back before its session is over still takes itself for the leader of its partitions. It then ends transactions by
         what only its own log says: half a transaction is committed, and the new leaders abort the other half.
         """
-        return AfterKill(self.data / "recovery-point-offset-checkpoint", self.data / ".kafka_cleanshutdown", SESSION_SECONDS + 1)
+        return AfterKill(self.data / "recovery-point-offset-checkpoint", self.data / ".kafka_cleanshutdown", AWAY_SECONDS)
 
     def argv(self, java: str) -> tuple[str, ...]:
         """Return the command of the node."""

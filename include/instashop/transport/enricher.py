@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 import msgspec
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from instashop import connect
+from instashop.errors import InstaShopError
 from instashop.events import Product, Transaction, TransactionItem, item_id, judge_of
 from instashop.settings import Settings
 from instashop.transport.loop import Batch, Sink, Source, Work
@@ -21,6 +23,10 @@ from instashop.transport.topics import Offsets, ToEnd, TopicReader, consumer, pa
 GROUP = "instashop-enricher"
 _judge_transaction = judge_of("transactions", Transaction)
 _judge_product = judge_of("products", Product)
+
+
+class OffsetsNotTaken(InstaShopError):
+    """The broker that keeps the offsets of group {group} has not answered for {seconds} s; a new session asks the cluster which one it is now."""
 
 
 class Catalogue:
@@ -108,8 +114,30 @@ class ItemsSink:
                 for item in items_of(event, self._catalogue):
                     self._producer.produce("transaction_items", msgspec.json.encode(item), str(event.customer_id))
         offsets = [TopicPartition(topic, number, offset) for (topic, number), offset in batch.position.items()]
-        self._producer.send_offsets_to_transaction(offsets, self._client.consumer_group_metadata(), connect.COMMIT_SECONDS)
+        self._send(offsets)
         self._producer.commit_transaction(connect.COMMIT_SECONDS)
+
+    def _send(self, offsets: list[TopicPartition]) -> None:
+        """Put offsets into the transaction, or give up in time.
+
+        librdkafka does not keep its own timeout here: once the group's broker has left the cluster, the call may wait for ever (its
+        issues 5456 and 5511). A call given up ends with an error when that broker is back, since a newer producer has the id by then.
+        """
+        sent: Future[None] = Future()
+        group = self._client.consumer_group_metadata()
+
+        def send() -> None:
+            try:
+                self._producer.send_offsets_to_transaction(offsets, group)
+                sent.set_result(None)
+            except KafkaException as error:
+                sent.set_exception(error)
+
+        threading.Thread(target=send, name="offsets", daemon=True).start()
+        try:
+            sent.result(connect.COMMIT_SECONDS)
+        except TimeoutError:
+            raise OffsetsNotTaken(group=GROUP, seconds=connect.COMMIT_SECONDS) from None
 
 
 def work(settings: Settings, _stop: threading.Event) -> Work:
@@ -120,12 +148,9 @@ def work(settings: Settings, _stop: threading.Event) -> Work:
         with consumer(settings, GROUP) as client, consumer(settings, "instashop-catalogue") as products:
             require(client, settings, ["transactions", "products", "transaction_items"])
             producer = connect.kafka_producer(settings, "instashop-enricher")
-            try:
-                producer.init_transactions(30)
-                catalogue = Catalogue(ToEnd(products, ["products"]))
-                catalogue.read_to_end()
-                yield TopicReader(client, ["transactions"], settings.batch_limit, wait_seconds=0.2), ItemsSink(producer, client, catalogue)
-            finally:
-                producer.close()
+            producer.init_transactions(30)
+            catalogue = Catalogue(ToEnd(products, ["products"]))
+            catalogue.read_to_end()
+            yield TopicReader(client, ["transactions"], settings.batch_limit, wait_seconds=0.2), ItemsSink(producer, client, catalogue)
 
     return session

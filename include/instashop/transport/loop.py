@@ -150,15 +150,20 @@ def _work_on(work: Work, stop: threading.Event, pulse: Pulse, carried: Callable[
     while not stop.is_set():
         began = time.monotonic()
         try:
-            with ExitStack() as open_things:
-                with beating(pulse, "starting"):
-                    source, sink = open_things.enter_context(work())
-                move(source, sink, stop, carried)
+            _session(work, stop, pulse, carried)
         except FINAL:
             raise
         except PASSING as error:
             _wait(error, pulse, stop, pause)
             pause = 0.2 if time.monotonic() - began > 30 else min(pause * 2, 3)
+
+
+def _session(work: Work, stop: threading.Event, pulse: Pulse, carried: Callable[[Batch], None]) -> None:
+    """Carry batches in one session; source and sink go with it."""
+    with ExitStack() as open_things:
+        with beating(pulse, "starting"):
+            source, sink = open_things.enter_context(work())
+        move(source, sink, stop, carried)
 
 
 def _wait(error: Exception, pulse: Pulse, stop: threading.Event, seconds: float) -> None:

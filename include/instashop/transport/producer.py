@@ -234,7 +234,6 @@ def work(settings: Settings, stop: threading.Event) -> Work:
                 feeds.append(_feed(database, connection, settings))
             _only_one(feeds[0], settings)
             producer = connect.kafka_producer(settings, "instashop-producer")
-            opened.callback(producer.close)
             producer.init_transactions(30)
             systems = {feed.database: feed.system_identifier for feed in feeds}
             cursor = stored_cursor(settings, systems)

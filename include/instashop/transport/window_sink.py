@@ -23,7 +23,7 @@ class AnotherWriter(InstaShopError):
 class OnlyWriter:
     """The right to write windows, of one Spark job on whatever machine; it ends some seconds after its holder."""
 
-    SECONDS = 15
+    SECONDS = 10
 
     def __init__(self, redis: Redis) -> None:
         self._redis, self._name = redis, f"process {os.getpid()} on {socket.gethostname()}"

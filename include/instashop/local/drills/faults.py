@@ -38,8 +38,6 @@ class Drill:
     act: Callable[[Platform], datetime]
     live_within_seconds: float
     short: bool = False
-    server: str | None = None
-    """What has to be well again, besides that facts flow."""
 
 
 def _now() -> datetime:
@@ -73,15 +71,23 @@ def _hang(service: str) -> Callable[[Platform], datetime]:
     return act
 
 
-def _kill_server(name: str, what: str, server: str, live_within_seconds: float, short: bool = False) -> Drill:
-    """Return the drill that kills a server, which has to be well again, too."""
-
+def _kill_server(server: str) -> Callable[[Platform], datetime]:
     def act(platform: Platform) -> datetime:
         at = _now()
-        platform.signal_server(server, signal.SIGKILL)
+        platform.kill_server(server)
         return at
 
-    return Drill(name, what, act, live_within_seconds, short, server)
+    return act
+
+
+def _kill_controller(platform: Platform) -> datetime:
+    """Kill the broker that leads Kafka's metadata: the others first have to elect another before anybody replaces it."""
+    admin = connect.independent_admin(platform.settings)
+    try:
+        quorum = admin.describe_metadata_quorum()
+    finally:
+        admin.close()
+    return _kill_server(f"kafka-{quorum['topics'][0]['partitions'][0]['leader_id']}")(platform)
 
 
 def _kill_spark_driver(platform: Platform) -> datetime:
@@ -272,11 +278,12 @@ DRILLS = {
         Drill("kill-consumer", "SIGKILL the consumer", _kill("consumer"), 30, short=True),
         Drill("kill-enricher", "SIGKILL the enricher", _kill("enricher"), 30, short=True),
         Drill("kill-spark-driver", "SIGKILL the JVM of the Spark job", _kill_spark_driver, 60, short=True),
-        _kill_server("kill-spark-worker", "SIGKILL Spark's worker", "spark-worker", 60),
-        _kill_server("kill-broker", "SIGKILL one of three brokers", "kafka-2", 15, short=True),
+        Drill("kill-spark-worker", "SIGKILL Spark's worker", _kill_server("spark-worker"), 60),
+        Drill("kill-broker", "SIGKILL one of three brokers", _kill_server("kafka-2"), 15, short=True),
+        Drill("kill-controller", "SIGKILL the broker that is Kafka's active controller", _kill_controller, 15),
         Drill("pause-broker", "let one of three brokers stand still for 30 s", _pause_broker, 45),
-        _kill_server("kill-scheduler", "SIGKILL Airflow's scheduler", "airflow-scheduler", 30),
-        _kill_server("kill-api-server", "SIGKILL Airflow's API server", "airflow-api-server", 30),
+        Drill("kill-scheduler", "SIGKILL Airflow's scheduler", _kill_server("airflow-scheduler"), 30),
+        Drill("kill-api-server", "SIGKILL Airflow's API server", _kill_server("airflow-api-server"), 30),
         Drill("hang-producer", "let the producer stand still for good", _hang("producer"), HANG_SECONDS),
         Drill("hang-spark", "let the Spark job stand still for good", _hang("live_metrics"), HANG_SECONDS),
         Drill("restart-shop-db", "restart the shop's Postgres", _restart("postgres-shop"), 30, short=True),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from datetime import UTC, datetime
 
@@ -34,7 +33,7 @@ def kill(platform: Platform) -> datetime:
     saved, mark = window_of(time.time()), redis.get(FILLED_KEY)
     platform.rest(saved + 2 * WINDOW_SECONDS + LATE_SECONDS - time.time())
     at = datetime.now(UTC)
-    platform.signal_server("redis", signal.SIGKILL)
+    platform.kill_server("redis")
     platform.wait(lambda: redis.get(FILLED_KEY) not in (None, mark), 60, "Redis filled again")
     platform.say(f"filled again after {(datetime.now(UTC) - at).total_seconds():.1f} s")
     return at

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from instashop.control import beats, intents, supervision
 from instashop.control.books import verify
 from instashop.errors import InstaShopError
-from instashop.local import health, programs
+from instashop.local import programs
 from instashop.local.drills.faults import DRILLS, OUTAGE_SECONDS, Drill, long_outage
 from instashop.local.drills.judging import Outcome, judge
 from instashop.local.drills.random_kills import RandomKills
@@ -20,7 +20,6 @@ from instashop.settings import Settings
 
 RANDOM_KILLS = "random-kills"
 BOOKS_SECONDS = 180
-WELL_SECONDS = 90
 IN_TRANSACTION = 0.25
 """Share of random kills that must strike an open transaction, once there are `ENOUGH_KILLS`."""
 ENOUGH_KILLS = 20
@@ -152,10 +151,7 @@ def _break(platform: Platform, drill: Drill, outcome: Outcome) -> None:
     with _troubles_noted(outcome):
         broke_at = drill.act(platform)
         _measure(platform, outcome, broke_at, drill.live_within_seconds + 120)
-        if drill.server:
-            check = health.CHECKS[drill.server]
-            platform.wait(lambda: check(platform.settings) is None, WELL_SECONDS, f"{drill.server} being well again")
-            platform.say(f"{drill.server} is well again")
+        platform.wait_until_well()
 
 
 def _measure(platform: Platform, outcome: Outcome, broke_at: datetime, seconds: float) -> None:

@@ -21,11 +21,12 @@ from instashop import connect, sql
 from instashop.control import beats, intents, lease, supervision
 from instashop.control.lease import Holder
 from instashop.errors import InstaShopError
-from instashop.local import programs
+from instashop.local import health, programs
 from instashop.metrics import PROGRESS_KEY
 from instashop.settings import Settings
 
 LOOK_SECONDS = 0.1
+WELL_SECONDS = 90
 HEAD_SECONDS = 5
 """A service whose oldest waiting fact is younger is at the head of what it reads."""
 
@@ -43,6 +44,7 @@ class Platform:
 
     def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
         self.settings, self.say = settings, say
+        self._killed: list[str] = []
 
     def service(self, name: str) -> Holder:
         """Return the process that holds a service's lease.
@@ -79,6 +81,25 @@ class Platform:
         if not pid:
             raise NotRunning(what=name)
         return int(pid)
+
+    def kill_server(self, name: str) -> None:
+        """SIGKILL a server, which has to be well again in the end."""
+        self.signal_server(name, signal.SIGKILL)
+        self._killed.append(name)
+
+    def wait_until_well(self) -> None:
+        """Wait until each killed server is well again.
+
+        Raises:
+            DidNotHappen: it is not in time.
+        """
+        while self._killed:
+            name = self._killed.pop()
+            self.wait(partial(self._is_well, name), WELL_SECONDS, f"{name} being well again")
+            self.say(f"{name} is well again")
+
+    def _is_well(self, name: str) -> bool:
+        return health.CHECKS[name](self.settings) is None
 
     def signal_server(self, name: str, number: signal.Signals) -> None:
         """Send a signal to the process of a server, past supervisord."""
@@ -130,11 +151,14 @@ class Platform:
         Raises:
             DidNotHappen: nothing came in time.
         """
-        until = time.monotonic() + seconds
+        until, passed = time.monotonic() + seconds, []
         for topic in ("transactions", "transaction_items"):
             place = self.wait(partial(self._first_since, topic, broke_at), until - time.monotonic(), f"one of {topic} of after the fault in the warehouse")
+            passed.append(f"{topic} in the warehouse {_since(broke_at):.1f} s")
             self.wait(partial(self._in_windows, *place), max(1.0, until - time.monotonic()), f"one of {topic} of after the fault in the live windows")
-        return (datetime.now(UTC) - broke_at).total_seconds()
+            passed.append(f"in the windows {_since(broke_at):.1f} s")
+        self.say(f"facts of after the fault: {', '.join(passed)}")
+        return _since(broke_at)
 
     def caught_up(self) -> bool:
         """Tell whether no service is behind what it reads by more than a moment."""
@@ -155,3 +179,7 @@ class Platform:
         with connect.warehouse(self.settings, "drill") as dwh:
             row = dwh.execute("SELECT count(*) FROM dead_letters").fetchone()
         return int(row[0]) if row else 0
+
+
+def _since(moment: datetime) -> float:
+    return (datetime.now(UTC) - moment).total_seconds()

@@ -1,0 +1,49 @@
+"""Who holds a lease: told apart by when it started, whatever is done to the clock."""
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from instashop.control.lease import Holder
+
+
+@pytest.fixture
+def child():
+    """A process that waits until it is told to end."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+        if process.stdin and not process.stdin.closed:
+            process.stdin.close()
+
+
+def test_a_process_is_as_old_as_the_clock_says(child):
+    after = time.time()
+    holder = Holder.of(psutil.Process(child.pid))
+    assert after - 1 < holder.create_time < after + 0.02
+    before = time.time()
+    with subprocess.Popen([sys.executable, "-c", ""]) as later:
+        assert Holder.of(psutil.Process(later.pid)).create_time > before - 0.02
+
+
+def test_a_clock_that_is_set_ends_no_process(child, monkeypatch):
+    holder, boot = Holder.of(psutil.Process(child.pid)), psutil.boot_time()
+    monkeypatch.setattr("psutil._psplatform.boot_time", lambda: boot + 3600)
+    assert psutil.Process(child.pid).create_time() > holder.create_time + 3500
+    assert holder.process() is not None
+
+
+def test_an_ended_process_is_none_though_its_exit_code_waits(child):
+    holder = Holder.of(psutil.Process(child.pid))
+    child.stdin.close()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert holder.process() is None
+    assert holder.entry() is not None
+
+
+def test_a_later_process_with_the_same_pid_is_another(child):
+    found = Holder.of(psutil.Process(child.pid))
+    assert Holder(found.pid, found.started - 1, found.create_time).process() is None
