@@ -16,7 +16,7 @@ from instashop.settings import ROOT, Settings
 
 TEMPLATES = ROOT / "deploy" / "local" / "templates"
 _QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
-SESSION_SECONDS = 4
+SESSION_SECONDS = 3
 """How long the controller waits for a broker that says nothing before others lead its partitions."""
 ELECTION_SECONDS = 4
 """How long the others may take to elect another controller, if the killed node was it; only then its session begins to run out."""
