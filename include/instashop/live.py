@@ -24,7 +24,7 @@ def spark_home() -> Path:
 def submit_command(settings: Settings) -> list[str]:
     """Return the command that submits the live metrics in client mode; its jars are there already."""
     jars = ",".join(str(jar) for jar in sorted((settings.home / "jars" / "spark").glob("*.jar")))
-    java = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Duser.timezone=UTC"
+    java = "-Xms96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Duser.timezone=UTC"  # Java would begin with a heap of a 64th of the machine.
     options = {
         "spark.executor.memory": "512m",
         "spark.executor.cores": str(settings.spark_cores),

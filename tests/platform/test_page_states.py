@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from redis import Redis
 
+from dashboard.pages.history import AGAIN_SECONDS
 from instashop.metrics import PROGRESS_KEY
 from instashop.settings import ROOT, Settings
 from tests.gate import Gate
@@ -110,10 +111,12 @@ def test_a_redis_that_goes_away_while_a_page_is_open_is_said_and_its_return_is_s
 
 
 def test_a_warehouse_that_goes_away_while_history_is_open_is_said_and_its_return_is_seen(page: Page, apart: Apart) -> None:
+    page.clock.install()
     page.goto(f"{apart.url}/history?last=15m")
     expect(page.locator("#history-summary")).to_contain_text("the same as the number above")
     apart.to_warehouse.close()
     try:
+        page.clock.fast_forward(AGAIN_SECONDS * 1000)
         expect(page.locator("#history .banner.is-broken")).to_contain_text("does not answer", timeout=90_000)
         assert "€" in page.locator("#history .kpis").inner_text(), "What was known stays, with its age."
         page.goto(f"{apart.url}/event/01a20c7a-5cde-761b-8f8e-3e5e09bb357c")
@@ -122,6 +125,7 @@ def test_a_warehouse_that_goes_away_while_history_is_open_is_said_and_its_return
         expect(page.locator("#history .banner.is-broken")).to_contain_text("does not answer")
     finally:
         apart.to_warehouse.open()
+    page.clock.fast_forward(AGAIN_SECONDS * 1000)
     expect(page.locator("#history-summary")).to_contain_text("the same as the number above", timeout=90_000)
     expect(page.locator("#history .banner")).to_have_count(0)
 

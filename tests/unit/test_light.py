@@ -1,5 +1,6 @@
 import pytest
 
+from instashop.local import servers
 from instashop.local.light import NotALightHome, settings_of
 from instashop.local.postgres import clusters
 from instashop.settings import load
@@ -18,6 +19,7 @@ def test_an_empty_home_becomes_light_and_stays_it_for_every_command(home):
     assert settings_of(light=True).kafka_brokers == 1
     load.cache_clear()
     assert (load().kafka_brokers, load().spark_cores, load().live_trigger_ms) == (1, 1, 3000)
+    assert set(servers.AIRFLOW) - set(servers.table(load())) == {servers.TRIGGERER}
     assert [cluster.buffers_mb for cluster in clusters(load())] == [32, 64, 16]
 
 

@@ -128,11 +128,12 @@ def _airflow(settings: Settings) -> list[Server]:
     environment["JAVA_HOME"] = str(Path(java()).resolve().parents[1])
     airflow = (sys.executable, "-m", "airflow")
     # The log servers would listen on every address of the machine; on one machine the API server reads the files themselves.
+    triggerer = Server(TRIGGERER, (*airflow, "triggerer", "--skip-serve-logs"), {}, environment, stop_seconds=4)
     return [
         Server(API, (*airflow, "api-server"), {"airflow_port": settings.airflow_port}, environment, page=airflow_server.page(settings)),
         Server(SCHEDULER, (*airflow, "scheduler", "--skip-serve-logs"), {}, environment, stop_seconds=15),
         Server(DAG_PROCESSOR, (*airflow, "dag-processor"), {}, environment),
-        Server(TRIGGERER, (*airflow, "triggerer", "--skip-serve-logs"), {}, environment, stop_seconds=4),
+        *([] if settings.light else [triggerer]),  # No task of ours defers.
     ]
 
 
