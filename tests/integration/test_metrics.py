@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import sys
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ def spark(stack):
         session = builder.config("spark.sql.shuffle.partitions", "1").config("spark.driver.memory", "512m").getOrCreate()
         yield session
         session.stop()
+        logging.getLogger("py4j").setLevel(logging.WARNING)  # It still speaks when pytest has closed its streams.
 
 
 def _events(seed: int = 3) -> list[tuple[str, dict]]:

@@ -120,7 +120,7 @@ def _restart_warehouse(platform: Platform) -> datetime:
     """Restart the warehouse while the consumer has a transaction open."""
     with connect.warehouse(platform.settings, "drill", autocommit=True) as dwh:
         open_batch = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'instashop-consumer' AND backend_xid IS NOT NULL"
-        platform.wait(lambda: dwh.execute(open_batch).fetchone(), 60, "an open batch of the consumer")
+        platform.wait(lambda: dwh.execute(open_batch).fetchone(), 60, "an open batch of the consumer", look_seconds=0.001)
     at = _now()
     platform.restart_server("postgres-warehouse")
     return at

@@ -131,8 +131,8 @@ class Platform:
         """Let a fault last."""
         threading.Event().wait(seconds)
 
-    def wait(self, true: Callable[[], Any], seconds: float, what: str) -> Any:
-        """Return what `true` returns as soon as it is true; servers that do not answer are asked again.
+    def wait(self, true: Callable[[], Any], seconds: float, what: str, look_seconds: float = LOOK_SECONDS) -> Any:
+        """Return what `true` returns as soon as it is true; servers that do not answer are asked again, every `look_seconds`.
 
         Raises:
             DidNotHappen: it did not become true in time.
@@ -142,7 +142,7 @@ class Platform:
             with suppress(psycopg.Error, RedisError, InstaShopError):
                 if found := true():
                     return found
-            gap.wait(LOOK_SECONDS)
+            gap.wait(look_seconds)
         raise DidNotHappen(what=what, seconds=seconds)
 
     def wait_until_live(self, broke_at: datetime, seconds: float) -> float:
