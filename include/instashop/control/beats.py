@@ -11,6 +11,7 @@ import msgspec
 from redis import Redis, RedisError
 
 from instashop.control.files import write_whole
+from instashop.control.lease import Holder
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ class Beat(msgspec.Struct, frozen=True):
     lag_seconds: float | None = None  # Age of the oldest fact not yet moved on.
     newest_recorded_at: datetime | None = None  # The newest fact that it has moved on.
     detail: dict[str, Any] = {}
+
+    def is_of(self, process: Holder) -> bool:
+        """Say whether it is of this process, not of one before it; a second is left for a clock that was moved between the two."""
+        return self.started_at.timestamp() >= process.create_time - 1
 
 
 SERVICES = ("generator", "producer", "consumer", "enricher", "live_metrics")

@@ -100,7 +100,7 @@ def carried_out(intent: Intent, process: Holder | None, beat: Beat | None) -> bo
         return process is None
     if process is None or process.create_time < intent.since or beat is None:
         return False
-    return beat.started_at.timestamp() >= process.create_time - 1 and beat.state in ("running", "waiting")
+    return beat.is_of(process) and beat.state in ("running", "waiting")
 
 
 def next_step(intent: Intent, platform: Intent, process: Holder | None) -> Literal["follow", "start", "stop", "wait", "leave"]:

@@ -73,7 +73,7 @@ def ending(process: Holder, exit_code: int | None, beat: Beat | None, asked: boo
     An adopted process's exit code is unknown (None); then its last beat is the evidence. A stop that nobody asked
     for is no good end unless the service had lived its lifetime: someone outside ended it.
     """
-    last = beat if beat is not None and beat.started_at.timestamp() >= process.create_time - 1 else None
+    last = beat if beat is not None and beat.is_of(process) else None
     if asked:
         return Ending(True, "it was asked to stop")
     if exit_code is not None and exit_code < 0:
@@ -105,7 +105,7 @@ def finding(service: str, intent: intents.Intent, process: Holder | None, beat: 
         return None
     if process is None:
         return Finding(service, f"does not run; look at the log of the DAG run_{service}, and unpause it if it is paused")
-    ours = beat is not None and beat.started_at.timestamp() >= process.create_time - 1
+    ours = beat is not None and beat.is_of(process)
     quiet = now.timestamp() - (beat.at.timestamp() if beat is not None and ours else process.create_time)
     if quiet > stale_seconds:
         return Finding(service, f"hangs: process {process.pid} has not beaten for {quiet:.0f} s; it is ended and run_{service} starts it again", True)

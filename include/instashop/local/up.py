@@ -200,7 +200,7 @@ def _airflow(settings: Settings, stop: threading.Event) -> str | None:
         with connect.postgres(settings.airflow_dsn, seconds=5) as connection:
             connection.execute(sql.statement("airflow/end_dead_schedulers"))  # type: ignore[arg-type]
     intents.announce_up(settings.run_dir)
-    return _start_and_wait(settings, [name for name in servers.AIRFLOW if name in servers.table(settings)], stop)
+    return _start_and_wait(settings, [name for name in servers.table(settings) if name in servers.AIRFLOW], stop)
 
 
 def _start_and_wait(settings: Settings, names: list[str], stop: threading.Event, together: health.Check | None = None) -> str | None:

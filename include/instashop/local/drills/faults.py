@@ -18,9 +18,9 @@ import psycopg
 
 from instashop import connect
 from instashop.events import uuid7
-from instashop.local.drills import disk, lost_redis
+from instashop.local.drills import disk, lost_broker, lost_redis
 from instashop.local.drills.proxy import SlowProxy
-from instashop.local.drills.stage import DidNotHappen, Platform
+from instashop.local.drills.stage import DidNotHappen, Platform, since
 from instashop.settings import ROOT
 
 OUTAGE_SECONDS = 100
@@ -65,7 +65,7 @@ def _hang(service: str) -> Callable[[Platform], datetime]:
         finally:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-        platform.say(f"another {service} has its place after {(_now() - at).total_seconds():.1f} s")
+        platform.say(f"another {service} has its place after {since(at):.1f} s")
         return at
 
     return act
@@ -80,30 +80,9 @@ def _kill_server(server: str) -> Callable[[Platform], datetime]:
     return act
 
 
-def _kill_controller(platform: Platform) -> datetime:
-    """Kill the broker that leads Kafka's metadata: the others first have to elect another before anybody replaces it."""
-    admin = connect.independent_admin(platform.settings)
-    try:
-        quorum = admin.describe_metadata_quorum()
-    finally:
-        admin.close()
-    return _kill_server(f"kafka-{quorum['topics'][0]['partitions'][0]['leader_id']}")(platform)
-
-
 def _kill_spark_driver(platform: Platform) -> datetime:
     at = _now()
     platform.kill_spark_driver()
-    return at
-
-
-def _pause_broker(platform: Platform) -> datetime:
-    at = _now()
-    platform.signal_server("kafka-2", signal.SIGSTOP)
-    try:
-        platform.say(f"facts flow again after {platform.wait_until_live(at, 30):.1f} s, with the broker still standing still")
-        platform.rest(max(0.0, 30 - (_now() - at).total_seconds()))
-    finally:
-        platform.signal_server("kafka-2", signal.SIGCONT)
     return at
 
 
@@ -184,7 +163,7 @@ def long_outage(seconds: float = OUTAGE_SECONDS) -> Drill:
             platform.want("producer", "start")
         platform.wait_until_live(at, limit + 60)
         platform.wait(platform.caught_up, limit + 60, "every service at the head of what it reads")
-        took = (_now() - at).total_seconds()
+        took = since(at)
         platform.say(f"caught up with {seconds:.0f} s in {took:.1f} s: {(seconds + took) / took:.1f} times the live rate")
         return at
 
@@ -280,8 +259,8 @@ DRILLS = {
         Drill("kill-spark-driver", "SIGKILL the JVM of the Spark job", _kill_spark_driver, 60, short=True),
         Drill("kill-spark-worker", "SIGKILL Spark's worker", _kill_server("spark-worker"), 60),
         Drill("kill-broker", "SIGKILL one of three brokers", _kill_server("kafka-2"), 15, short=True),
-        Drill("kill-controller", "SIGKILL the broker that is Kafka's active controller", _kill_controller, 15),
-        Drill("pause-broker", "let one of three brokers stand still for 30 s", _pause_broker, 45),
+        Drill("kill-controller", "SIGKILL the broker that is Kafka's active controller", lost_broker.kill_controller, 15),
+        Drill("pause-broker", "let one of three brokers stand still for 30 s", lost_broker.pause, 45),
         Drill("kill-scheduler", "SIGKILL Airflow's scheduler", _kill_server("airflow-scheduler"), 30),
         Drill("kill-api-server", "SIGKILL Airflow's API server", _kill_server("airflow-api-server"), 30),
         Drill("hang-producer", "let the producer stand still for good", _hang("producer"), HANG_SECONDS),

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 
 from instashop import connect
-from instashop.local.drills.stage import Platform
+from instashop.local.drills.stage import Platform, since
 from instashop.metrics import FILLED_KEY, LATE_SECONDS, WINDOW_SECONDS, window_key, window_of
 
 
@@ -19,7 +19,7 @@ def flush(platform: Platform) -> datetime:
     platform.say(f"flushed Redis, {len(closed)} closed windows are gone")
     kept = {window_key(int(str(key).split(":")[1])) for key in closed}
     platform.wait(lambda: all(redis.exists(key) for key in sorted(kept)[3:]), 60, "Redis filled again")
-    platform.say(f"filled again after {(datetime.now(UTC) - at).total_seconds():.1f} s")
+    platform.say(f"filled again after {since(at):.1f} s")
     closes = window_of(at.timestamp()) + WINDOW_SECONDS + LATE_SECONDS
     platform.rest(max(0.0, closes - time.time()))  # The window that was open then has to be whole, too.
     return at
@@ -35,5 +35,5 @@ def kill(platform: Platform) -> datetime:
     at = datetime.now(UTC)
     platform.kill_server("redis")
     platform.wait(lambda: redis.get(FILLED_KEY) not in (None, mark), 60, "Redis filled again")
-    platform.say(f"filled again after {(datetime.now(UTC) - at).total_seconds():.1f} s")
+    platform.say(f"filled again after {since(at):.1f} s")
     return at

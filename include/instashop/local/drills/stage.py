@@ -154,11 +154,11 @@ class Platform:
         until, passed = time.monotonic() + seconds, []
         for topic in ("transactions", "transaction_items"):
             place = self.wait(partial(self._first_since, topic, broke_at), until - time.monotonic(), f"one of {topic} of after the fault in the warehouse")
-            passed.append(f"{topic} in the warehouse {_since(broke_at):.1f} s")
+            passed.append(f"{topic} in the warehouse {since(broke_at):.1f} s")
             self.wait(partial(self._in_windows, *place), max(1.0, until - time.monotonic()), f"one of {topic} of after the fault in the live windows")
-            passed.append(f"in the windows {_since(broke_at):.1f} s")
+            passed.append(f"in the windows {since(broke_at):.1f} s")
         self.say(f"facts of after the fault: {', '.join(passed)}")
-        return _since(broke_at)
+        return since(broke_at)
 
     def caught_up(self) -> bool:
         """Tell whether no service is behind what it reads by more than a moment."""
@@ -181,5 +181,6 @@ class Platform:
         return int(row[0]) if row else 0
 
 
-def _since(moment: datetime) -> float:
+def since(moment: datetime) -> float:
+    """Return how many seconds ago a moment was."""
     return (datetime.now(UTC) - moment).total_seconds()
