@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from instashop import connect
 from instashop.control.books.comparing import shop_sums, warehouse_sums
 from instashop.control.books.explained import explained
 from instashop.control.books.pages import Page
-from instashop.control.books.reading import PageReader
+from instashop.control.books.reading import Client, PageReader
 from instashop.events import Search, SearchV2, judge_of
 from instashop.transport.topics import ToEnd, consumer
 from spark_jobs.live_metrics import COLUMNS, judged
@@ -69,9 +70,9 @@ def test_spark_and_the_metrics_view_count_both(stack, dwh, ids):
 def test_the_books_count_both_at_every_stage(stack, shop, dwh, ids):
     begin, end = shop.execute("SELECT min(txid::text::bigint), max(txid::text::bigint) FROM searches WHERE event_id = ANY(%s)", [list(ids)]).fetchone()
     page = Page(begin, end + 1, datetime.now(UTC))
-    reader = PageReader(lambda: connect.independent_reader(stack), page, lambda: end + 1)
-    reader.read_on()
-    reader.close()
+    with closing(Client(lambda: connect.independent_reader(stack))) as kafka:
+        reader = PageReader(kafka, page, lambda: end + 1)
+        reader.read_on()
     read = reader.streams["searches"]
     with connect.crm(stack, "test") as crm:
         in_shop = shop_sums({"instashop": shop, "crm_db": crm}, page)["searches"]

@@ -12,7 +12,7 @@ from kafka import TopicPartition
 
 from instashop.control.books.explained import Explained
 from instashop.control.books.pages import Page
-from instashop.control.books.reading import PageReader, StreamRead
+from instashop.control.books.reading import Client, PageReader, StreamRead
 from instashop.control.books.verdict import Line, Sum, Verdict
 from instashop.local.drills.judging import Outcome, judge
 from tests import bodies
@@ -51,7 +51,7 @@ class Partition:
 
 
 def test_what_is_written_while_a_page_is_read_does_not_end_it():
-    reader = PageReader(lambda: Partition([5, 6, 7, 8, 9, 10, 11]), Page(5, 10, datetime.now(UTC)), lambda: 12)
+    reader = PageReader(Client(lambda: Partition([5, 6, 7, 8, 9, 10, 11])), Page(5, 10, datetime.now(UTC)), lambda: 12)
     for _ in range(3):
         reader.read_on()
     assert reader.streams["searches"].sum.events == 5

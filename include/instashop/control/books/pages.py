@@ -15,6 +15,9 @@ from psycopg.rows import dict_row
 from instashop import sql
 from instashop.control.books.verdict import Line
 
+PAGE_SECONDS, PAGE_SHARE = 60, 0.1
+"""A page ends so long after its first row was written; far behind, after that share of the time that lies behind, so that a day
+without a round is caught up with in some sixty pages."""
 PAGE_ROWS = 200_000
 """A page holds about so many rows of each stream at most, so that a first round over a long past stays small."""
 
@@ -56,10 +59,7 @@ class Ledger:
         since, begin = (row[0], _offsets(row[1])) if row else (0, {})
         if since >= horizon:
             return Page(since, since, cut_at, begin=begin)
-        span = {"from_txid": since, "to_txid": horizon, "rows": PAGE_ROWS}
-        bound = shop.execute(sql.statement("books/page_end"), span).fetchone()  # type: ignore[arg-type]
-        assert bound is not None
-        return Page(since, min(horizon, bound[0] or horizon), cut_at, begin=begin)
+        return Page(since, page_end(shop, since, horizon), cut_at, begin=begin)
 
     def red(self) -> list[Page]:
         """Return the pages that do not balance, the oldest first."""
@@ -117,6 +117,13 @@ class Ledger:
             details = red.get((stage, stream), [])
             lines.append(Line(stage, stream, not details, events, should, cents, should_cents, "; ".join(details), repeated[stage, stream]))
         return lines
+
+
+def page_end(shop: psycopg.Connection, since: int, horizon: int) -> int:
+    """Return the `txid` at which a page that begins at `since` ends: beyond `since`, and not beyond the horizon."""
+    limits = {"from_txid": since, "to_txid": horizon, "rows": PAGE_ROWS, "seconds": PAGE_SECONDS, "share": PAGE_SHARE}
+    bound = shop.execute(sql.statement("books/page_end"), limits).fetchone()  # type: ignore[arg-type]
+    return min(horizon, bound[0]) if bound else horizon
 
 
 def _offsets(values: dict[str, int]) -> Offsets:

@@ -73,15 +73,40 @@ class StreamRead:
             self.sum = Sum.over(self.ids)
 
 
+class Client:
+    """kafka-python's reader for a whole round: to open one takes longer than to read a page of a quiet shop."""
+
+    def __init__(self, open_client: Callable[..., KafkaConsumer]) -> None:
+        self._open = open_client
+        self._now: KafkaConsumer | None = None
+
+    @property
+    def now(self) -> KafkaConsumer:
+        """The reader; opened when it is asked for first."""
+        if self._now is None:
+            self._now = self._open()
+        return self._now
+
+    def uncommitted(self) -> KafkaConsumer:
+        """Return another reader, which also sees open transactions; who asks for it closes it."""
+        return self._open(isolation="read_uncommitted")
+
+    def close(self) -> None:
+        """Close the reader; whoever asks next gets a new one."""
+        if self._now is not None:
+            self._now.close()
+            self._now = None
+
+
 class PageReader:
     """Reads a page from Kafka, read-committed; each call of `read_on` goes on where the last one ended.
 
     In each partition events come in the order of their `txid`, so the first one beyond the page ends it there.
     """
 
-    def __init__(self, open_client: Callable[..., KafkaConsumer], page: Page, next_txid: Callable[[], int]) -> None:
-        self._open, self._client, self._page, self._next_txid = open_client, open_client(), page, next_txid
-        places = [(s.name, number) for s in STREAMS for number in sorted(self._client.partitions_for_topic(s.name) or ())]
+    def __init__(self, client: Client, page: Page, next_txid: Callable[[], int]) -> None:
+        self._client, self._page, self._next_txid = client, page, next_txid
+        places = [(s.name, number) for s in STREAMS for number in sorted(client.now.partitions_for_topic(s.name) or ())]
         self.next: Offsets = {place: page.begin.get(place, 0) for place in places}
         self.last: Offsets = {}
         """The offset of the last message read of each partition."""
@@ -97,33 +122,29 @@ class PageReader:
         Raises:
             StandsStill: new clients did not get on either.
         """
-        _patiently(self._read_to_ends, self._open_anew)
-
-    def _open_anew(self) -> None:
-        self.close()
-        self._client = self._open()
+        _patiently(self._read_to_ends, self._client.close)
 
     def _read_to_ends(self) -> None:
-        places = {TopicPartition(*place): place for place in self.next if place not in self._ended}
+        client, places = self._client.now, {TopicPartition(*place): place for place in self.next if place not in self._ended}
         if not places:
             return
-        self._client.assign(list(places))
-        ends = self._client.end_offsets(list(places))
+        client.assign(list(places))
+        ends = client.end_offsets(list(places))
         if self._page.end is not None:
             ends = {at: min(ends[at], self._page.end.get(place, 0)) for at, place in places.items()}
         open_places = {at for at, place in places.items() if self.next[place] < ends[at]}
         for at, place in places.items():
-            self._client.seek(at, self.next[place])
-        self._client.resume(*open_places)  # A pause outlives the call before, since the same partitions stay assigned.
-        self._client.pause(*(at for at in places if at not in open_places))
+            client.seek(at, self.next[place])
+        client.resume(*open_places)  # A pause outlives the call before, since the same partitions stay assigned.
+        client.pause(*(at for at in places if at not in open_places))
         stood, moved_at = dict.fromkeys(open_places, -1), time.monotonic()
         while open_places:
-            for at, records in self._client.poll(timeout_ms=200, max_records=20_000).items():
+            for at, records in client.poll(timeout_ms=200, max_records=20_000).items():
                 if self._take(places[at], records, ends[at]):
                     self._ended.add(places[at])
                     open_places.discard(at)
-                    self._client.pause(at)
-            stands = {at: self._client.position(at) for at in open_places}
+                    client.pause(at)
+            stands = {at: client.position(at) for at in open_places}
             if stands != stood:
                 stood, moved_at = stands, time.monotonic()
             elif time.monotonic() - moved_at > STALL_SECONDS:
@@ -132,7 +153,7 @@ class PageReader:
                 if position >= ends[at]:
                     self.next[places[at]] = ends[at]
                     open_places.discard(at)
-                    self._client.pause(at)
+                    client.pause(at)
 
     def written(self) -> Offsets:
         """Return where each partition ends with the open transactions.
@@ -143,7 +164,7 @@ class PageReader:
         return _patiently(self._written, lambda: None)
 
     def _written(self) -> Offsets:
-        client = self._open(isolation="read_uncommitted")
+        client = self._client.uncommitted()
         try:
             places = {TopicPartition(*place): place for place in self.next}
             return {places[at]: offset for at, offset in client.end_offsets(list(places)).items()}
@@ -153,10 +174,6 @@ class PageReader:
     def has_read(self, ends: Offsets) -> bool:
         """Whether each partition was read to here or to the page's end."""
         return all(place in self._ended or self.next[place] >= end for place, end in ends.items())
-
-    def close(self) -> None:
-        """Close the client."""
-        self._client.close()
 
     def _take(self, place: tuple[str, int], records: list[ConsumerRecord], end: int) -> bool:
         """Count messages; return whether one of them lies beyond the page and ends its partition.

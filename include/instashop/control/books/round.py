@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +18,7 @@ from instashop import connect, sql
 from instashop.control.books.comparing import Shops, compare, shop_sums, warehouse_sums
 from instashop.control.books.explained import Explained, explained
 from instashop.control.books.pages import Ledger, Page
-from instashop.control.books.reading import PageReader
+from instashop.control.books.reading import Client, PageReader
 from instashop.control.books.verdict import Line, Verdict
 from instashop.control.books.waiting import read_page, wait_for_readers
 from instashop.control.books.windows import compare_windows
@@ -83,6 +83,7 @@ class _Books:
     shops: Shops
     dwh: psycopg.Connection
     ledger: Ledger
+    kafka: Client
 
     def compare_new(self, verdict: Verdict, deadline: float) -> dict[str, str]:
         """Compare page after page up to the horizon; return the stages that did not pass it in time."""
@@ -111,18 +112,14 @@ class _Books:
         return any(kept.get(place) != sums for place, sums in now.items())
 
     def _compare(self, page: Page, deadline: float) -> dict[str, str]:
-        reader = PageReader(partial(connect.independent_reader, self.settings), page, self._next_txid)
-        try:
-            expected = shop_sums(self.shops, page)
-            if page.end is None:
-                late = read_page(self.settings, page, reader, expected, self.shops, deadline)
-                late |= wait_for_readers(self.settings, reader.last, self.dwh, deadline)
-                if late:
-                    return late
-            else:
-                reader.read_on()
-        finally:
-            reader.close()
+        reader, expected = PageReader(self.kafka, page, self._next_txid), shop_sums(self.shops, page)
+        if page.end is None:
+            late = read_page(self.settings, page, reader, expected, self.shops, deadline)
+            late |= wait_for_readers(self.settings, reader.last, self.dwh, deadline)
+            if late:
+                return late
+        else:
+            reader.read_on()
         if page.from_txid == page.to_txid and not reader.last:
             return {}  # Nothing has come since the last page.
         self.ledger.keep(page, page.end or reader.next, compare(page, reader, expected, self.shops, self.dwh))
@@ -147,4 +144,5 @@ def _open(settings: Settings, wait_seconds: float) -> Iterator[_Books]:
         except psycopg.errors.LockNotAvailable as error:
             raise BooksBusy(seconds=wait_seconds) from error
         dwh.execute("SET lock_timeout = 0")
-        yield _Books(settings, {"instashop": shop, "crm_db": crm}, dwh, Ledger(dwh))
+        with closing(Client(partial(connect.independent_reader, settings))) as kafka:
+            yield _Books(settings, {"instashop": shop, "crm_db": crm}, dwh, Ledger(dwh), kafka)

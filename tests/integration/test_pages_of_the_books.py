@@ -1,0 +1,72 @@
+"""Where a page of the books ends: about a minute of the shop's clock, or a tenth of what lies behind, or so many rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from instashop.control.books import pages
+from instashop.control.books.pages import page_end
+from tests import bodies
+
+
+def _write(shop, recorded_at: list[datetime]) -> int:
+    """Write a search for each moment, all in one transaction, and return its txid."""
+    with shop.transaction():
+        for at in recorded_at:
+            body = bodies.search(at)
+            shop.execute(
+                "INSERT INTO searches (event_id, occurred_at, recorded_at, session_id, query, term, results)"
+                " VALUES (%(event_id)s, %(occurred_at)s, %(recorded_at)s, %(session_id)s, 'typed', %(term)s, %(results)s)",
+                body,
+            )
+        return shop.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()[0]
+
+
+def _after(txid: int) -> int:
+    """Return a horizon beyond a transaction that nobody else's rows lie below."""
+    return txid + 1
+
+
+@pytest.mark.parametrize(
+    ("behind_seconds", "offsets", "ends_at"),
+    [
+        (90, [0, 30, 59], None),
+        (90, [0, 30, 60, 61], 2),
+        (90, [0, 60], 1),
+        (6000, [0, 60, 599], None),
+        (6000, [0, 60, 660], 2),
+    ],
+    ids=["within a minute", "at the minute", "second transaction", "far behind: within a tenth", "far behind: after a tenth"],
+)
+def test_a_page_ends_with_its_minute_and_later_far_behind(shop, behind_seconds, offsets, ends_at):
+    begin = datetime.now(UTC) - timedelta(seconds=behind_seconds)
+    written = [_write(shop, [begin + timedelta(seconds=offset)]) for offset in offsets]
+    horizon = _after(written[-1])
+    assert page_end(shop, written[0], horizon) == (horizon if ends_at is None else written[ends_at])
+
+
+def test_a_page_ends_after_so_many_rows(shop, monkeypatch):
+    monkeypatch.setattr(pages, "PAGE_ROWS", 2)
+    now = datetime.now(UTC)
+    written = [_write(shop, [now]) for _ in range(4)]
+    assert page_end(shop, written[0], _after(written[-1])) == written[2]
+
+
+def test_a_transaction_of_more_rows_than_a_page_is_a_page_of_its_own(shop, monkeypatch):
+    monkeypatch.setattr(pages, "PAGE_ROWS", 2)
+    now = datetime.now(UTC)
+    big, last = _write(shop, [now] * 5), _write(shop, [now])
+    assert page_end(shop, big, _after(last)) == big + 1
+
+
+def test_a_transaction_longer_than_a_minute_is_not_cut(shop):
+    begin = datetime.now(UTC) - timedelta(seconds=90)
+    long, last = _write(shop, [begin, begin + timedelta(seconds=80)]), _write(shop, [begin + timedelta(seconds=81)])
+    assert page_end(shop, long, _after(last)) == long + 1
+
+
+def test_a_shop_without_rows_since_is_a_page_up_to_the_horizon(shop):
+    (horizon,) = shop.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 1000").fetchone()
+    assert page_end(shop, horizon - 1, horizon) == horizon
