@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -40,6 +41,8 @@ EVENTS_SCHEMA = (
     " quantity bigint, results bigint, gross_cents bigint, discount_cents bigint, net_cents bigint, tax_cents bigint, total_cents bigint"
 )
 COLUMNS = [column.split()[0] for column in EVENTS_SCHEMA.split(",")]
+FINISH_SECONDS = 3
+"""How long a stop waits for the batch under way."""
 _CHECKPOINTING = "org.apache.spark.sql.execution.streaming.checkpointing"
 _TIME = pa.timestamp("us", tz="UTC")
 _TYPES = [pa.string(), _TIME, _TIME, *[pa.string()] * 2, pa.int64(), pa.string(), *[pa.int64()] * 7]
@@ -180,6 +183,14 @@ def watch(query: StreamingQuery, stop: threading.Event, pulse: Pulse, settings: 
         stop.wait(0.5)
 
 
+def _finish(query: StreamingQuery) -> None:
+    """Stop between two batches; one that takes long is given up, and the next job repeats it."""
+    until, tick = time.monotonic() + FINISH_SECONDS, threading.Event()
+    while query.status["isTriggerActive"] and time.monotonic() < until:
+        tick.wait(0.02)
+    query.stop()
+
+
 def _topics_are_there(settings: Settings) -> None:
     with consumer(settings, "instashop-live-metrics") as client:
         require(client, settings, TOPICS)
@@ -208,7 +219,7 @@ def main() -> int:
             log.error("the query ended: %s", failed)
             pulse.beat("stopping", str(failed).splitlines()[0][:300], now=True)
             return 1
-        query.stop()
+        _finish(query)
         writer.leave()
         pulse.beat("stopped", now=True)
         log.info("stopped cleanly after %d events", pulse.events_total)

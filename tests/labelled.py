@@ -5,9 +5,13 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+
+import psycopg
+from confluent_kafka import Producer
 
 from instashop import connect
 from instashop.events import Reason
@@ -17,6 +21,7 @@ from instashop.shop.generator import ShopSink
 from instashop.shop.shopper import Row, Shopper
 from instashop.transport.loop import Batch
 from tests import bodies
+from tests.waiting import wait_until
 
 LIMIT = timedelta(seconds=LATE_SECONDS)
 ROWS_A_TRANSACTION = 2000
@@ -33,6 +38,8 @@ class Labels:
     refused: dict[str, Reason] = field(default_factory=dict)
     strangers: Counter[Reason] = field(default_factory=Counter)
     """What a stranger sends to the topics that is no event, by the reason it must be refused for."""
+    repeated: set[str] = field(default_factory=set)
+    """Of the events that are kept, those that a stranger sends once more."""
     revenue_cents: int = 0
 
     @property
@@ -54,6 +61,26 @@ def load(settings: Settings, count: int, seed: int, minutes: float = 20) -> Labe
             sink.write(Batch(rows, None))
     _strangers(settings, labels, max(1, count // 2000))
     return labels
+
+
+def repeat(settings: Settings, labels: Labels, times: int) -> None:
+    """Once the warehouse has all of the kept events, send some of each live kind once more, as they came."""
+    with connect.warehouse(settings, "loader", autocommit=True) as dwh:
+        wait_until(lambda: _arrived(dwh, labels) == len(labels.kept), 600, "every labelled event in the warehouse", every=1)
+        found = dwh.execute(
+            "SELECT topic, event_id::text, payload::text FROM ("
+            "  SELECT topic, event_id, payload, row_number() OVER (PARTITION BY topic, payload ->> 'status' ORDER BY event_id DESC) AS n"
+            "  FROM realtime_events WHERE event_id = ANY(%s::uuid[])) AS newest WHERE n <= %s",
+            [list(labels.in_time), times],
+        ).fetchall()
+    with _stranger(settings) as sender:
+        for topic, event_id, body in found:
+            sender.produce(topic, body, "stranger")
+            labels.repeated.add(event_id)
+
+
+def _arrived(dwh: psycopg.Connection, labels: Labels) -> int:
+    return dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = ANY(%s::uuid[])", [list(labels.kept)]).fetchone()[0]  # type: ignore[index]
 
 
 def _rows(shopper: Shopper, rng: random.Random, count: int, minutes: float, labels: Labels) -> Iterator[Row]:
@@ -93,12 +120,19 @@ def _window_end(moment: datetime) -> datetime:
 
 
 def _strangers(settings: Settings, labels: Labels, times: int) -> None:
+    with _stranger(settings) as sender:
+        for _ in range(times):
+            for topic, body, reason in bodies.poison():
+                sender.produce(topic, body, "stranger")
+                labels.strangers[reason] += 1
+
+
+@contextmanager
+def _stranger(settings: Settings) -> Iterator[Producer]:
+    """Send in one transaction, as somebody else."""
     sender = connect.kafka_producer(settings, "stranger")
     sender.init_transactions(30)
     sender.begin_transaction()
-    for _ in range(times):
-        for topic, body, reason in bodies.poison():
-            sender.produce(topic, body, "stranger")
-            labels.strangers[reason] += 1
+    yield sender
     sender.commit_transaction(30)
     sender.close()

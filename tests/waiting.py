@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(true: Callable[[], object], seconds: float = 60, what: str = "it") -> None:
+def wait_until(true: Callable[[], object], seconds: float = 60, what: str = "it", every: float = 0.1) -> None:
     """Wait for a condition; a test that waits in vain says for what."""
     deadline, gap = time.monotonic() + seconds, threading.Event()
     while not true():
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        gap.wait(0.1)
+        gap.wait(every)

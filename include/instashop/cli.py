@@ -118,8 +118,10 @@ def accept(
     """Say that foreign messages in Kafka are known, so that the books leave them out; kept with the reason in `accepted`."""
     from instashop.control.books import accept as write_down
 
-    write_down(load(), event_ids, why)
+    windows = write_down(load(), event_ids, why)
     typer.echo(f"{len(event_ids)} accepted; `./instashop verify` compares their pages again.")
+    if windows:
+        typer.echo(f"{windows} live windows had counted a repeat twice; the Spark job fills them again within a minute.")
 
 
 @app.command()

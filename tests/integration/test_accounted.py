@@ -6,12 +6,13 @@ import json
 import os
 from collections import Counter
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from instashop import connect
 from instashop.control import beats
-from instashop.control.books import verify
+from instashop.control.books import accept, verify
 from instashop.control.trace import trace
 from instashop.metrics import PROGRESS_KEY, window_key
 from instashop.shop.generator import make_base_data
@@ -19,8 +20,11 @@ from tests import labelled
 from tests.integration.conftest import live_metrics, service
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.timeout(900)
 EVENTS = int(os.environ.get("INSTASHOP_TEST_LABELLED", "20000"))
 """How many; a million takes some minutes."""
+REPEATS = 3
+"""Of each topic and status, so many events come once more."""
 BATCHES = 10
 """Of how many batches Spark has to make the backlog at least."""
 
@@ -33,12 +37,24 @@ def labels(stack):
         wait_until(lambda: (beat := beats.read(stack.run_dir, "producer")) and beat.events_total, 60, "the producer's first events")
         found = labelled.load(stack, EVENTS, seed=7)
         with live_metrics(stack, INSTASHOP_LIVE_OFFSETS_LIMIT=str(EVENTS // BATCHES)):
-            found.verdict = verify(stack, wait_seconds=300)
+            labelled.repeat(stack, found, REPEATS)
+            found.verdict = verify(stack, wait_seconds=600)
+            accept(stack, map(UUID, found.repeated), "sent by a test")
+            found.accepted = verify(stack, wait_seconds=120)
             yield found
 
 
-def test_the_books_balance_with_everything_odd_in_them(labels):
-    assert labels.verdict.balanced, labels.verdict.describe()
+def test_the_books_are_red_only_for_what_a_stranger_repeated_and_count_it(labels):
+    red = {(line.stage, line.stream): line for line in labels.verdict.lines if not line.ok}
+    windows = red.pop(("windows", "all"))
+    assert set(red) == {("kafka", name) for name in ("transactions", "user_behavior", "searches", "cart_events")} | {("items", "transaction_items")}
+    assert sum(line.repeated for (stage, _stream), line in red.items() if stage == "kafka") == len(labels.repeated)
+    assert red["items", "transaction_items"].repeated > 0
+    assert windows.events > windows.expected_events
+
+
+def test_the_books_balance_with_everything_odd_in_them_once_a_person_has_accepted_the_repeats(labels):
+    assert labels.accepted.balanced, labels.accepted.describe()
 
 
 def test_each_event_is_kept_or_refused_for_its_reason_by_id(labels, dwh):

@@ -77,12 +77,16 @@ def test_a_drill_counts_what_was_lost_and_what_was_doubled(line, lost, doubled):
 
 def test_what_is_explained_is_not_named_and_an_accepted_stranger_counts_nowhere():
     repeated, foreign, replayed, item, other = (uuid4() for _ in range(5))
-    read = StreamRead(ids={repeated: 100, foreign: 7}, repeats=[repeated, other], strangers=[(replayed, replayed), (item, foreign), (other, other)])
+    read = StreamRead(
+        ids={repeated: 100, foreign: 7},
+        repeats=[(repeated, repeated), (item, repeated), (other, other)],
+        strangers=[(replayed, replayed), (item, foreign), (other, other)],
+    )
     read.sum = Sum.over(read.ids)
     read.leave_out(Explained(replayed=frozenset({replayed}), strangers=frozenset({foreign}), repeats=frozenset({repeated})))
     assert read.ids == {repeated: 100}
     assert read.sum == Sum.over({repeated: 100})
-    assert read.repeats == [other]
+    assert read.repeats == [(other, other)]
     assert read.strangers == [(other, other)]
 
 

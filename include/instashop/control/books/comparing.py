@@ -62,11 +62,7 @@ def _from_the_shop(page: Page, stream: Stream, read: StreamRead, should: Sum, sh
     assert shown is not None
     hidden = "" if shown[0] == should.events else f"the producer is shown {shown[0]} rows of {should.events}"
     found = read.sum + _refused_rows(shop, stream, read)
-    trouble = [
-        f"{len(ids)} {word}: {named(ids)}"
-        for word, ids in (("repeated", read.repeats), ("of another page or of no transaction of the shop", [event_id for event_id, _source in read.strangers]))
-        if ids
-    ]
+    trouble = [_out_of_place("repeated", read.repeats), _out_of_place("of another page or of no transaction of the shop", read.strangers)]
     if found != should:
         trouble.append(_differing(set(read.ids) | set(read.claims), _ids_in_shop(shop, stream, page), "Kafka", "shop"))
     return [
@@ -87,11 +83,7 @@ def _items(stream: Stream, reader: PageReader) -> Line:
     """Compare items with the lines of the transactions that they were made of; one of an unknown product is refused, but counted here."""
     read, wanted = reader.streams[stream.name], reader.streams["transactions"].items
     found, should = reader.items_found(), Sum.over(wanted)
-    trouble = [
-        f"{len(ids)} {word}: {named(ids)}"
-        for word, ids in (("repeated", read.repeats), ("of another page", [event_id for event_id, _source in read.strangers]))
-        if ids
-    ]
+    trouble = [_out_of_place("repeated", read.repeats), _out_of_place("of another page", read.strangers)]
     if found != should:
         trouble.append(_differing(set(read.ids) | (set(read.claims) & set(wanted)), set(wanted), "items", "transactions"))
     return Line.of("items", stream.name, found, should, "; ".join(filter(None, trouble)), len(read.repeats))
@@ -122,6 +114,10 @@ def _ids_in_shop(shop: psycopg.Connection, stream: Stream, page: Page) -> set[UU
 def _ids_in_warehouse(dwh: psycopg.Connection, stream: Stream, page: Page) -> set[UUID]:
     text = "SELECT event_id FROM realtime_events WHERE kind = %(kind)s AND txid >= %(from_txid)s AND txid < %(to_txid)s"
     return {row[0] for row in dwh.execute(text, {**page.span, "kind": stream.name})}
+
+
+def _out_of_place(word: str, events: list[tuple[UUID, UUID]]) -> str:
+    return f"{len(events)} {word}: {named(event_id for event_id, _source in events)}" if events else ""
 
 
 def _differing(found: set[UUID], should: set[UUID], here: str, there: str) -> str:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
+from redis import RedisError
 
 from instashop import connect, sql
 from instashop.control.books.pages import Page
 from instashop.control.trace import in_shop
-from instashop.errors import InstaShopError
+from instashop.errors import InstaShopError, RedisUnreachable
+from instashop.metrics import FILLED_KEY, window_key, window_of
 from instashop.settings import Settings
+from instashop.streams import BY_NAME
 
 
 class NeverCame(InstaShopError):
@@ -57,16 +60,30 @@ def ids_left_out(dwh: psycopg.Connection, page: Page, known: Explained) -> dict[
     return found
 
 
-def accept(settings: Settings, event_ids: Iterable[UUID], why: str) -> None:
+def accept(settings: Settings, event_ids: Iterable[UUID], why: str) -> int:
     """Write down that messages of Kafka are known to be foreign, and why; the next round of the books leaves them out.
 
+    A repeat was counted twice by its live window, and so were the items made of it. Such windows are taken out of Redis, and the Spark
+    job fills them again from the warehouse, which has each event once. Returns how many windows.
+
     Raises:
-        NeverCame: the warehouse has no such event.
+        NeverCame: the warehouse has no such event; nothing is accepted.
+        RedisUnreachable: nothing is accepted.
     """
+    counted_twice = set()
     with connect.warehouse(settings, "books") as dwh:
         for event_id in event_ids:
-            kept = dwh.execute("SELECT (payload ->> 'transaction_event_id')::uuid FROM realtime_events WHERE event_id = %s", [event_id]).fetchone()
+            kept = dwh.execute(sql.statement("books/accepted_event"), {"event_id": event_id}).fetchone()  # type: ignore[arg-type]
             if kept is None:
                 raise NeverCame(event_id=event_id)
-            of_the_shop = bool(in_shop(settings, kept[0] or event_id))  # An item is of the shop if its transaction is.
+            kind, source, occurred_at = kept
+            of_the_shop = bool(in_shop(settings, source))
             dwh.execute(sql.statement("books/accept"), {"event_id": event_id, "of_the_shop": of_the_shop, "why": why})  # type: ignore[arg-type]
+            if of_the_shop and BY_NAME[kind].live:
+                counted_twice.add(window_key(window_of(occurred_at.timestamp())))
+        if counted_twice:
+            try:
+                connect.redis(settings).delete(*counted_twice, FILLED_KEY)
+            except RedisError as error:
+                raise RedisUnreachable(address=settings.where("redis_url"), cause=error) from error
+    return len(counted_twice)

@@ -53,9 +53,10 @@ class StreamRead:
 
     sum: Sum = field(default_factory=Sum)
     ids: dict[UUID, int] = field(default_factory=dict)
-    repeats: list[UUID] = field(default_factory=list)
+    repeats: list[tuple[UUID, UUID]] = field(default_factory=list)
+    """Events that came once more; each with the event that it was made of (itself, unless an item)."""
     strangers: list[tuple[UUID, UUID]] = field(default_factory=list)
-    """Events whose `txid` belongs to an earlier page, or to none that the shop has begun; each with the event that it was made of (itself, unless an item)."""
+    """Events whose `txid` belongs to an earlier page, or to none that the shop has begun; likewise."""
     refused: int = 0
     claims: dict[UUID, int] = field(default_factory=dict)
     """Refused messages that name an id and a `txid` of this page, with their cents; the shop says whether they are its own."""
@@ -66,7 +67,7 @@ class StreamRead:
         """Take away what is explained: an accepted stranger counts nowhere; what was replayed, or repeated and accepted, is only not named."""
         named = known.replayed | known.strangers | known.repeats
         self.strangers = [(event_id, source) for event_id, source in self.strangers if not {event_id, source} & named]
-        self.repeats = [event_id for event_id in self.repeats if event_id not in named]
+        self.repeats = [(event_id, source) for event_id, source in self.repeats if not {event_id, source} & named]
         if foreign := known.strangers & self.ids.keys():
             for event_id in foreign:
                 del self.ids[event_id]
@@ -195,9 +196,9 @@ class PageReader:
         if isinstance(event, Refusal):
             self._claim(read, body)
         elif not self._page.from_txid <= event.txid < self._page.to_txid:
-            read.strangers.append((event.event_id, event.transaction_event_id if isinstance(event, TransactionItem) else event.event_id))
+            read.strangers.append(_with_source(event))
         elif event.event_id in read.ids:
-            read.repeats.append(event.event_id)
+            read.repeats.append(_with_source(event))
         else:
             self._count(place[0], read, event)
         return False
@@ -224,6 +225,10 @@ class PageReader:
             return
         if self._page.from_txid <= claim.txid < self._page.to_txid:
             read.claims[claim.event_id] = claim.total_cents or claim.value_cents or 0
+
+
+def _with_source(event: Event) -> tuple[UUID, UUID]:
+    return event.event_id, event.transaction_event_id if isinstance(event, TransactionItem) else event.event_id
 
 
 def _patiently(work: Callable[[], T], anew: Callable[[], None]) -> T:

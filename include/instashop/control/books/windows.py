@@ -59,9 +59,13 @@ def _moment(unix_seconds: int) -> datetime:
 
 def _in_redis(settings: Settings, since: int, until: int) -> Windows:
     found: Windows = {}
-    redis = connect.redis(settings)
-    for start in range(since, until, WINDOW_SECONDS):
-        for name, text in redis.hgetall(window_key(start)).items():
+    starts = range(since, until, WINDOW_SECONDS)
+    with connect.redis(settings).pipeline(transaction=False) as asked:
+        for start in starts:
+            asked.hgetall(window_key(start))
+        answers = asked.execute()
+    for start, fields in zip(starts, answers, strict=True):
+        for name, text in fields.items():
             if name != WRITTEN_FIELD:
                 values = json.loads(text)
                 found[start, str(name)] = {measure: values[measure] for measure in MEASURES}
