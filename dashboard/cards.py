@@ -15,8 +15,6 @@ from instashop.metrics import WINDOW_SECONDS, window_of
 
 Write = Callable[[float | None], str]
 CHART_HEIGHT = 230
-LONG = 11
-"""A value of more characters is written smaller, to fit its card."""
 SPAN_WORDS = f"{SPAN_SECONDS // 60} minutes"
 
 
@@ -124,7 +122,7 @@ def kpi(
     text = write(measured.value)
     whole, point, cents = text.partition(".") if text.startswith(("€", formats.MINUS)) else (text, "", "")
     shown = to_rows([whole, html.Small(point + cents)] if point else whole, href if measured.value is not None else None)
-    value = html.Div(shown, id=f"kpi-{name}", className=f"kpi-value{' is-long' if len(text) > LONG else ''}", title=hint or None)
+    value = html.Div(shown, id=f"kpi-{name}", className="kpi-value", style={"--length": len(text)}, title=hint or None)
     head = html.H3([label, html.Span(hint, className="kpi-hint")] if hint else label)
     return html.Div([head, value, _before(measured, write, live, good_is_up), as_of(live.as_of, now, limit_seconds)], className="kpi")
 

@@ -68,7 +68,7 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
     if size == filters.DAY:
         figure.update_xaxes(tickformat="%d %b", ticklabelmode="period")
     else:
-        figure.update_xaxes(tickformat="%H:%M<br>%d %b" if asked.seconds > filters.DAY else "%H:%M")
+        figure.update_xaxes(tickformat="%H:%M<br>%d %b" if asked.seconds >= filters.DAY else "%H:%M", automargin=True)
     if not any(values.values()):
         return _empty(figure, "none in this span" if past.read_at and not past.trouble else "not known")
     hover = f"<b>{'€%{y:,.2f}' if measure.is_money else '%{y:,d}'}</b>"
@@ -80,7 +80,7 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
             width=size * 1000 * 0.78,
             marker=marker,
             customdata=[[_step_words(start, size, start + size > now), filters.href(asked, since=start, until=start + size)] for start in some],
-            hovertemplate=f"{hover}<br>%{{customdata[0]}}<extra></extra>",
+            hovertemplate=f"{hover}<br>%{{customdata[0]}}<br>a click leads to this span<extra></extra>",
         )
     return figure
 

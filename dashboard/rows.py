@@ -112,7 +112,7 @@ def summary(asked: Filters, known: Past) -> list[object]:
     """Return how many rows there are and what they add up to, and whether that is the number above."""
     if known.rows_count is None:
         return []
-    counted = f"{formats.count(known.rows_count)} event{'' if known.rows_count == 1 else 's'}"
+    counted = _counted(known.rows_count, "event")
     measure = MEASURES[asked.measure]
     made = known.rows_count if known.rows_total is None and measure.field is None else known.rows_total or 0
     said: list[object] = [counted if known.rows_total is None or asked.kind else f"{counted} make {measure.write(made)}"]
@@ -164,15 +164,15 @@ def facts(kind: str, payload: Mapping[str, Any]) -> str:
     match kind:
         case "transactions":
             lines = len(get("lines") or ())
-            said = [get("status"), f"{lines} line{'' if lines == 1 else 's'}", get("payment_method"), f"customer {get('customer_id')}"]
+            said = [get("status"), _counted(lines, "line"), get("payment_method"), f"customer {get('customer_id')}"]
         case "transaction_items":
             said = [get("status"), f"{get('quantity')} × {get('product_name')}", get("category")]
         case "user_behavior":
             said = [get("action"), get("page"), get("device")]
         case "searches":
-            said = [f"“{get('term')}”" if get("term") else "no word of the catalogue", f"{get('results')} results"]
+            said = [f"“{get('term')}”" if get("term") else "no word of the catalogue", _counted(get("results"), "result")]
         case "cart_events":
-            said = [get("action"), f"product {get('product_id')}" if get("product_id") else None, f"{get('quantity')} items"]
+            said = [get("action"), f"product {get('product_id')}" if get("product_id") else None, _counted(get("quantity"), "item")]
         case "crm_interactions":
             said = [get("channel"), get("reason"), f"satisfaction {get('satisfaction')}" if get("satisfaction") else None]
         case "products":
@@ -180,6 +180,10 @@ def facts(kind: str, payload: Mapping[str, Any]) -> str:
         case _:
             said = []
     return " · ".join(str(one) for one in said if one is not None)
+
+
+def _counted(number: int | None, noun: str) -> str | None:
+    return None if number is None else f"{formats.count(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def downloads(asked: Filters, known: Past) -> Component:

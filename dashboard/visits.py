@@ -16,7 +16,7 @@ FUNNEL = (
     ("Put in a cart", "cart_adds"),
     ("Checkouts", "checkouts"),
 )
-TERMS = 13
+TERMS = 15
 
 
 def kpis(live: Live, now: float) -> list[Component]:

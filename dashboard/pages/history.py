@@ -54,7 +54,7 @@ def shown(asked: Filters, past: Past, now: float) -> list[Component]:
                 cards.card(
                     f"{measure.title} {rows.STEP_WORDS[asked.step]}",
                     cards.chart("history-chart", figures.by_step(past, asked, now)),
-                    note=html.Span([html.Strong(total), " in all; a bar leads to its own span"]) if past.trouble is None else "",
+                    note=html.Span([html.Strong(total), " in all"]) if past.trouble is None else "",
                     name="is-wide",
                 ),
                 cards.card("Categories", html.Div(rows.groups(asked, past, False), className="steps"), note="sales of items"),
@@ -132,7 +132,7 @@ def _choices(asked: Filters, products: dict[int, str], categories: list[str]) ->
         "kind": (
             "Rows",
             [{"value": stream.name, "label": f"all {stream.name}"} for stream in STREAMS],
-            {"clearable": True, "placeholder": "behind the measure"},
+            {"clearable": True, "placeholder": "of the measure"},
         ),
     }
     values = _chosen(asked)

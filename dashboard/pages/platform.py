@@ -46,7 +46,9 @@ def layout(snapshot: Snapshot, now: float) -> Component:
             ),
             part("platform-banner"),
             cards.card("The way", part("platform-way", className="way"), note="on each arrow: events a second, lag, age of the beat"),
-            cards.card("Services", part("platform-services", className="table-frame"), note="rates over ten seconds, events since each service's start"),
+            cards.card(
+                "Services", part("platform-services", className="table-frame"), note="rates over ten seconds, lag in events and seconds, events since the start"
+            ),
             html.Div(
                 [
                     cards.card("Books", part("platform-books"), note="what verify found last"),

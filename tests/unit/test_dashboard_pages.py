@@ -201,6 +201,7 @@ def test_an_event_is_late_as_the_metric_text_says() -> None:
     [
         ("searches", {"term": None, "results": 0}, "no word of the catalogue · 0 results"),
         ("cart_events", {"action": "add", "product_id": 7, "quantity": 2}, "add · product 7 · 2 items"),
+        ("cart_events", {"action": "checkout", "product_id": None, "quantity": 1}, "checkout · 1 item"),
         ("crm_interactions", {"channel": "chat", "reason": "delivery", "satisfaction": None}, "chat · delivery"),
         ("products", {"name": "Lamp", "category": "Home", "version": 2, "stock": 5}, "Lamp · Home · version 2 · stock 5"),
         ("transaction_items", {"status": "paid", "quantity": 2, "product_name": "Lamp", "category": "Home"}, "paid · 2 × Lamp · Home"),
