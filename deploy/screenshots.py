@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
-PAGES = {"live": "/", "products": "/products", "behaviour": "/behaviour", "history": "/history?last=7d", "platform": "/platform"}
+PAGES = {"live": "/", "products": "/products", "behaviour": "/behaviour", "history": "/history?last=1h", "platform": "/platform"}
 WIDTHS = {"wide": (1440, 900), "phone": (390, 844)}
 SCHEMES = ("light", "dark")
 HIGHEST = {"wide": 1300, "phone": 2700}
