@@ -14,7 +14,7 @@ from instashop import connect
 from instashop.control import beats
 from instashop.control.books import accept, verify
 from instashop.control.trace import trace
-from instashop.metrics import PROGRESS_KEY, window_key
+from instashop.metrics import FILLED_KEY, PROGRESS_KEY, window_key
 from instashop.shop.generator import make_base_data
 from tests import labelled
 from tests.integration.conftest import live_metrics, service
@@ -37,6 +37,8 @@ def labels(stack):
         wait_until(lambda: (beat := beats.read(stack.run_dir, "producer")) and beat.events_total, 60, "the producer's first events")
         found = labelled.load(stack, EVENTS, seed=7)
         with live_metrics(stack, INSTASHOP_LIVE_OFFSETS_LIMIT=str(EVENTS // BATCHES)):
+            redis = connect.redis(stack)
+            wait_until(lambda: redis.get(FILLED_KEY), 600, "a Redis that has every window")  # What is filled is right again.
             labelled.repeat(stack, found, REPEATS)
             found.verdict = verify(stack, wait_seconds=600)
             accept(stack, map(UUID, found.repeated), "sent by a test")

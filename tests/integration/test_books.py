@@ -20,6 +20,8 @@ from tests import bodies
 from tests.integration.conftest import live_metrics, service
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture(scope="module")
 def running(stack):
@@ -31,7 +33,7 @@ def running(stack):
         redis.delete(PROGRESS_KEY)
         begun = time.time()
         with service("generator", stack, "--rate", "400"):
-            wait_until(lambda: redis.get(PROGRESS_KEY), 120, "Spark's first batch")
+            wait_until(lambda: redis.get(PROGRESS_KEY), 300, "Spark's first batch")
             for name in ("producer", "consumer", "enricher", "producer", "consumer", "enricher"):
                 count = _arrived(stack)
                 wait_until(lambda count=count: _arrived(stack) > count + 200, 60, f"{name} at work")

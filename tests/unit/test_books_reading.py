@@ -24,8 +24,9 @@ Record = namedtuple("Record", "offset value")
 class Partition:
     """A client of one partition that is written to while it is read: a call for its end tells less than a poll brings."""
 
-    def __init__(self, txids):
-        self.records = [Record(n, json.dumps(bodies.search(txid=txid)).encode()) for n, txid in enumerate(txids)]
+    def __init__(self, txids, refused=()):
+        changes = [{"txid": txid, **({"results": -1} if n in refused else {})} for n, txid in enumerate(txids)]
+        self.records = [Record(n, json.dumps(bodies.search(**change)).encode()) for n, change in enumerate(changes)]
         self.told, self.at = 0, 0
 
     def partitions_for_topic(self, topic):
@@ -46,8 +47,6 @@ class Partition:
         return self.at
 
     def assign(self, _places): ...
-    def resume(self, *_places): ...
-    def pause(self, *_places): ...
 
 
 def test_what_is_written_while_a_page_is_read_does_not_end_it():
@@ -57,6 +56,29 @@ def test_what_is_written_while_a_page_is_read_does_not_end_it():
     assert reader.streams["searches"].sum.events == 5
     assert reader.next == {("searches", 0): 5}
     assert reader.has_read({("searches", 0): 7})
+
+
+@pytest.mark.parametrize(
+    ("txids", "refused", "events", "claims", "counted", "begins"),
+    [
+        ([5, 6, 12, 13], {2}, 2, 0, 0, 2),
+        ([5, 6, 7, 12], {1, 3}, 2, 1, 1, 3),
+        ([5, 12, 6, 7, 13], {1}, 3, 0, 1, 4),
+        ([5, 12, 99, 6, 13], {1, 2}, 2, 0, 2, 4),
+        ([5, 12, 99, 13], {1, 2}, 1, 0, 0, 1),
+    ],
+    ids=["the next page's first", "its last so far", "a stranger's claim", "two strangers'", "the next page's first two"],
+)
+def test_a_refused_message_is_of_the_page_in_whose_middle_it_stands(txids, refused, events, claims, counted, begins):
+    """A page [5, 10) of a shop that has begun 20."""
+    reader = PageReader(Client(lambda: Partition(txids, refused)), Page(5, 10, datetime.now(UTC)), lambda: 20)
+    for _ in range(4):
+        reader.read_on()
+    read = reader.streams["searches"]
+    assert (read.sum.events, len(read.claims), read.refused) == (events, claims, counted)
+    assert reader.next == {("searches", 0): begins}
+    assert reader.has_read({("searches", 0): len(txids)})
+    assert not read.strangers
 
 
 @pytest.mark.parametrize(

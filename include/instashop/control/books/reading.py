@@ -102,13 +102,17 @@ class Client:
 class PageReader:
     """Reads a page from Kafka, read-committed; each call of `read_on` goes on where the last one ended.
 
-    In each partition events come in the order of their `txid`, so the first one beyond the page ends it there.
+    In each partition events come in the order of their `txid`, so the first one beyond the page ends it there. A refused message
+    that claims a `txid` beyond may be the next page's first or anybody's: the next event tells.
     """
 
     def __init__(self, client: Client, page: Page, next_txid: Callable[[], int]) -> None:
         self._client, self._page, self._next_txid = client, page, next_txid
         places = [(s.name, number) for s in STREAMS for number in sorted(client.now.partitions_for_topic(s.name) or ())]
         self.next: Offsets = {place: page.begin.get(place, 0) for place in places}
+        self._reached: Offsets = dict(self.next)
+        self._doubtful: dict[tuple[str, int], list[tuple[int, bytes | None]]] = {}
+        """What was refused since the first claim of a later page: it is of this page only if an event of this page follows."""
         self.last: Offsets = {}
         """The offset of the last message read of each partition."""
         self.streams = {s.name: StreamRead() for s in STREAMS}
@@ -129,32 +133,35 @@ class PageReader:
         client, places = self._client.now, {TopicPartition(*place): place for place in self.next if place not in self._ended}
         if not places:
             return
+        self._doubtful.clear()  # It is read again.
         client.assign(list(places))
         ends = client.end_offsets(list(places))
         if self._page.end is not None:
             ends = {at: min(ends[at], self._page.end.get(place, 0)) for at, place in places.items()}
-        open_places = {at for at, place in places.items() if self.next[place] < ends[at]}
-        for at, place in places.items():
-            client.seek(at, self.next[place])
-        client.resume(*open_places)  # A pause outlives the call before, since the same partitions stay assigned.
-        client.pause(*(at for at in places if at not in open_places))
-        stood, moved_at = dict.fromkeys(open_places, -1), time.monotonic()
-        while open_places:
+        unread = {at for at, place in places.items() if self.next[place] < ends[at]}
+        client.assign(list(unread))
+        for at in unread:
+            client.seek(at, self.next[places[at]])
+        stood, moved_at = dict.fromkeys(unread, -1), time.monotonic()
+        while unread:
+            read = set()
             for at, records in client.poll(timeout_ms=200, max_records=20_000).items():
                 if self._take(places[at], records, ends[at]):
                     self._ended.add(places[at])
-                    open_places.discard(at)
-                    client.pause(at)
-            stands = {at: client.position(at) for at in open_places}
+                    read.add(at)
+            stands = {at: client.position(at) for at in unread - read}
             if stands != stood:
                 stood, moved_at = stands, time.monotonic()
             elif time.monotonic() - moved_at > STALL_SECONDS:
                 raise _NoProgress
             for at, position in stands.items():
                 if position >= ends[at]:
-                    self.next[places[at]] = ends[at]
-                    open_places.discard(at)
-                    client.pause(at)
+                    self._reached[places[at]] = ends[at]
+                    self.next[places[at]] = self._doubtful[places[at]][0][0] if places[at] in self._doubtful else ends[at]
+                    read.add(at)
+            if read:  # Not paused: kafka-python may keep what it had of a paused partition, and never fetch it again once it is resumed.
+                unread -= read
+                client.assign(list(unread))
 
     def written(self) -> Offsets:
         """Return where each partition ends with the open transactions.
@@ -174,7 +181,7 @@ class PageReader:
 
     def has_read(self, ends: Offsets) -> bool:
         """Whether each partition was read to here or to the page's end."""
-        return all(place in self._ended or self.next[place] >= end for place, end in ends.items())
+        return all(place in self._ended or self._reached[place] >= end for place, end in ends.items())
 
     def _take(self, place: tuple[str, int], records: list[ConsumerRecord], end: int) -> bool:
         """Count messages; return whether one of them lies beyond the page and ends its partition.
@@ -188,20 +195,39 @@ class PageReader:
         if place in self._ended:
             return True
         event = self._judges[place[0]](body)
-        if isinstance(event, Event) and event.txid >= self._page.to_txid and self._page.end is None and event.txid < self._next_txid():
-            self.next[place] = offset
+        if isinstance(event, Refusal):
+            claim = _claim(body)
+            if place in self._doubtful or (claim and self._is_later(claim.txid)):
+                self._doubtful.setdefault(place, []).append((offset, body))
+            else:
+                self._refuse(place, offset, claim)
+            return False
+        doubtful = self._doubtful.pop(place, [])
+        if self._is_later(event.txid):
+            self.next[place] = doubtful[0][0] if doubtful else offset
             return True
+        for earlier, refused in doubtful:
+            self._refuse(place, earlier, _claim(refused))
         self.next[place], self.last[place] = offset + 1, offset
         read = self.streams[place[0]]
-        if isinstance(event, Refusal):
-            self._claim(read, body)
-        elif not self._page.from_txid <= event.txid < self._page.to_txid:
+        if not self._page.from_txid <= event.txid < self._page.to_txid:
             read.strangers.append(_with_source(event))
         elif event.event_id in read.ids:
             read.repeats.append(_with_source(event))
         else:
             self._count(place[0], read, event)
         return False
+
+    def _is_later(self, txid: int) -> bool:
+        """Whether a `txid` is beyond the page, which has no end yet, and one that the shop has begun."""
+        return self._page.end is None and self._page.to_txid <= txid < self._next_txid()
+
+    def _refuse(self, place: tuple[str, int], offset: int, claim: Claim | None) -> None:
+        self.next[place], self.last[place] = offset + 1, offset
+        read = self.streams[place[0]]
+        read.refused += 1
+        if claim and self._page.from_txid <= claim.txid < self._page.to_txid:
+            read.claims[claim.event_id] = claim.total_cents or claim.value_cents or 0
 
     @staticmethod
     def _count(topic: str, read: StreamRead, event: Event) -> None:
@@ -217,14 +243,12 @@ class PageReader:
         read, wanted = self.streams["transaction_items"], self.streams["transactions"].items
         return read.sum + Sum.over({event_id: cents for event_id, cents in read.claims.items() if event_id in wanted and event_id not in read.ids})
 
-    def _claim(self, read: StreamRead, body: bytes | None) -> None:
-        read.refused += 1
-        try:
-            claim = msgspec.json.decode(body or b"", type=Claim)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
-            return
-        if self._page.from_txid <= claim.txid < self._page.to_txid:
-            read.claims[claim.event_id] = claim.total_cents or claim.value_cents or 0
+
+def _claim(body: bytes | None) -> Claim | None:
+    try:
+        return msgspec.json.decode(body or b"", type=Claim)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
+        return None
 
 
 def _with_source(event: Event) -> tuple[UUID, UUID]:
