@@ -17,8 +17,9 @@ import pytest
 from instashop import connect
 from instashop.errors import InstaShopError
 from instashop.settings import ROOT, Settings, load
-from instashop.transport import consumer, producer
+from instashop.transport import consumer, producer, topics
 from instashop.transport.prepare import prepare, prepare_warehouse
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="session")
@@ -58,11 +59,28 @@ def carry(source, sink) -> None:
 
 
 def publish(settings: Settings) -> None:
-    """Let the producer bring what waits in the shop to Kafka."""
-    with producer.work(settings, threading.Event())() as (source, sink):
+    """Let the producer bring what is in the shop now to Kafka, once the horizon has passed it."""
+    with connect.shop(settings, "test", autocommit=True) as shop, producer.work(settings, threading.Event())() as (source, sink):
+        now, passed = _snapshot(shop, "xmax"), False
         source.seek(sink.position())
-        while (batch := source.read()).records:
-            sink.write(batch)
+        while True:
+            passed = _snapshot(shop, "xmin") >= now
+            batch = source.read()
+            if batch.records:
+                sink.write(batch)
+            elif passed:
+                break
+    wait_until(lambda: _ends(settings, "read_committed") == _ends(settings, "read_uncommitted"), 30, "the end of every transaction in Kafka")
+
+
+def _snapshot(shop: psycopg.Connection, bound: str) -> int:
+    return shop.execute(f"SELECT pg_snapshot_{bound}(pg_current_snapshot())::text::bigint").fetchone()[0]  # type: ignore[index]
+
+
+def _ends(settings: Settings, isolation: str) -> dict[tuple[str, int], int]:
+    with topics.consumer(settings, "test", **{"isolation.level": isolation}) as client:
+        places = topics.partitions_of(client, consumer.TOPICS)
+        return {(p.topic, p.partition): client.get_watermark_offsets(p, timeout=10)[1] for p in places}
 
 
 def drain(settings: Settings) -> None:
