@@ -20,9 +20,9 @@ from tests import labelled
 from tests.integration.conftest import live_metrics, service
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(900)
 EVENTS = int(os.environ.get("INSTASHOP_TEST_LABELLED", "20000"))
 """How many; a million takes some minutes."""
+pytestmark = pytest.mark.timeout(900 + EVENTS // 500)
 REPEATS = 3
 """Of each topic and status, so many events come once more."""
 BATCHES = 10
