@@ -63,6 +63,10 @@ class StreamRead:
     items: dict[UUID, int] = field(default_factory=dict)
     """The items that must come of these events, with their cents: a line each of every transaction in which money moved."""
 
+    def with_refused(self, has_cents: bool) -> Sum:
+        """Return the sum of the events and of the refused messages that claim to be of this page; only the shop knows whether they are its own."""
+        return self.sum + Sum.over({event_id: cents if has_cents else 0 for event_id, cents in self.claims.items() if event_id not in self.ids})
+
     def leave_out(self, known: Explained) -> None:
         """Take away what is explained: an accepted stranger counts nowhere; what was replayed, or repeated and accepted, is only not named."""
         named = known.replayed | known.strangers | known.repeats
