@@ -44,9 +44,9 @@ def _in_kafka(settings, topic) -> list[UUID]:
     return [event.event_id for event in verdicts if not isinstance(event, Refusal)]
 
 
-def _repeated(ids: list[UUID]) -> set[UUID]:
-    """Return the ids that came more than once; a stranger of another test may have sent some again."""
-    return {event_id for event_id, count in Counter(ids).items() if count > 1}
+def _repeated(ids: list[UUID]) -> dict[UUID, int]:
+    """Return how often ids came that came more than once; a stranger of another test may have sent some again."""
+    return {event_id: count for event_id, count in Counter(ids).items() if count > 1}
 
 
 def test_the_present_end_of_a_topic_is_reached_while_messages_keep_coming(stack):

@@ -101,8 +101,8 @@ def test_a_page_is_complete_with_the_refused_rows_of_the_shop():
     kept, refused, both = (uuid4() for _ in range(3))
     read = StreamRead(ids={kept: 100, both: 1}, claims={refused: 7, both: 1})
     read.sum = Sum.over(read.ids)
-    assert read.with_refused(True) == Sum.over({kept: 100, both: 1, refused: 7})
-    assert read.with_refused(False) == Sum.over({kept: 100, both: 1, refused: 0})
+    assert read.with_refused({refused, both}) == Sum.over({kept: 100, both: 1, refused: 7})
+    assert read.with_refused({kept}) == Sum.over({kept: 100, both: 1})
 
 
 def test_what_is_explained_is_not_named_and_an_accepted_stranger_counts_nowhere():

@@ -61,7 +61,7 @@ def _from_the_shop(page: Page, stream: Stream, read: StreamRead, should: Sum, sh
     shown = shop.execute(sql.statement("books/feed").format(stream=stream.name), page.span).fetchone()  # type: ignore[arg-type]
     assert shown is not None
     hidden = "" if shown[0] == should.events else f"the producer is shown {shown[0]} rows of {should.events}"
-    found = read.sum + _refused_rows(shop, stream, read)
+    found = read.with_refused(_refused_rows(shop, stream, read))
     trouble = [_out_of_place("repeated", read.repeats), _out_of_place("of another page or of no transaction of the shop", read.strangers)]
     if found != should:
         trouble.append(_differing(set(read.ids) | set(read.claims), _ids_in_shop(shop, stream, page), "Kafka", "shop"))
@@ -71,12 +71,12 @@ def _from_the_shop(page: Page, stream: Stream, read: StreamRead, should: Sum, sh
     ]
 
 
-def _refused_rows(shop: psycopg.Connection, stream: Stream, read: StreamRead) -> Sum:
-    """Return the sum of the shop's own rows among the refused messages; a stranger's message may claim anything."""
+def _refused_rows(shop: psycopg.Connection, stream: Stream, read: StreamRead) -> set[UUID]:
+    """Return which ids of the refused messages are the shop's; a stranger's message may claim anything."""
     if not read.claims:
-        return Sum()
+        return set()
     found = shop.execute(f"SELECT event_id FROM {stream.table} WHERE event_id = ANY(%s)", [list(read.claims)])  # type: ignore[arg-type]
-    return Sum.over({event_id: read.claims[event_id] if stream.cents else 0 for (event_id,) in found if event_id not in read.ids})
+    return {event_id for (event_id,) in found}
 
 
 def _items(stream: Stream, reader: PageReader) -> Line:

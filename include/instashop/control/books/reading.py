@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID
@@ -63,15 +63,15 @@ class StreamRead:
     items: dict[UUID, int] = field(default_factory=dict)
     """The items that must come of these events, with their cents: a line each of every transaction in which money moved."""
 
-    def with_refused(self, has_cents: bool) -> Sum:
-        """Return the sum of the events and of the refused messages that claim to be of this page; only the shop knows whether they are its own."""
-        return self.sum + Sum.over({event_id: cents if has_cents else 0 for event_id, cents in self.claims.items() if event_id not in self.ids})
+    def with_refused(self, own: Collection[UUID]) -> Sum:
+        """Return the sum of the events and of those refused messages whose claimed id is one of these."""
+        return self.sum + Sum.over({event_id: cents for event_id, cents in self.claims.items() if event_id in own and event_id not in self.ids})
 
     def leave_out(self, known: Explained) -> None:
         """Take away what is explained: an accepted stranger counts nowhere; what was replayed, or repeated and accepted, is only not named."""
         named = known.replayed | known.strangers | known.repeats
-        self.strangers = [(event_id, source) for event_id, source in self.strangers if not {event_id, source} & named]
-        self.repeats = [(event_id, source) for event_id, source in self.repeats if not {event_id, source} & named]
+        self.strangers = [event for event in self.strangers if named.isdisjoint(event)]
+        self.repeats = [event for event in self.repeats if named.isdisjoint(event)]
         if foreign := known.strangers & self.ids.keys():
             for event_id in foreign:
                 del self.ids[event_id]
@@ -115,7 +115,7 @@ class PageReader:
         places = [(s.name, number) for s in STREAMS for number in sorted(client.now.partitions_for_topic(s.name) or ())]
         self.next: Offsets = {place: page.begin.get(place, 0) for place in places}
         self._reached: Offsets = dict(self.next)
-        self._doubtful: dict[tuple[str, int], list[tuple[int, bytes | None]]] = {}
+        self._doubtful: dict[tuple[str, int], list[tuple[int, Claim | None]]] = {}
         """What was refused since the first claim of a later page: it is of this page only if an event of this page follows."""
         self.last: Offsets = {}
         """The offset of the last message read of each partition."""
@@ -202,7 +202,7 @@ class PageReader:
         if isinstance(event, Refusal):
             claim = _claim(body)
             if place in self._doubtful or (claim and self._is_later(claim.txid)):
-                self._doubtful.setdefault(place, []).append((offset, body))
+                self._doubtful.setdefault(place, []).append((offset, claim))
             else:
                 self._refuse(place, offset, claim)
             return False
@@ -210,8 +210,8 @@ class PageReader:
         if self._is_later(event.txid):
             self.next[place] = doubtful[0][0] if doubtful else offset
             return True
-        for earlier, refused in doubtful:
-            self._refuse(place, earlier, _claim(refused))
+        for earlier, claim in doubtful:
+            self._refuse(place, earlier, claim)
         self.next[place], self.last[place] = offset + 1, offset
         read = self.streams[place[0]]
         if not self._page.from_txid <= event.txid < self._page.to_txid:
@@ -231,12 +231,11 @@ class PageReader:
         read = self.streams[place[0]]
         read.refused += 1
         if claim and self._page.from_txid <= claim.txid < self._page.to_txid:
-            read.claims[claim.event_id] = claim.total_cents or claim.value_cents or 0
+            read.claims[claim.event_id] = _cents(place[0], claim)
 
     @staticmethod
     def _count(topic: str, read: StreamRead, event: Event) -> None:
-        field_name = BY_NAME[topic].cents
-        cents = getattr(event, field_name) if field_name else 0
+        cents = _cents(topic, event)
         read.ids[event.event_id] = cents
         read.sum.add(event.event_id, cents)
         if isinstance(event, Transaction) and event.status in ("paid", "refunded"):
@@ -244,8 +243,7 @@ class PageReader:
 
     def items_found(self) -> Sum:
         """Return the sum of the items, with those that the judge refused (of an unknown product) but that had to come."""
-        read, wanted = self.streams["transaction_items"], self.streams["transactions"].items
-        return read.sum + Sum.over({event_id: cents for event_id, cents in read.claims.items() if event_id in wanted and event_id not in read.ids})
+        return self.streams["transaction_items"].with_refused(self.streams["transactions"].items)
 
 
 def _claim(body: bytes | None) -> Claim | None:
@@ -253,6 +251,12 @@ def _claim(body: bytes | None) -> Claim | None:
         return msgspec.json.decode(body or b"", type=Claim)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
         return None
+
+
+def _cents(topic: str, event: Event | Claim) -> int:
+    """Return the cents of a stream that the books compare; 0 where they compare none, or a claim names none."""
+    field_name = BY_NAME[topic].cents
+    return (getattr(event, field_name) or 0) if field_name else 0
 
 
 def _with_source(event: Event) -> tuple[UUID, UUID]:
