@@ -97,7 +97,7 @@ def _raise_what_stays(look: Callable[[], list[str]], say: Callable[[], None]) ->
 def _service_faults(settings: Settings) -> list[str]:
     if intents.read(settings.run_dir, intents.PLATFORM).state == "stopped":
         return []
-    faults = []
+    faults, ended = [], False
     for service in beats.SERVICES:
         intent, process = intents.read(settings.run_dir, service), supervision.find(settings.run_dir, service)
         found = supervision.finding(service, intent, process, beats.read(settings.run_dir, service), datetime.now(UTC), settings.beat_stale_seconds)
@@ -107,7 +107,9 @@ def _service_faults(settings: Settings) -> list[str]:
         if found.hangs and process is not None:
             by_itself = supervision.stop(settings.run_dir, service, process, grace_seconds=5)
             log.error("%s was ended %s.", service, "and went by itself" if by_itself else "by SIGKILL")
-            raise PlatformFault(faults="; ".join(faults))
+            ended = True
+    if ended:  # No patience: what hung was heard.
+        raise PlatformFault(faults="; ".join(faults))
     return faults
 
 
