@@ -58,7 +58,7 @@ def _stage(stage: str, found: Verdict, now: float) -> Component:
     wrong = [line for line in lines if not line.ok]
     what = lines[0].stream if len(lines) == 1 else f"{len(lines)} streams"
     cents = sum(line.cents for line in lines)
-    facts = f"{what} · {formats.count(sum(line.events for line in lines))} events" + (f" · {formats.money(cents)}" if cents else "")
+    facts = f"{what} · {formats.counted(sum(line.events for line in lines), 'event')}" + (f" · {formats.money(cents)}" if cents else "")
     differences = [html.P([html.Strong(line.stream), " ", *_linked(_difference(line))]) for line in wrong]
     true_at = found.stages_true_at.get(stage)
     last = html.Span(["true ", age(true_at, now)] if true_at else "never true", className="stage-last")
@@ -71,7 +71,7 @@ def _stage(stage: str, found: Verdict, now: float) -> Component:
 def _difference(line: Line) -> str:
     if line.detail:
         return line.detail
-    return f"{formats.count(line.events)} events instead of {formats.count(line.expected_events)}, {formats.money(line.cents)} instead of {formats.money(line.expected_cents)}"
+    return f"{formats.counted(line.events, 'event')} instead of {formats.count(line.expected_events)}, {formats.money(line.cents)} instead of {formats.money(line.expected_cents)}"
 
 
 def _linked(text: str) -> list[str | Component]:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from instashop import words
+from instashop.words import MINUS as MINUS
+
 UNKNOWN = "—"
-MINUS = "−"
 
 
 def money(cents: float | None) -> str:
     """Return an amount in euros and cents: `€1,234.50`, `−€3.00`."""
-    if cents is None:
-        return UNKNOWN
-    return f"{MINUS if round(cents) < 0 else ''}€{abs(cents) / 100:,.2f}"
+    return UNKNOWN if cents is None else words.euros(cents)
 
 
 def count(value: float | None) -> str:
     """Return a whole number: `12,345`."""
     return UNKNOWN if value is None else f"{value:,.0f}"
+
+
+def counted(number: float | None, noun: str) -> str:
+    """Return a whole number with its noun: `12,345 events`, `1 order`, `— orders`."""
+    return f"{UNKNOWN} {noun}s" if number is None else words.counted(number, noun)
 
 
 def share(value: float | None) -> str:

@@ -136,7 +136,7 @@ def trending(goods: list[Good], live: Live) -> list[Component]:
             0,
             good.items / widest,
             "visit",
-            f"+{formats.count(good.gain)} items",
+            f"+{formats.counted(good.gain, 'item')}",
             f"{formats.count(good.items_before)} → {formats.count(good.items)}",
             cards.behind(live, "items_sold", product=good.product_id),
         )

@@ -183,7 +183,7 @@ def facts(kind: str, payload: Mapping[str, Any]) -> str:
 
 
 def _counted(number: int | None, noun: str) -> str | None:
-    return None if number is None else f"{formats.count(number)} {noun}{'' if number == 1 else 's'}"
+    return None if number is None else formats.counted(number, noun)
 
 
 def downloads(asked: Filters, known: Past) -> Component:

@@ -40,7 +40,7 @@ def kpis(live: Live, now: float, kept_seconds: int, started_at: float | None) ->
             formats.money,
             live,
             now,
-            f"{formats.count(refunded)} orders",
+            formats.counted(refunded, "order"),
             good_is_up=False,
             href=cards.behind(live, "refund_cents"),
         ),
@@ -88,7 +88,7 @@ def came_late(live: Live, read_at: float | None, now: float) -> list[object]:
     if not late.events:
         return [f"Nothing came late in these {cards.SPAN_WORDS}.", *age_of_it]
     restated = formats.money(live.now.get("revenue_cents", 0) + late.revenue_cents)
-    more = f"+{formats.count(late.events)} events, +{formats.money(late.revenue_cents)}"
+    more = f"+{formats.counted(late.events, 'event')}, +{formats.money(late.revenue_cents)}"
     return [
         cards.to_rows(more, cards.behind(live, "events", counted="late")),
         " came late and is not counted above; restated, revenue is ",

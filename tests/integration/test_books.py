@@ -33,7 +33,6 @@ def running(stack):
         redis.delete(PROGRESS_KEY)
         begun = time.time()
         with service("generator", stack, "--rate", "400"):
-            wait_until(lambda: redis.get(PROGRESS_KEY), 300, "Spark's first batch")
             for name in ("producer", "consumer", "enricher", "producer", "consumer", "enricher"):
                 count = _arrived(stack)
                 wait_until(lambda count=count: _arrived(stack) > count + 200, 60, f"{name} at work")
@@ -42,6 +41,7 @@ def running(stack):
             for _ in range(2):
                 wait_until(lambda: _carried(stack, "consumer-2") > 500, 60, "the second consumer at its share")
                 second.kill()
+            wait_until(lambda: redis.get(PROGRESS_KEY), 300, "Spark's first batch")
             spark.kill()
             count = _arrived(stack)
             wait_until(lambda: _arrived(stack) > count + 2000, 60, "the way open again")

@@ -17,10 +17,10 @@ def test_a_delay_is_the_median_of_its_spans_in_milliseconds():
 
 def test_the_page_tells_what_was_measured_and_leaves_out_what_was_not():
     figures = report.Figures(spark_events=Spread.of([48_000.4]), versions={"Kafka": "4.3.1"}, balanced=True)
-    figures.steps = [Step(5000, 600, True, 5012.3, {"producer": 0, "consumer": 12}, 1.94)]
+    figures.steps = [Step(5000, 600, True, 5012.3, {"producer": 0, "consumer": 12}, 1.94, Spread.of([15.2, 33.6]))]
     page = report.text(figures)
     assert "Kafka 4.3.1, apache-airflow" in page
-    assert "| 5,000 | 600 | 5,012 | 1.94 | yes | producer 0, consumer 12 |" in page
+    assert "| 5,000 | 600 | 5,012 | 1.94 | yes | producer 0, consumer 12 | 34 (15–34) |" in page
     assert "The books balance after it." in page
     assert "From the row in the shop" not in page
     assert "Start and rest" not in page

@@ -17,6 +17,7 @@ from instashop.errors import InstaShopError
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_key, window_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, DATABASES, of_database
+from instashop.words import counted, euros
 
 
 class NoSuchEvent(InstaShopError):
@@ -123,7 +124,11 @@ def _live_value(settings: Settings, start: int) -> str:
     if not total:
         return f"not kept any more ({settings.live_expiry_seconds // 60} minutes)"
     values = json.loads(total)
-    return f"{values['events']} events, {values['revenue_cents'] / 100:.2f} €"
+    return _sum(values["events"], values["revenue_cents"])
+
+
+def _sum(events: int, cents: int) -> str:
+    return f"{counted(events, 'event')} with {euros(cents)} of revenue"
 
 
 def _window(settings: Settings, dwh: psycopg.Connection[Any], kept: dict[str, Any]) -> Stop:
@@ -133,8 +138,8 @@ def _window(settings: Settings, dwh: psycopg.Connection[Any], kept: dict[str, An
     end = begin + timedelta(seconds=WINDOW_SECONDS)
     late = kept["recorded_at"] > end + timedelta(seconds=LATE_SECONDS)
     live = _live_value(settings, start)
-    now = dwh.execute(sql.statement("trace/window"), {"since": begin, "until": end, "late_after": end + timedelta(seconds=LATE_SECONDS)}).fetchone()  # type: ignore[arg-type]
+    now = dwh.execute(sql.statement("trace/window"), {"since": begin, "until": end}).fetchone()  # type: ignore[arg-type]
     assert now is not None
     reason = f"left out of the live value: recorded {kept['recorded_at']}, more than {LATE_SECONDS} s after the window's end" if late else "counted in time"
-    restated = f"in the warehouse now {now['in_time']} events in time and {now['late']} late"
+    restated = f"in the warehouse now {_sum(now['events'], now['cents'])} in time and {_sum(now['late_events'], now['late_cents'])} late"
     return Stop("window", f"{begin:%Y-%m-%d %H:%M:%S}: {reason}; live value {live}; {restated}")

@@ -1,23 +1,19 @@
--- Where a page that begins here ends at the latest: so long after its first row, or after so many rows of the stream that has them first.
-WITH first AS (
-    SELECT least(
-        (SELECT recorded_at FROM transactions WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8 ORDER BY txid, id LIMIT 1),
-        (SELECT recorded_at FROM user_behavior WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8 ORDER BY txid, id LIMIT 1),
-        (SELECT recorded_at FROM searches WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8 ORDER BY txid, id LIMIT 1),
-        (SELECT recorded_at FROM cart_events WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8 ORDER BY txid, id LIMIT 1)
-    ) AS at
+-- Where a page that begins here ends at the latest: so long after its first row, or after so many rows.
+WITH written AS NOT MATERIALIZED (
+    SELECT txid, recorded_at FROM transactions
+    UNION ALL SELECT txid, recorded_at FROM user_behavior
+    UNION ALL SELECT txid, recorded_at FROM searches
+    UNION ALL SELECT txid, recorded_at FROM cart_events
+), ahead AS NOT MATERIALIZED (
+    SELECT * FROM written WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8
+), first AS (
+    SELECT recorded_at AS at FROM ahead ORDER BY txid LIMIT 1
 ), page AS MATERIALIZED (
     SELECT at + greatest(make_interval(secs => %(seconds)s), (clock_timestamp() - at) * %(share)s) AS until FROM first
 ), bound AS (
     SELECT least(
-        (SELECT txid::text::bigint FROM transactions WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8 ORDER BY txid, id OFFSET %(rows)s LIMIT 1),
-        (SELECT txid::text::bigint FROM user_behavior WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8 ORDER BY txid, id OFFSET %(rows)s LIMIT 1),
-        (SELECT txid::text::bigint FROM searches WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8 ORDER BY txid, id OFFSET %(rows)s LIMIT 1),
-        (SELECT txid::text::bigint FROM cart_events WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8 ORDER BY txid, id OFFSET %(rows)s LIMIT 1),
-        (SELECT txid::text::bigint FROM transactions, page WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8 AND recorded_at >= page.until ORDER BY txid, id LIMIT 1),
-        (SELECT txid::text::bigint FROM user_behavior, page WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8 AND recorded_at >= page.until ORDER BY txid, id LIMIT 1),
-        (SELECT txid::text::bigint FROM searches, page WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8 AND recorded_at >= page.until ORDER BY txid, id LIMIT 1),
-        (SELECT txid::text::bigint FROM cart_events, page WHERE txid >= %(from_txid)s::text::xid8 AND txid < %(to_txid)s::text::xid8 AND recorded_at >= page.until ORDER BY txid, id LIMIT 1)
+        (SELECT txid::text::bigint FROM ahead ORDER BY txid OFFSET %(rows)s LIMIT 1),
+        (SELECT txid::text::bigint FROM ahead WHERE recorded_at >= (SELECT until FROM page) ORDER BY txid LIMIT 1)
     ) AS txid
 )
 SELECT greatest(%(from_txid)s + 1, txid) FROM bound WHERE txid IS NOT NULL

@@ -1,3 +1,7 @@
--- How many live events of a window came in time, and how many late.
-SELECT count(*) FILTER (WHERE recorded_at <= %(late_after)s) AS in_time, count(*) FILTER (WHERE recorded_at > %(late_after)s) AS late
+-- Events and revenue of a window as the warehouse has them: what came in time, and what came late.
+SELECT
+    count(*) FILTER (WHERE NOT late) AS events,
+    coalesce(sum(total_cents) FILTER (WHERE NOT late AND kind = 'transactions' AND status = 'paid'), 0)::bigint AS cents,
+    count(*) FILTER (WHERE late) AS late_events,
+    coalesce(sum(total_cents) FILTER (WHERE late AND kind = 'transactions' AND status = 'paid'), 0)::bigint AS late_cents
 FROM metrics.events WHERE occurred_at >= %(since)s AND occurred_at < %(until)s

@@ -19,7 +19,7 @@ PAGE_SECONDS, PAGE_SHARE = 60, 0.1
 """A page ends so long after its first row was written; far behind, after that share of the time that lies behind, so that a day
 without a round is caught up with in some sixty pages."""
 PAGE_ROWS = 200_000
-"""A page holds about so many rows of each stream at most, so that a first round over a long past stays small."""
+"""A page holds about so many rows at most, so that a first round over a long past stays small."""
 
 Offsets = dict[tuple[str, int], int]
 

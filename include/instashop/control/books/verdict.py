@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from instashop.words import euros
+
 LOW_64 = 2**64 - 1
 SHOWN = 5
 """Differing ids or windows named in a line; the rest is counted."""
@@ -66,7 +68,8 @@ class Line:
         """Compare two sums; a trouble makes the line red also when they are equal."""
         same = found == should
         if not same:
-            trouble = f"{found.events - should.events:+d} events, {(found.cents - should.cents) / 100:+.2f} € {trouble}".strip()
+            events, cents = found.events - should.events, found.cents - should.cents
+            trouble = f"{events:+,d} {'event' if abs(events) == 1 else 'events'}, {'+' if cents > 0 else ''}{euros(cents)} {trouble}".strip()
         return cls(stage, stream, same and not trouble, found.events, should.events, found.cents, should.cents, trouble, repeated)
 
 
@@ -101,7 +104,7 @@ class Verdict:
     def describe(self) -> str:
         """Return the verdict as lines to read, each difference with its size and ids."""
         rows = [
-            f"{'ok ' if ln.ok else 'NO '} {ln.stage:<10} {ln.stream:<18} {ln.events:>9} events {ln.cents / 100:>14.2f} €  {ln.detail}".rstrip()
+            f"{'ok ' if ln.ok else 'NO '} {ln.stage:<10} {ln.stream:<18} {ln.events:>11,} events {euros(ln.cents):>17}  {ln.detail}".rstrip()
             for ln in self.lines
         ]
         word = "The books balance" if self.balanced else "The books do NOT balance"

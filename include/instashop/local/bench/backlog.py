@@ -40,6 +40,8 @@ class Carried:
     postgres: Spread
     kafka: Spread
     memory_mb: Spread
+    loop_ms: Spread
+    """How long `meter.loop_ms` took before and after each run."""
 
 
 def make(settings: Settings, seconds: int) -> None:
@@ -73,14 +75,16 @@ def run(settings: Settings, runs: int, say: Callable[[str], None]) -> list[Carri
 
 
 def _measure(settings: Settings, service: str, records: int, runs: int, forget: Callable[[Settings], None], say: Callable[[str], None]) -> Carried:
-    figures = []
+    figures, loops = [], []
     for number in range(1, runs + 1):
         if number > 1:
             forget(settings)
+        loops.append(meter.loop_ms())
         postgres, kafka = meter.server_pids(settings, meter.POSTGRES), meter.server_pids(settings, meter.KAFKA)
         before = meter.cpu_seconds(postgres), meter.cpu_seconds(kafka)
         command = [sys.executable, "-m", "instashop.local.bench.carry", service, str(records)]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+        loops.append(meter.loop_ms())
         if ended.returncode:
             raise DidNotFinish(what=service, seconds=600, said=ended.stderr[-2000:])
         figure = json.loads(ended.stdout)
@@ -88,9 +92,11 @@ def _measure(settings: Settings, service: str, records: int, runs: int, forget: 
         figure |= {"postgres": (meter.cpu_seconds(postgres) - before[0]) * million, "kafka": (meter.cpu_seconds(kafka) - before[1]) * million}
         figure |= {"rate": figure["records"] / figure["seconds"], "own": figure["cpu_seconds"] * million}
         figures.append(figure)
-        say(f"{service} run {number}: {figure['rate']:,.0f}/s, {figure['own']:.1f} + {figure['postgres']:.1f} CPU-s a million")
+        say(
+            f"{service} run {number}: {figure['rate']:,.0f}/s, {figure['own']:.1f} + {figure['postgres']:.1f} CPU-s a million, loop {loops[-2]:.0f} and {loops[-1]:.0f} ms"
+        )
     spreads = [Spread.of(figure[name] for figure in figures) for name in ("rate", "own", "postgres", "kafka", "memory_mb")]
-    return Carried(service, figures[0]["records"], *spreads)
+    return Carried(service, figures[0]["records"], *[*spreads, Spread.of(loops)])
 
 
 def _forget_topics(settings: Settings) -> None:

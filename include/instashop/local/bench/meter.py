@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,6 +44,14 @@ def _trees(pids: Iterable[int]) -> set[psutil.Process]:
             root = psutil.Process(pid)
             found |= {root, *root.children(recursive=True)}
     return found
+
+
+def loop_ms() -> float:
+    """Return the CPU milliseconds of a fixed loop in Python: how fast a core is at this moment, whatever else shares the machine."""
+    began, total = time.process_time(), 0
+    for number in range(300_000):
+        total += number * number
+    return (time.process_time() - began) * 1000
 
 
 def server_pids(settings: Settings, names: Iterable[str]) -> list[int]:

@@ -11,6 +11,7 @@ from instashop.control import beats, intents, supervision
 from instashop.control.books import verify
 from instashop.local.bench import meter
 from instashop.local.bench.backlog import DidNotFinish
+from instashop.local.bench.meter import Spread
 from instashop.settings import Settings
 
 READERS = ("producer", "consumer", "enricher", "live_metrics")
@@ -25,6 +26,8 @@ class Rest:
     cores: float
     memory_mb: float
     services_mb: dict[str, float]
+    loop_ms: Spread
+    """How long `meter.loop_ms` took before and after."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Step:
     reached: float
     lag_events: dict[str, int]
     cores: float
+    loop_ms: Spread
+    """How long `meter.loop_ms` took before and after."""
 
 
 def set_rate(settings: Settings, rate: float) -> None:
@@ -55,13 +60,13 @@ def set_rate(settings: Settings, rate: float) -> None:
 def at_rest(settings: Settings, warm_seconds: float, seconds: float) -> Rest:
     """Return cores and memory once the start is over."""
     threading.Event().wait(warm_seconds)
-    roots = meter.platform_pids(settings)
+    roots, loop = meter.platform_pids(settings), meter.loop_ms()
     cpu, began = meter.cpu_seconds(roots), time.monotonic()
     threading.Event().wait(seconds)
     cores = (meter.cpu_seconds(roots) - cpu) / (time.monotonic() - began)
     holders = {service: supervision.find(settings.run_dir, service) for service in beats.SERVICES}
     services = {service: meter.memory_mb([holder.pid]) for service, holder in holders.items() if holder}
-    return Rest(cores, meter.memory_mb(roots), services)
+    return Rest(cores, meter.memory_mb(roots), services, Spread.of([loop, meter.loop_ms()]))
 
 
 def climb(settings: Settings, rates: list[float], seconds: float, say: Callable[[str], None]) -> list[Step]:
@@ -78,7 +83,7 @@ def climb(settings: Settings, rates: list[float], seconds: float, say: Callable[
 
 
 def _hold(settings: Settings, rate: float, seconds: float) -> Step:
-    roots = meter.platform_pids(settings)
+    roots, loop = meter.platform_pids(settings), meter.loop_ms()
     cpu, began, total = meter.cpu_seconds(roots), time.monotonic(), _made(settings)
     marks: dict[str, list[int]] = {service: [] for service in READERS}
     while time.monotonic() - began < seconds:
@@ -91,7 +96,8 @@ def _hold(settings: Settings, rate: float, seconds: float) -> Step:
     growth = {service: (min(values[-third:]) - min(values[:third])) / took for service, values in marks.items()}
     reached = (_made(settings) - total) / took
     kept_up = reached > rate * 0.95 and all(value < GROWS_EVENTS_A_SECOND for value in growth.values())
-    return Step(rate, took, kept_up, reached, {s: values[-1] for s, values in marks.items()}, (meter.cpu_seconds(roots) - cpu) / took)
+    cores, lags = (meter.cpu_seconds(roots) - cpu) / took, {service: values[-1] for service, values in marks.items()}
+    return Step(rate, took, kept_up, reached, lags, cores, Spread.of([loop, meter.loop_ms()]))
 
 
 def _made(settings: Settings) -> int:

@@ -1,0 +1,15 @@
+"""How amounts and counts are written, the same on the command line and on the dashboard."""
+
+from __future__ import annotations
+
+MINUS = "−"
+
+
+def euros(cents: float) -> str:
+    """Return an amount in euros and cents: `€1,234.50`, `−€3.00`."""
+    return f"{MINUS if round(cents) < 0 else ''}€{abs(cents) / 100:,.2f}"
+
+
+def counted(number: float, noun: str) -> str:
+    """Return a whole number with its noun, which takes an s but for one: `12,345 events`, `1 order`."""
+    return f"{number:,.0f} {noun}{'' if round(number) == 1 else 's'}"
