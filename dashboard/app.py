@@ -36,7 +36,7 @@ def build(reader: Reader) -> FastAPI:
     @asynccontextmanager
     async def prepared(_server: FastAPI) -> AsyncIterator[None]:
         # Dash gathers styles, scripts and callbacks at the first request for "/": a first visit to another page would find none of them.
-        for prepare in app.backend._before_request_funcs:
+        for prepare in app.backend._before_request_funcs:  # type: ignore[attr-defined]
             waiting = prepare()
             if inspect.isawaitable(waiting):
                 await waiting

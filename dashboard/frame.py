@@ -11,7 +11,7 @@ from dash import dcc, html
 from dashboard import cards, spans
 from dashboard.snapshot import Snapshot
 
-CHOICES = {"page": "/", "seconds": 5, "paused": False}
+CHOICES: dict[str, Any] = {"page": "/", "seconds": 5, "paused": False}
 FALLBACK_SECONDS = 3
 """How often a screen asks itself whether pushes still come."""
 

@@ -152,7 +152,7 @@ class Reader:
             return lines, connection.execute(statement("event"), {"event_id": event_id}).fetchone()
 
     def _open(self, autocommit: bool = True) -> psycopg.Connection[dict[str, Any]]:
-        return connect.warehouse(self._settings, "dashboard", autocommit=autocommit, row_factory=dict_row)
+        return connect.warehouse(self._settings, "dashboard", autocommit=autocommit, row_factory=dict_row)  # type: ignore[return-value]
 
 
 def why(error: Exception) -> str:

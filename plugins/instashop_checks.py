@@ -37,7 +37,8 @@ class NoRowsCheckOperator(BaseSQLOperator):
 
     def execute(self, context: Any) -> None:
         """Look; the statement reads one snapshot and changes nothing."""
-        columns, rows = self.get_db_hook().run(self.sql, handler=_with_columns)
+        found: Any = self.get_db_hook().run(self.sql, handler=_with_columns)
+        columns, rows = found
         if rows:
             raise RuleBroken(rule=self.rule, count=len(rows), rows="\n    ".join(named(columns, row) for row in rows[:SHOWN]))
         self.log.info("No row breaks %s.", self.rule)

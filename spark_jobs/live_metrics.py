@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from redis import RedisError
 
 from instashop import connect, live, sql
 from instashop.control import lease
@@ -28,7 +29,7 @@ from instashop.streams import BY_NAME, STREAMS
 from instashop.transport.loop import Batch, Pulse, beating, lifetime, stop_on_signals, wait_for
 from instashop.transport.refill import Keeper
 from instashop.transport.topics import consumer, require
-from instashop.transport.window_sink import OnlyWriter, WindowSink
+from instashop.transport.window_sink import OnlyWriter, PatientSink, WindowSink
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
@@ -131,9 +132,8 @@ def session(settings: Settings) -> SparkSession:
     return builder.getOrCreate()
 
 
-def start(spark: SparkSession, settings: Settings, folder: Path, begun_ms: int) -> StreamingQuery:
+def start(spark: SparkSession, settings: Settings, folder: Path, sink: PatientSink) -> StreamingQuery:
     """Start the query; each batch writes the absolute values of the windows it changed."""
-    sink = WindowSink(connect.redis(settings), begun_ms, settings.live_expiry_seconds)
 
     def write(frame: DataFrame, batch: int) -> None:
         sink.write(batch, [row.asDict() for row in frame.collect()])
@@ -163,12 +163,12 @@ def progress_of(query: StreamingQuery, begun_ms: int) -> dict[str, Any] | None:
     }
 
 
-def watch(query: StreamingQuery, stop: threading.Event, pulse: Pulse, settings: Settings, begun_ms: int, writer: OnlyWriter) -> None:
+def watch(query: StreamingQuery, sink: PatientSink, stop: threading.Event, pulse: Pulse, settings: Settings, begun_ms: int, writer: OnlyWriter) -> None:
     """Say how far the query is until it ends or the stop is asked for; fill Redis again when it has lost the windows."""
-    redis, seen = connect.redis(settings), -1
+    redis, seen, told = connect.redis(settings), -1, False
     keeper = Keeper(settings, redis, partial(beating, pulse, "running"))
     while query.isActive and not stop.is_set():
-        progress = progress_of(query, begun_ms)
+        progress, trouble, batch = progress_of(query, begun_ms), sink.trouble, None
         if progress:
             if progress["batch"] != seen:
                 seen = progress["batch"]
@@ -177,9 +177,14 @@ def watch(query: StreamingQuery, stop: threading.Event, pulse: Pulse, settings: 
                 writer.renew()
                 redis.set(PROGRESS_KEY, json.dumps(progress))
                 keeper.look(progress)
-            except connect.RedisError as error:
-                log.warning("Redis does not take the progress: %s", error)
-            pulse.beat("running", batch=Batch([], None, None, progress["behind"], 0.0 if not progress["behind"] else None))
+            except RedisError as error:
+                trouble = trouble or f"Redis does not take the progress ({error})"
+            batch = Batch([], None, None, progress["behind"], 0.0 if not progress["behind"] else None)
+        if trouble and not told:
+            log.warning("%s; trying again until it does", trouble)
+        told = bool(trouble)
+        if progress or trouble:
+            pulse.beat("waiting" if trouble else "running", trouble, batch)
         stop.wait(0.5)
 
 
@@ -211,11 +216,12 @@ def main() -> int:
             return 0
         folder, begun_ms = live.checkpoint(settings)
         with beating(pulse, "starting"):
-            query = start(session(settings), settings, folder, begun_ms)
+            sink = PatientSink(WindowSink(connect.redis(settings), begun_ms, settings.live_expiry_seconds), stop)
+            query = start(session(settings), settings, folder, sink)
         with lifetime(settings, stop):
-            watch(query, stop, pulse, settings, begun_ms, writer)
+            watch(query, sink, stop, pulse, settings, begun_ms, writer)
         failed = query.exception()
-        if failed is not None:
+        if failed is not None and not stop.is_set():  # A batch that waits for Redis fails when a stop is asked for.
             log.error("the query ended: %s", failed)
             pulse.beat("stopping", str(failed).splitlines()[0][:300], now=True)
             return 1

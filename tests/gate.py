@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from urllib.parse import urlsplit, urlunsplit
 
 
 class Gate:
@@ -16,6 +17,11 @@ class Gate:
         self._listener: socket.socket | None = None
         self.port = 0
         self.open()
+
+    def url(self, url: str, path: str | None = None) -> str:
+        """Return the address of a server with this gate in its place."""
+        parts = urlsplit(url)
+        return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{self.port}", path=path or parts.path))
 
     def open(self) -> None:
         """Take connections again, on the same port."""

@@ -14,6 +14,7 @@ from instashop.control import beats
 from instashop.control.books import accept, verify
 from instashop.control.books.explained import NeverCame
 from instashop.control.trace import trace
+from instashop.local import programs
 from instashop.metrics import FILLED_KEY, LATE_SECONDS, MEASURES, PROGRESS_KEY, WINDOW_SECONDS, window_key
 from instashop.transport.window_sink import WindowSink
 from tests import bodies
@@ -116,6 +117,25 @@ def test_an_emptied_redis_is_filled_again_to_the_cent(running):
     wait_until(lambda: redis.get(FILLED_KEY), 60, "Redis filled again")
     assert closed <= set(redis.scan_iter("window:*"))
     assert verify(running).balanced
+
+
+def test_a_batch_waits_for_a_redis_that_is_away_and_the_spark_job_goes_on(running):
+    def beat() -> beats.Beat:
+        return beats.read(running.run_dir, "live_metrics")
+
+    job, redis = beat().pid, connect.redis(running)
+    mark = redis.get(FILLED_KEY)
+    with service("generator", running, "--rate", "100"):
+        programs.stop(running, ["redis"], 20)
+        try:
+            wait_until(lambda: beat().state == "waiting" and "waits for Redis" in beat().message, 30, "a batch that waits")
+        finally:
+            programs.start(running, "redis")
+        wait_until(lambda: beat().state == "running", 30, "the job at work again")
+    wait_until(lambda: redis.get(FILLED_KEY) not in (None, mark), 60, "Redis filled again")
+    assert beat().pid == job
+    verdict = verify(running, wait_seconds=60)
+    assert verdict.balanced, verdict.describe()
 
 
 def test_what_fills_a_window_gives_what_is_missing_and_leaves_what_is_newer(running):

@@ -46,11 +46,6 @@ class Apart:
             self.redis.set(PROGRESS_KEY, json.dumps({"at": at.isoformat(), "batch": 1}))
 
 
-def through(url: str, gate: Gate, path: str | None = None) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{gate.port}", path=path or parts.path))
-
-
 def answers(url: str) -> bool:
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url}/healthz", timeout=2) as answer:
@@ -67,8 +62,8 @@ def apart(platform: Settings) -> Iterator[Apart]:
     environment = {
         **os.environ,
         "INSTASHOP_DASHBOARD_PORT": str(port),
-        "INSTASHOP_REDIS_URL": through(platform.redis_url, to_redis, "/1"),
-        "INSTASHOP_WAREHOUSE_DSN": through(platform.warehouse_dsn, to_warehouse),
+        "INSTASHOP_REDIS_URL": to_redis.url(platform.redis_url, "/1"),
+        "INSTASHOP_WAREHOUSE_DSN": to_warehouse.url(platform.warehouse_dsn),
         "PYTHONPATH": os.pathsep.join((str(ROOT / "include"), str(ROOT))),
     }
     process = subprocess.Popen([sys.executable, "-m", "dashboard"], cwd=ROOT, env=environment)

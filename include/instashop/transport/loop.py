@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import psycopg
 from confluent_kafka import KafkaException
+from redis import RedisError
 
 from instashop import connect
 from instashop.control import lease
@@ -26,7 +27,7 @@ from instashop.settings import Settings
 
 log = logging.getLogger(__name__)
 
-PASSING = (psycopg.OperationalError, psycopg.errors.AdminShutdown, KafkaException, InstaShopError)
+PASSING = (psycopg.OperationalError, psycopg.errors.AdminShutdown, KafkaException, RedisError, InstaShopError)
 """Faults after which the work is taken up again from the stored position."""
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from redis import Redis
+from redis import ConnectionError, Redis, TimeoutError
 
 from instashop import sql
 from instashop.errors import InstaShopError
@@ -82,3 +83,30 @@ class WindowSink:
                 self._write_newer([window_key(start)], [*order, *fields], client=pipeline)
             pipeline.execute()
         return len(windows)
+
+
+class PatientSink:
+    """A window sink whose batch waits for a Redis that does not answer, so that a query outlives it; `trouble` says what it waits for."""
+
+    AGAIN_SECONDS = 0.5
+
+    def __init__(self, sink: WindowSink, stop: threading.Event) -> None:
+        self._sink, self._stop = sink, stop
+        self.trouble = ""
+
+    def write(self, batch: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the windows of one batch as soon as Redis takes them; what of them it had already changes nothing.
+
+        Raises:
+            redis.RedisError: Redis does not answer, and a stop is asked for; the next job repeats the batch.
+        """
+        while True:
+            try:
+                self._sink.write(batch, rows)
+            except (ConnectionError, TimeoutError) as error:
+                self.trouble = f"batch {batch} waits for Redis, which does not answer ({error})"
+                if self._stop.wait(self.AGAIN_SECONDS):
+                    raise
+            else:
+                self.trouble = ""
+                return
