@@ -20,7 +20,7 @@ SPAN_WORDS = f"{SPAN_SECONDS // 60} minutes"
 
 def event_link(event_id: str) -> Component:
     """Return a short link to an event's page."""
-    return dcc.Link(f"{event_id[:8]}…{event_id[-4:]}", href=f"/event/{event_id}", className="number", title=event_id)
+    return dcc.Link(formats.short_id(event_id), href=f"/event/{event_id}", className="number", title=event_id)
 
 
 def age(at: float | None, now: float, limit_seconds: float | None = None, after: str = " ago") -> Component:

@@ -37,6 +37,11 @@ def rate(per_second: float | None) -> str:
     return f"{per_second:,.0f}/s" if per_second >= 100 else f"{per_second:.1f}/s"
 
 
+def short_id(event_id: str) -> str:
+    """Return an id short enough for a table: `01a20c7a…bb35`."""
+    return f"{event_id[:8]}…{event_id[-4:]}"
+
+
 def age(seconds: float | None) -> str:
     """Return how long ago something was: `0 s`, `59 s`, `12 min`, `3 h 5 min`, `2 d`; the browser counts on in the same words."""
     if seconds is None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import cards, filters, formats, past
+from dashboard import cards, filters, formats, past, table
 from dashboard.filters import COUNTED, Filters
 from dashboard.measures import MEASURES
-from dashboard.past import Past, Row
+from dashboard.past import Past
 from dashboard.shelf import Product
 from dashboard.spans import Live, Measured
-from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
 
 OLD_SECONDS = 90
 GROUPS = 8
@@ -112,7 +111,7 @@ def summary(asked: Filters, known: Past) -> list[object]:
     """Return how many rows there are and what they add up to, and whether that is the number above."""
     if known.rows_count is None:
         return []
-    counted = _counted(known.rows_count, "event")
+    counted = formats.counted(known.rows_count, "event")
     measure = MEASURES[asked.measure]
     made = known.rows_count if known.rows_total is None and measure.field is None else known.rows_total or 0
     said: list[object] = [counted if known.rows_total is None or asked.kind else f"{counted} make {measure.write(made)}"]
@@ -124,7 +123,7 @@ def summary(asked: Filters, known: Past) -> list[object]:
     return [part for one in said for part in (" · ", one)][1:]
 
 
-def table(known: Past) -> list[Component]:
+def table_of(known: Past) -> list[Component]:
     """Return the rows, newest first; each leads to the whole way of its event."""
     if known.rows_trouble and known.rows_trouble == known.trouble:
         return [html.P("Not known.", className="empty")]
@@ -132,58 +131,7 @@ def table(known: Past) -> list[Component]:
         return [html.P(cards.marked(known.rows_trouble), className="trouble")]
     if not known.rows:
         return [html.P("No event of this span fits these filters.", className="empty")]
-    heads = ("Occurred (UTC)", "Stream", "What", "Amount", "Recorded", "Event")
-    return [html.Table([html.Thead(html.Tr([html.Th(head) for head in heads])), html.Tbody([_row(row) for row in known.rows])], className="rows")]
-
-
-def _row(row: Row) -> Component:
-    cents = row.payload.get("total_cents", row.payload.get("value_cents", row.payload.get("price_cents")))
-    delay = (row.recorded_at - row.occurred_at).total_seconds()
-    cells = {
-        "Occurred": html.Span(
-            [f"{row.occurred_at:%d %b} ", html.Strong(f"{row.occurred_at:%H:%M:%S}"), html.Small(f".{row.occurred_at.microsecond // 1000:03d}")]
-        ),
-        "Stream": row.kind,
-        "What": facts(row.kind, row.payload),
-        "Amount": formats.money(cents) if cents is not None else "",
-        "Recorded": [f"{delay:.1f} s after", html.Em("late", className="late")] if is_late(row) else f"{delay:.1f} s after",
-        "Event": cards.event_link(row.event_id),
-    }
-    return html.Tr([html.Td(cell, **{"data-head": head}) for head, cell in cells.items()])
-
-
-def is_late(row: Row) -> bool:
-    """Return whether an event is late, as windows.sql says it."""
-    end = window_of(row.occurred_at.timestamp()) + WINDOW_SECONDS
-    return row.recorded_at > datetime.fromtimestamp(end, filters.UTC) + timedelta(seconds=LATE_SECONDS)
-
-
-def facts(kind: str, payload: Mapping[str, Any]) -> str:
-    """Return what an event says, in a few words."""
-    get = payload.get
-    match kind:
-        case "transactions":
-            lines = len(get("lines") or ())
-            said = [get("status"), _counted(lines, "line"), get("payment_method"), f"customer {get('customer_id')}"]
-        case "transaction_items":
-            said = [get("status"), f"{get('quantity')} × {get('product_name')}", get("category")]
-        case "user_behavior":
-            said = [get("action"), get("page"), get("device")]
-        case "searches":
-            said = [f"“{get('term')}”" if get("term") else "no word of the catalogue", _counted(get("results"), "result")]
-        case "cart_events":
-            said = [get("action"), f"product {get('product_id')}" if get("product_id") else None, _counted(get("quantity"), "item")]
-        case "crm_interactions":
-            said = [get("channel"), get("reason"), f"satisfaction {get('satisfaction')}" if get("satisfaction") else None]
-        case "products":
-            said = [get("name"), get("category"), f"version {get('version')}", f"stock {get('stock')}"]
-        case _:
-            said = []
-    return " · ".join(str(one) for one in said if one is not None)
-
-
-def _counted(number: int | None, noun: str) -> str | None:
-    return None if number is None else formats.counted(number, noun)
+    return [table.of(known.rows)]
 
 
 def downloads(asked: Filters, known: Past) -> Component:

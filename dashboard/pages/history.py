@@ -68,7 +68,7 @@ def shown(asked: Filters, past: Past, now: float) -> list[Component]:
                 html.Div(
                     [html.P(rows.summary(asked, past), id="history-summary"), rows.downloads(asked, past) if past.read_at else ""], className="table-head"
                 ),
-                html.Div(rows.table(past), className="table-frame", id="history-rows"),
+                html.Div(rows.table_of(past), className="table-frame", id="history-rows"),
                 note="newest first",
             ),
             id="rows",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from dash import html
 
-from dashboard import figures, filters, goods, past, rows, spans, visits
+from dashboard import figures, filters, goods, past, rows, spans, table, visits
 from dashboard.filters import Filters
 from dashboard.pages import behaviour, event, history, products
 from dashboard.past import Group, Past, Row
@@ -190,10 +190,17 @@ def test_the_step_that_has_not_ended_is_hatched_and_each_bar_leads_inside() -> N
     assert (inner.since, inner.seconds, inner.step, notes) == (ASKED.since, 3600, "window", ())
 
 
+def test_a_text_of_a_row_stands_for_itself_and_ends_no_html() -> None:
+    found = row(kind="searches", payload={"term": "<b>{alert(1)}</b>\n\n# lamp", "results": 1})
+    shown = table.of([found]).children
+    assert "“&lt;b&gt;&#123;alert(1)&#125;&lt;/b&gt; # lamp” · 1 result</td>" in shown
+    assert not {"{", "}", "\n"} & set(shown)
+
+
 def test_an_event_is_late_as_the_metric_text_says() -> None:
     end = datetime.fromtimestamp(WINDOW + 30, UTC)
-    assert not rows.is_late(row(recorded_at=end + timedelta(seconds=10)))
-    assert rows.is_late(row(recorded_at=end + timedelta(seconds=10, microseconds=1)))
+    assert not table.is_late(row(recorded_at=end + timedelta(seconds=10)))
+    assert table.is_late(row(recorded_at=end + timedelta(seconds=10, microseconds=1)))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +216,7 @@ def test_an_event_is_late_as_the_metric_text_says() -> None:
     ],
 )
 def test_each_stream_says_what_happened(kind: str, payload: dict[str, Any], words: str) -> None:
-    assert rows.facts(kind, payload) == words
+    assert table.facts(kind, payload) == words
 
 
 def test_csv_has_every_field_whole_cents_and_no_formula() -> None:
