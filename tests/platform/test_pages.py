@@ -146,7 +146,7 @@ def test_from_a_live_number_one_click_leads_to_rows_that_add_up_to_it(page: Page
     expect(page.locator("#live")).to_have_class(re.compile("state-live"), timeout=30_000)
     page.locator(f"{number} .number").click()
     expect(page.locator("#history-summary")).to_contain_text(AGREES, timeout=30_000)
-    assert page.locator("#history-rows tbody tr").count() > 0
+    expect(page.locator("#history-rows tbody tr")).not_to_have_count(0)
 
 
 def test_filters_are_the_address_and_survive_a_reload(page: Page, dashboard_url: str) -> None:
