@@ -55,6 +55,24 @@
     const next = WALL_PAGES[(WALL_PAGES.indexOf(window.location.pathname) + 1) % WALL_PAGES.length];
     go(next + "?wall=1");
   }
+  // A page of the wall is as large as fits the screen, and no larger than one laid out 1440 px wide would be; what it was is remembered for its next turn.
+  const WALL_WIDTH = 1280; // A narrower screen scrolls.
+  const wallZooms = {};
+  function fit() {
+    const page = document.querySelector(".page");
+    if (!page || !document.documentElement.classList.contains("is-wall") || window.innerWidth < WALL_WIDTH) return;
+    const path = window.location.pathname;
+    const largest = window.innerWidth / 1440;
+    const now = Math.min(wallZooms[path] || largest, largest);
+    const room = (window.innerHeight - page.getBoundingClientRect().top - window.scrollY) / page.getBoundingClientRect().height;
+    const fitting = Math.min(now * room * 0.998, largest);
+    const drawn = parseFloat(document.documentElement.style.getPropertyValue("--wall-zoom")) === now;
+    wallZooms[path] = drawn && (fitting < now || fitting > now * 1.01) ? fitting : now;
+    document.documentElement.style.setProperty("--wall-zoom", wallZooms[path]);
+  }
+  setInterval(fit, 250);
+  window.addEventListener("resize", fit);
+
   function leave() {
     if (onWall()) go(window.location.pathname);
   }
