@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from dashboard import formats
 from dashboard.filters import rows_behind
 from dashboard.spans import SPAN_SECONDS, STALE_SECONDS, Live, Measured, State
+from instashop import words
 from instashop.metrics import WINDOW_SECONDS, window_of
 
 Write = Callable[[float | None], str]
@@ -120,7 +121,7 @@ def kpi(
 ) -> Component:
     """Return one number with its age, a link to its rows, and the span before; `good_is_up` None: neither way is good."""
     text = write(measured.value)
-    whole, point, cents = text.partition(".") if text.startswith(("€", formats.MINUS)) else (text, "", "")
+    whole, point, cents = text.partition(".") if text.startswith(("€", words.MINUS)) else (text, "", "")
     shown = to_rows([whole, html.Small(point + cents)] if point else whole, href if measured.value is not None else None)
     value = html.Div(shown, id=f"kpi-{name}", className="kpi-value", style={"--length": len(text)}, title=hint or None)
     head = html.H3([label, html.Span(hint, className="kpi-hint")] if hint else label)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from instashop import words
-from instashop.words import MINUS as MINUS
 
 UNKNOWN = "—"
 

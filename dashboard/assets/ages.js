@@ -59,16 +59,18 @@
   const WALL_WIDTH = 1280; // A narrower screen scrolls.
   const wallZooms = {};
   function fit() {
-    const page = document.querySelector(".page");
-    if (!page || !document.documentElement.classList.contains("is-wall") || window.innerWidth < WALL_WIDTH) return;
+    const root = document.documentElement;
+    const page = root.classList.contains("is-wall") && window.innerWidth >= WALL_WIDTH && document.querySelector(".page");
+    if (!page) return;
     const path = window.location.pathname;
     const largest = window.innerWidth / 1440;
     const now = Math.min(wallZooms[path] || largest, largest);
-    const room = (window.innerHeight - page.getBoundingClientRect().top - window.scrollY) / page.getBoundingClientRect().height;
+    const box = page.getBoundingClientRect();
+    const room = (window.innerHeight - box.top - window.scrollY) / box.height;
     const fitting = Math.min(now * room * 0.998, largest);
-    const drawn = parseFloat(document.documentElement.style.getPropertyValue("--wall-zoom")) === now;
+    const drawn = parseFloat(root.style.getPropertyValue("--wall-zoom")) === now;
     wallZooms[path] = drawn && (fitting < now || fitting > now * 1.01) ? fitting : now;
-    document.documentElement.style.setProperty("--wall-zoom", wallZooms[path]);
+    root.style.setProperty("--wall-zoom", wallZooms[path]);
   }
   setInterval(fit, 250);
   window.addEventListener("resize", fit);

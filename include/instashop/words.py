@@ -11,5 +11,5 @@ def euros(cents: float) -> str:
 
 
 def counted(number: float, noun: str) -> str:
-    """Return a whole number with its noun, which takes an s but for one: `12,345 events`, `1 order`."""
-    return f"{number:,.0f} {noun}{'' if round(number) == 1 else 's'}"
+    """Return a whole number with its noun, which takes an s but for one: `12,345 events`, `1 order`, `-1 item`."""
+    return f"{number:,.0f} {noun}{'' if abs(round(number)) == 1 else 's'}"

@@ -85,7 +85,8 @@ def test_live_numbers_that_stand_still_are_named(platform, monkeypatch):
 
 
 def test_a_server_that_is_stopped_is_named_by_the_doctor(platform):
-    mark = connect.redis(platform).get(FILLED_KEY)
+    redis = connect.redis(platform)
+    mark = redis.get(FILLED_KEY)
     programs.stop(platform, ["redis"], 20)
     try:
         assert "redis" in _faults(platform)
@@ -95,7 +96,7 @@ def test_a_server_that_is_stopped_is_named_by_the_doctor(platform):
         programs.start(platform, "redis")
     wait_until(lambda: not _faults(platform), 120, "the doctor finding nothing again")
     wait_until(lambda: _is_green(instashop_watch.spark_progress), 60, "the watch going green again")
-    wait_until(lambda: connect.redis(platform).get(FILLED_KEY) not in (None, mark), 60, "Redis filled again")
+    wait_until(lambda: redis.get(FILLED_KEY) not in (None, mark), 60, "Redis filled again")
 
 
 def test_books_that_do_not_balance_are_red_and_named(platform):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from instashop.words import euros
+from instashop.words import counted, euros
 
 LOW_64 = 2**64 - 1
 SHOWN = 5
@@ -69,7 +69,7 @@ class Line:
         same = found == should
         if not same:
             events, cents = found.events - should.events, found.cents - should.cents
-            trouble = f"{events:+,d} {'event' if abs(events) == 1 else 'events'}, {'+' if cents > 0 else ''}{euros(cents)} {trouble}".strip()
+            trouble = f"{'+' if events >= 0 else ''}{counted(events, 'event')}, {'+' if cents > 0 else ''}{euros(cents)} {trouble}".strip()
         return cls(stage, stream, same and not trouble, found.events, should.events, found.cents, should.cents, trouble, repeated)
 
 

@@ -96,7 +96,8 @@ def _measure(settings: Settings, service: str, records: int, runs: int, forget: 
             f"{service} run {number}: {figure['rate']:,.0f}/s, {figure['own']:.1f} + {figure['postgres']:.1f} CPU-s a million, loop {loops[-2]:.0f} and {loops[-1]:.0f} ms"
         )
     spreads = [Spread.of(figure[name] for figure in figures) for name in ("rate", "own", "postgres", "kafka", "memory_mb")]
-    return Carried(service, figures[0]["records"], *[*spreads, Spread.of(loops)])
+    spreads.append(Spread.of(loops))
+    return Carried(service, figures[0]["records"], *spreads)
 
 
 def _forget_topics(settings: Settings) -> None:
