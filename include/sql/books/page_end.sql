@@ -1,4 +1,5 @@
 -- Where a page that begins here ends at the latest: so long after its first row, or after so many rows.
+-- Ordered by the column of the tables, not by the number made of it: so their indexes give the order, and nothing is sorted.
 WITH written AS NOT MATERIALIZED (
     SELECT txid, recorded_at FROM transactions
     UNION ALL SELECT txid, recorded_at FROM user_behavior
@@ -10,10 +11,10 @@ WITH written AS NOT MATERIALIZED (
     SELECT recorded_at AS at FROM ahead ORDER BY txid LIMIT 1
 ), page AS MATERIALIZED (
     SELECT at + greatest(make_interval(secs => %(seconds)s), (clock_timestamp() - at) * %(share)s) AS until FROM first
-), bound AS (
+), bound AS MATERIALIZED (
     SELECT least(
-        (SELECT txid::text::bigint FROM ahead ORDER BY txid OFFSET %(rows)s LIMIT 1),
-        (SELECT txid::text::bigint FROM ahead WHERE recorded_at >= (SELECT until FROM page) ORDER BY txid LIMIT 1)
+        (SELECT txid::text::bigint FROM ahead ORDER BY ahead.txid OFFSET %(rows)s LIMIT 1),
+        (SELECT txid::text::bigint FROM ahead WHERE recorded_at >= (SELECT until FROM page) ORDER BY ahead.txid LIMIT 1)
     ) AS txid
 )
 SELECT greatest(%(from_txid)s + 1, txid) FROM bound WHERE txid IS NOT NULL
