@@ -204,7 +204,7 @@ def test_a_page_is_found_by_its_transactions_and_not_by_reading_everything(conne
     with db.transaction(force_rollback=True):
         db.execute("SET LOCAL enable_seqscan = off")  # Days of a few rows are read whole otherwise, and rightly.
         plan = "\n".join(row[0] for row in db.execute("EXPLAIN SELECT * FROM warehouse.page"))
-    assert "kept_txid_idx" in plan
+    assert "kept_txid_occurred_at_idx" in plan
 
 
 def test_rows_from_before_the_column_get_0_and_no_table_is_rewritten(connections):

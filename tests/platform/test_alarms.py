@@ -19,6 +19,7 @@ from instashop.control.books import verify
 from instashop.control.doctor import examine
 from instashop.errors import RedisUnreachable
 from instashop.local import programs
+from instashop.local.drills.stage import Platform
 from instashop.metrics import FILLED_KEY
 from instashop.settings import ROOT
 from tests.airflow_api import Airflow
@@ -77,11 +78,14 @@ def test_services_that_hang_are_named_and_ended_in_one_look_and_come_back(platfo
     wait_until(lambda: _is_green(instashop_watch.services), 60, "the watch going green again")
 
 
-def test_live_numbers_that_stand_still_are_named(platform, monkeypatch):
+def test_live_numbers_that_stand_still_are_named_and_how_far_behind_they_are(platform, monkeypatch):
+    behind = Platform(platform, print).behind_seconds
     with frozen(lease.holder(platform.run_dir, "live_metrics").pid), monkeypatch.context() as short:
         short.setattr(platform, "beat_stale_seconds", 3.0)
         wait_until(lambda: not _is_green(instashop_watch.spark_progress), 60, "the watch going red")
+        wait_until(lambda: behind() > 6, 30, "events that wait for the live windows")
     wait_until(lambda: _is_green(instashop_watch.spark_progress), 60, "the watch going green again")
+    wait_until(lambda: behind() < 5, 30, "no event that waits for long")
 
 
 def test_a_server_that_is_stopped_is_named_by_the_doctor(platform):

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import psycopg
+from confluent_kafka import TopicPartition
 from redis import RedisError
 
 from instashop import connect, sql
@@ -24,9 +25,11 @@ from instashop.errors import InstaShopError
 from instashop.local import health, programs
 from instashop.metrics import PROGRESS_KEY
 from instashop.settings import Settings
+from instashop.transport.topics import consumer, place_of
 
 LOOK_SECONDS = 0.1
 WELL_SECONDS = 90
+ASK_SECONDS = 20
 HEAD_SECONDS = 5
 """A service whose oldest waiting fact is younger is at the head of what it reads."""
 
@@ -164,6 +167,25 @@ class Platform:
         """Tell whether no service is behind what it reads by more than a moment."""
         found = [beats.read(self.settings.run_dir, name) for name in beats.SERVICES if name != "generator"]
         return all(beat is not None and beat.lag_seconds is not None and beat.lag_seconds < HEAD_SECONDS for beat in found)
+
+    def behind_seconds(self) -> float:
+        """Return for how long the oldest event has been in Kafka that the live windows do not have yet; nearly zero without one.
+
+        Raises:
+            DidNotHappen: Kafka did not tell in time.
+        """
+        progress = json.loads(connect.redis(self.settings).get(PROGRESS_KEY) or "{}")
+        waiting = {(topic, int(number)): end for topic, ends in progress.get("end_offsets", {}).items() for number, end in ends.items()}
+        oldest, until = datetime.now(UTC), time.monotonic() + ASK_SECONDS
+        with consumer(self.settings, "instashop-drill") as client:
+            client.assign([TopicPartition(topic, number, end) for (topic, number), end in waiting.items()])
+            while waiting and time.monotonic() < until:
+                for message in client.consume(100, timeout=0.1):
+                    if waiting.pop(place_of(message), None) is not None and not message.error():  # An error here is the end of the partition.
+                        oldest = min(oldest, datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC))
+        if waiting:
+            raise DidNotHappen(what="Kafka's word on what the live windows do not have yet", seconds=ASK_SECONDS)
+        return since(oldest)
 
     def _first_since(self, topic: str, moment: datetime) -> tuple[str, int, int] | None:
         with connect.warehouse(self.settings, "drill") as dwh:
