@@ -173,18 +173,19 @@ def watch(query: StreamingQuery, sink: PatientSink, stop: threading.Event, pulse
             if progress["batch"] != seen:
                 seen = progress["batch"]
                 pulse.events_total += progress["rows"]
-            try:
-                writer.renew()
+            batch = Batch([], None, None, progress["behind"], 0.0 if not progress["behind"] else None)
+        try:
+            writer.renew()
+            if progress:
                 redis.set(PROGRESS_KEY, json.dumps(progress))
                 keeper.look(progress)
-            except RedisError as error:
-                trouble = trouble or f"Redis does not take the progress ({error})"
-            batch = Batch([], None, None, progress["behind"], 0.0 if not progress["behind"] else None)
+        except RedisError as error:
+            trouble = trouble or f"Redis does not take the progress ({error})"
         if trouble and not told:
             log.warning("%s; trying again until it does", trouble)
         told = bool(trouble)
-        if progress or trouble:
-            pulse.beat("waiting" if trouble else "running", trouble, batch)
+        # The first batch may take minutes after a long outage: who only starts is no hang, and stays the only writer.
+        pulse.beat("waiting" if trouble else "running" if progress else "starting", trouble, batch)
         stop.wait(0.5)
 
 

@@ -1,4 +1,4 @@
-"""The window sink of a query while its Redis is away."""
+"""The window sink of a query while its Redis is away, and its job while the first batch takes long."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 from redis import Redis, RedisError
 
-from instashop.metrics import MEASURES, window_key, window_of
-from instashop.transport.window_sink import PatientSink, WindowSink
+from instashop.control import beats
+from instashop.control.beats import BeatWriter
+from instashop.live import SERVICE
+from instashop.metrics import MEASURES, WRITER_KEY, window_key, window_of
+from instashop.transport.loop import Pulse
+from instashop.transport.window_sink import OnlyWriter, PatientSink, WindowSink
+from spark_jobs.live_metrics import watch
 from tests.gate import Gate
 from tests.waiting import wait_until
 
@@ -58,3 +63,27 @@ def test_a_stop_ends_the_waiting_and_the_batch_is_not_taken_for_written(redis, g
     stop.set()
     with pytest.raises(RedisError):
         sink.write(7, [_row()])
+
+
+class _NoBatchYet:
+    """A query in its first batch."""
+
+    isActive = True
+    lastProgress = None
+
+
+def test_a_first_batch_that_takes_long_is_no_hang_and_its_job_stays_the_only_writer(stack, redis, tmp_path):
+    stop, writer = threading.Event(), OnlyWriter(redis)
+    pulse = Pulse(SERVICE, stack, BeatWriter(tmp_path, redis))
+    watching = threading.Thread(target=watch, args=(_NoBatchYet(), PatientSink(WindowSink(redis, 1, 3600), stop), stop, pulse, stack, 1, writer))
+    watching.start()
+    try:
+        wait_until(lambda: beats.read(tmp_path, SERVICE), 10, "a beat")
+        first = beats.read(tmp_path, SERVICE)
+        redis.expire(WRITER_KEY, 2)
+        wait_until(lambda: beats.read(tmp_path, SERVICE).at > first.at, 10, "a later beat")
+        wait_until(lambda: redis.ttl(WRITER_KEY) > 2, 10, "the right to write, renewed")
+    finally:
+        stop.set()
+        watching.join(10)
+    assert beats.read(tmp_path, SERVICE).state == "starting"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 import sys
 import threading
@@ -178,9 +177,10 @@ def _migrate(settings: Settings, stop: threading.Event) -> str | None:
     """Bring Airflow's database to its version; skipped when this version has done so on this data."""
     from importlib.metadata import version
 
-    roles = settings.home / "data" / "pg_airflow.roles"
-    data = roles.read_text() if settings.runs_here("airflow_dsn") else hashlib.sha256(settings.airflow_dsn.encode()).hexdigest()
-    own = f"{version('apache-airflow')} {data}"
+    with connect.postgres(settings.airflow_dsn, seconds=5) as connection:
+        found = connection.execute(sql.statement("airflow/which_database")).fetchone()  # type: ignore[arg-type]
+    assert found is not None
+    own = f"{version('apache-airflow')} {found[0]}"
     stamp = airflow_server.folder(settings) / "migrated"
     if stamp.exists() and stamp.read_text() == own:
         return "up to date"
