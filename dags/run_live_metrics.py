@@ -25,7 +25,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
-    default_args={"retries": 20, "retry_delay": timedelta(seconds=2)},
+    default_args={"retries": 20, "retry_delay": timedelta(seconds=2)},  # Sooner than the others: it is the slowest to start.
     tags=["service"],
 ) as dag:
     LiveMetricsOperator(task_id="live_metrics")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 WINDOW_SECONDS = 30
@@ -49,6 +50,11 @@ WRITER_KEY = "live:writer"
 
 PLATFORM_KEY = "platform"
 """Hash of the platform's start: started_at (ISO 8601)."""
+
+
+def reached(progress: Mapping[str, Any]) -> dict[tuple[str, int], int]:
+    """Return the next offset of each topic and partition that the live windows do not have yet; nothing before the first batch."""
+    return {(topic, int(number)): end for topic, ends in progress.get("end_offsets", {}).items() for number, end in ends.items()}
 
 
 def window_key(start: int) -> str:

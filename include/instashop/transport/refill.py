@@ -21,7 +21,7 @@ from redis import Redis
 
 from instashop import connect, sql
 from instashop.errors import InstaShopError
-from instashop.metrics import FILLED_KEY, WINDOW_SECONDS, window_of
+from instashop.metrics import FILLED_KEY, WINDOW_SECONDS, reached, window_of
 from instashop.settings import Settings
 from instashop.transport.window_sink import WindowSink
 
@@ -90,8 +90,7 @@ def refill(settings: Settings, redis: Redis, progress: dict[str, Any]) -> bool:
     span = {"since": datetime.fromtimestamp(since, UTC), "until": datetime.fromtimestamp(window_of(now) + WINDOW_SECONDS, UTC)}
     with connect.warehouse(settings, "refill") as dwh, dwh.cursor(row_factory=dict_row) as cursor:
         kept = {(topic, number): offset for topic, number, offset in dwh.execute('SELECT topic, "partition", next_offset FROM consumer_offsets')}
-        ends = {(topic, int(number)): end for topic, numbers in progress["end_offsets"].items() for number, end in numbers.items()}
-        if any(kept.get(place, 0) + MARKS < end for place, end in ends.items()):
+        if any(kept.get(place, 0) + MARKS < end for place, end in reached(progress).items()):
             return False
         rows = cursor.execute(sql.statement("metrics/events_between") + sql.statement("metrics/windows"), span).fetchall()  # type: ignore[arg-type]
     found = [{**row, "start": int(row["win"].timestamp())} for row in rows]

@@ -16,7 +16,7 @@ from instashop.control.books.comparing import Shops
 from instashop.control.books.pages import Offsets, Page
 from instashop.control.books.reading import PageReader
 from instashop.control.books.verdict import SHOWN, Sum
-from instashop.metrics import FILLED_KEY, PROGRESS_KEY
+from instashop.metrics import FILLED_KEY, PROGRESS_KEY, reached
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, of_database
 from instashop.transport.enricher import GROUP
@@ -82,11 +82,9 @@ def wait_for_readers(settings: Settings, last: Offsets, dwh: psycopg.Connection,
     while True:
         stored = {(t, n): o for t, n, o in dwh.execute('SELECT topic, "partition", next_offset FROM consumer_offsets')}
         progress = json.loads(redis.get(PROGRESS_KEY) or "{}")
-        ends = progress.get("end_offsets", {})
-        spark = {(topic, int(number)): offset for topic, numbers in ends.items() for number, offset in numbers.items()}
         behind = {
             "warehouse": _behind(last, stored, lambda topic: True),
-            "windows": _behind(last, spark, lambda topic: BY_NAME[topic].live) or _unfilled(redis, progress),
+            "windows": _behind(last, reached(progress), lambda topic: BY_NAME[topic].live) or _unfilled(redis, progress),
         }
         late = {stage: text for stage, text in behind.items() if text}
         if not late or time.monotonic() > deadline:

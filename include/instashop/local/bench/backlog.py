@@ -18,7 +18,7 @@ from instashop import connect, live
 from instashop.errors import InstaShopError
 from instashop.local.bench import meter
 from instashop.local.bench.meter import Spread
-from instashop.metrics import PROGRESS_KEY
+from instashop.metrics import PROGRESS_KEY, reached
 from instashop.settings import ROOT, Settings
 from instashop.streams import CURSORS, STREAMS
 from instashop.transport import enricher
@@ -140,13 +140,9 @@ def _spark_from_the_first_event(settings: Settings) -> float:
     shutil.rmtree(live.checkpoint(settings)[0].parent)
     with _job(settings):
         first = _progress(settings, lambda progress: True)
-        cpu, rows = meter.cpu_seconds(meter.spark_pids(settings)), _read(first)
+        cpu, rows = meter.cpu_seconds(meter.spark_pids(settings)), sum(reached(first).values())
         last = _progress(settings, lambda progress: progress["behind"] <= 0)
-        return (_read(last) - rows) / (meter.cpu_seconds(meter.spark_pids(settings)) - cpu)
-
-
-def _read(progress: dict[str, dict[str, dict[str, int]]]) -> int:
-    return sum(offset for numbers in progress["end_offsets"].values() for offset in numbers.values())
+        return (sum(reached(last).values()) - rows) / (meter.cpu_seconds(meter.spark_pids(settings)) - cpu)
 
 
 def _progress(settings: Settings, enough: Callable[[dict], bool]) -> dict:  # type: ignore[type-arg]

@@ -12,7 +12,7 @@ from instashop.control import beats, intents, supervision
 from instashop.control.books import verify
 from instashop.errors import InstaShopError
 from instashop.local import programs
-from instashop.local.drills.faults import CATCH_UP, DRILLS, OUTAGE_SECONDS, Drill, long_outage
+from instashop.local.drills.faults import CATCH_UP, DRILLS, OUTAGE_SECONDS, Drill, catching_up, long_outage
 from instashop.local.drills.judging import Outcome, judge
 from instashop.local.drills.random_kills import RandomKills
 from instashop.local.drills.stage import Platform
@@ -80,8 +80,8 @@ def random_kills(settings: Settings, kills: int, every_seconds: float, seed: int
             killer.run(kills, every_seconds)
             with _troubles_noted(outcome):
                 ended_at, behind = datetime.now(UTC), platform.behind_seconds()
-                outcome.live_within_seconds = RESTART_SECONDS + behind / (CATCH_UP - 1)
-                say(f"the live windows are {behind:.0f} s behind; at {CATCH_UP} times the live rate that takes {behind / (CATCH_UP - 1):.0f} s")
+                outcome.live_within_seconds = RESTART_SECONDS + catching_up(behind)
+                say(f"the live windows are {behind:.0f} s behind; at {CATCH_UP} times the live rate that takes {catching_up(behind):.0f} s")
                 _measure(platform, outcome, ended_at, outcome.live_within_seconds + 120)
     finally:
         killer.close()

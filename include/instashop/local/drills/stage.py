@@ -23,9 +23,9 @@ from instashop.control import beats, intents, lease, supervision
 from instashop.control.lease import Holder
 from instashop.errors import InstaShopError
 from instashop.local import health, programs
-from instashop.metrics import PROGRESS_KEY
+from instashop.metrics import PROGRESS_KEY, reached
 from instashop.settings import Settings
-from instashop.transport.topics import consumer, place_of
+from instashop.transport.topics import Offsets, consumer, place_of
 
 LOOK_SECONDS = 0.1
 WELL_SECONDS = 90
@@ -174,9 +174,7 @@ class Platform:
         Raises:
             DidNotHappen: Kafka did not tell in time.
         """
-        progress = json.loads(connect.redis(self.settings).get(PROGRESS_KEY) or "{}")
-        waiting = {(topic, int(number)): end for topic, ends in progress.get("end_offsets", {}).items() for number, end in ends.items()}
-        oldest, until = datetime.now(UTC), time.monotonic() + ASK_SECONDS
+        waiting, oldest, until = self._reached(), datetime.now(UTC), time.monotonic() + ASK_SECONDS
         with consumer(self.settings, "instashop-drill") as client:
             client.assign([TopicPartition(topic, number, end) for (topic, number), end in waiting.items()])
             while waiting and time.monotonic() < until:
@@ -193,8 +191,10 @@ class Platform:
         return (row[0], row[1], row[2]) if row else None
 
     def _in_windows(self, topic: str, partition: int, offset: int) -> bool:
-        progress = json.loads(connect.redis(self.settings).get(PROGRESS_KEY) or "{}")
-        return int(progress.get("end_offsets", {}).get(topic, {}).get(str(partition), 0)) > offset
+        return self._reached().get((topic, partition), 0) > offset
+
+    def _reached(self) -> Offsets:
+        return reached(json.loads(connect.redis(self.settings).get(PROGRESS_KEY) or "{}"))
 
     def dead_letters(self) -> int:
         """Return how many dead letters there are."""
