@@ -18,7 +18,7 @@ from urllib.parse import quote
 from instashop import connect
 from instashop.control import beats, lease
 from instashop.errors import InstaShopError
-from instashop.local import airflow_server, brokers, health, jars, passwords, postgres, servers
+from instashop.local import airflow_server, brokers, health, passwords, postgres, servers
 from instashop.local.progress import wait
 from instashop.metrics import PLATFORM_KEY
 from instashop.settings import Settings, load
@@ -35,7 +35,6 @@ def first_start(settings: Settings) -> int:
         (settings.home / folder).mkdir(parents=True, exist_ok=True)
     settings = passwords.ensure(settings)
     airflow_server.write_login(settings)
-    jars.ensure(jars.SETS[1], settings, threading.Event())  # They lie in the image.
     _write_addresses(settings)
     known = passwords.read(settings)
     _share("superuser", known[passwords.SUPERUSER])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import psycopg
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
-from kafka import KafkaAdminClient, KafkaConsumer
 from redis import Redis
 
 from instashop.errors import InstaShopError, ShopUnreachable, WarehouseUnreachable
 from instashop.settings import Settings
+
+if TYPE_CHECKING:
+    from kafka import KafkaAdminClient, KafkaConsumer  # Imported where it is used: only the books do, and it costs half a second of each start.
 
 OPEN_SECONDS = 10
 """How long Kafka lets a transaction be open; an abandoned one blocks readers no longer than this."""
@@ -168,6 +170,8 @@ def kafka_consumer(settings: Settings, group: str, **options: Any) -> Consumer:
 
 def independent_reader(settings: Settings, isolation: str = "read_committed") -> KafkaConsumer:
     """Return kafka-python's reader: another client than the one that wrote."""
+    from kafka import KafkaConsumer
+
     return KafkaConsumer(
         **kafka_python_options(settings),
         isolation_level=isolation,
@@ -180,4 +184,6 @@ def independent_reader(settings: Settings, isolation: str = "read_committed") ->
 
 def independent_admin(settings: Settings) -> KafkaAdminClient:
     """Return kafka-python's administrator, which can tell the state of a transaction."""
+    from kafka import KafkaAdminClient
+
     return KafkaAdminClient(**kafka_python_options(settings))

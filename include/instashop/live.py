@@ -8,23 +8,17 @@ import sys
 import time
 from pathlib import Path
 
-from instashop import sql
+from instashop import java, sql
 from instashop.settings import ROOT, Settings
 
 SERVICE = "live_metrics"
 
 
-def spark_home() -> Path:
-    """Return where pyspark keeps Spark."""
-    import pyspark
-
-    return Path(pyspark.__file__).parent
-
-
 def submit_command(settings: Settings) -> list[str]:
     """Return the command that submits the live metrics in client mode; its jars are there already."""
-    jars = ",".join(str(jar) for jar in sorted((settings.home / "jars" / "spark").glob("*.jar")))
-    java = "-Xms96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Duser.timezone=UTC"  # Java would begin with a heap of a 64th of the machine.
+    jars = ",".join(str(jar) for jar in sorted(java.jars("spark").glob("*.jar")))
+    plain = "-Xms96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Duser.timezone=UTC"  # Java would begin with a heap of a 64th of the machine.
+    here = " ".join([plain, *java.class_data("spark")])
     options = {
         "spark.executor.memory": "512m",
         "spark.executor.cores": str(settings.spark_cores),
@@ -33,8 +27,8 @@ def submit_command(settings: Settings) -> list[str]:
         "spark.driver.host": settings.spark_driver_host,
         "spark.driver.bindAddress": settings.spark_driver_host,
         "spark.ui.port": str(settings.spark_app_ui_port),
-        "spark.driver.extraJavaOptions": java,
-        "spark.executor.extraJavaOptions": java,
+        "spark.driver.extraJavaOptions": here,
+        "spark.executor.extraJavaOptions": here if settings.runs_here("spark_master") else plain,
         "spark.executorEnv.TZ": "UTC",
         "spark.executorEnv.PYTHONPATH": str(ROOT / "include"),
         "spark.ui.showConsoleProgress": "false",
@@ -46,7 +40,7 @@ def submit_command(settings: Settings) -> list[str]:
         "spark.sql.streaming.ui.retainedProgressUpdates": "20",
     }
     confs = [part for name, value in options.items() for part in ("--conf", f"{name}={value}")]
-    submit = str(spark_home() / "bin" / "spark-submit")
+    submit = str(java.spark_home() / "bin" / "spark-submit")
     return [submit, "--master", settings.spark_master, "--name", SERVICE, "--jars", jars, *confs, str(ROOT / "spark_jobs" / "live_metrics.py")]
 
 
@@ -54,7 +48,8 @@ def submit_environment(settings: Settings) -> dict[str, str]:
     """Return the environment for the command: this Python and this Spark on both sides, times in UTC."""
     return {
         **os.environ,
-        "SPARK_HOME": str(spark_home()),
+        "SPARK_HOME": str(java.spark_home()),
+        "SPARK_DIST_CLASSPATH": java.spark_additions(),
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT / "include"),

@@ -134,8 +134,7 @@ def live_metrics(settings: Settings, **environment: str) -> Iterator[Process]:
     """The Spark job, submitted by the README's own line, with more environment; Airflow submits it by instashop.live."""
     line = next(line for line in (ROOT / "README.md").read_text().splitlines() if "spark-submit" in line)
     assert "spark://127.0.0.1:7077" in line
-    assert ".local/jars" in line
-    line = line.replace("spark://127.0.0.1:7077", settings.spark_master).replace(".local/jars", str(settings.home / "jars"))
+    line = line.replace("spark://127.0.0.1:7077", settings.spark_master)
     process = Process("live_metrics", ["bash", "-c", line], {**os.environ, **environment}, settings)
     try:
         yield process

@@ -52,7 +52,6 @@ def organisation(stack) -> Iterator[Settings]:
             down(settings)
             shutil.rmtree(home)
         home.mkdir()
-        (home / "jars").symlink_to(stack.home / "jars")
         settings = start_servers(settings, SERVERS)
     try:
         yield settings

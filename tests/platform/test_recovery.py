@@ -7,6 +7,9 @@ import signal
 import subprocess
 import sys
 
+import psutil
+
+from instashop import java
 from instashop.control import beats, lease
 from instashop.control.books import verify
 from instashop.local import health, programs, servers
@@ -75,3 +78,13 @@ def test_a_killed_scheduler_leaves_the_services_untouched(platform):
 def test_the_books_balance_after_all_that(platform):
     verdict = verify(platform, wait_seconds=120)
     assert verdict.balanced, verdict.describe()
+
+
+def test_every_java_shares_its_class_data(platform):
+    names = [name for name in servers.table(platform) if name.startswith(("kafka-", "spark-"))]
+    pids = [programs.states(platform)[name]["pid"] for name in names]
+    worker = psutil.Process(programs.states(platform)[servers.SPARK_WORKER]["pid"])
+    pids += [psutil.Process(lease.holder(platform.run_dir, "live_metrics").pid).ppid(), *(child.pid for child in worker.children())]
+    assert len(pids) == len(names) + 2, "a driver and an executor"
+    archives = {str(java.archive(name)) for name in java.VERSIONS}
+    assert [pid for pid in pids if not archives & {region.path for region in psutil.Process(pid).memory_maps()}] == []

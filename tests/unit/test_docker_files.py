@@ -12,7 +12,8 @@ import pytest
 import yaml
 from pydantic_settings import BaseSettings
 
-from instashop.local import brokers, jars, postgres, servers
+from instashop import java
+from instashop.local import brokers, postgres, servers
 from instashop.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +87,7 @@ def test_every_image_is_pinned_and_fits_the_lock(profile: str) -> None:
     airflow = re.search(r"^apache-airflow==(\S+)$", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
     assert airflow
     assert base[1] == f"apache/airflow:{airflow[1]}-python3.11"
-    assert f"apache/kafka:{jars.SETS[0].version}" in images
+    assert f"apache/kafka:{java.VERSIONS['kafka']}" in images
 
 
 def test_the_lock_has_every_dependency_because_the_image_installs_nothing_else() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from instashop import live, metrics
+from instashop import java, live, metrics
 from instashop.cli import app
 from instashop.control.beats import SERVICES
 from instashop.events import Reason
@@ -165,8 +165,8 @@ def test_the_line_that_submits_by_hand_is_airflows_in_short(plain_settings: Sett
     command, environment = live.submit_command(plain_settings), live.submit_environment(plain_settings)
     assert words[words.index("--master") + 1] == command[command.index("--master") + 1]
     assert str(ROOT / words[-1]) == command[-1]
-    folder = (plain_settings.home / "jars" / "spark").relative_to(ROOT)
-    assert words[words.index("--jars") + 1] == f"$(echo {folder}/*.jar | tr ' ' ',')"
+    folder = java.jars("spark").relative_to(Path.home())
+    assert words[words.index("--jars") + 1] == f"$(echo ~/{folder}/*.jar | tr ' ' ',')"
     given = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
     assert given["SPARK_LOCAL_IP"] == environment["SPARK_LOCAL_IP"]
     assert given["PYSPARK_PYTHON"] == "$PWD/.venv/bin/python"

@@ -47,6 +47,7 @@ CLIENTS = {
 }
 HANDS_THE_ENVIRONMENT_ON = {
     ("include/instashop/live.py", "submit_environment"),
+    ("include/instashop/java.py", "command"),  # JAVA_HOME is Java's own word, not a setting of ours.
     ("plugins/instashop_services.py", "environment"),  # To the service's process, without Airflow's part; no setting is read.
 }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from instashop import java
 from instashop.local import commands
 from instashop.local.failures import InitFailed
 from instashop.settings import ROOT, Settings
@@ -42,7 +43,6 @@ class Broker:
     controller_port: int
     data: Path
     config: Path
-    jars: Path
     heap_mb: int
 
     @property
@@ -54,19 +54,20 @@ class Broker:
         """
         return AfterKill(self.data / "recovery-point-offset-checkpoint", self.data / ".kafka_cleanshutdown", AWAY_SECONDS)
 
-    def argv(self, java: str) -> tuple[str, ...]:
+    def argv(self) -> tuple[str, ...]:
         """Return the command of the node."""
         logging = f"-Dlog4j2.configurationFile={TEMPLATES / 'kafka-log4j2.xml'}"
         return (
-            java,
+            java.command(),
             "-Xms128m",
             f"-Xmx{self.heap_mb}m",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",  # Less work for the compiler while everything starts on two cores.
             "-XX:+ExitOnOutOfMemoryError",
+            *java.class_data("kafka"),
             logging,
             "-cp",
-            f"{self.jars}/*",
+            java.class_path("kafka"),
             "kafka.Kafka",
             str(self.config),
         )
@@ -84,7 +85,6 @@ def brokers(settings: Settings) -> tuple[Broker, ...]:
             settings.kafka_controller_port + i - 1,
             home / "data" / f"kafka-{i}",
             home / "run" / f"kafka-{i}.properties",
-            home / "jars" / "kafka",
             settings.kafka_heap_mb,
         )
         for i in range(1, settings.kafka_brokers + 1)
@@ -131,7 +131,7 @@ def kafka_id(seed: uuid.UUID) -> str:
     return urlsafe_b64encode(bytes([first & 0x7F, *others])).decode().rstrip("=")
 
 
-def format_storage(settings: Settings, java: str, stop: threading.Event) -> bool:
+def format_storage(settings: Settings, stop: threading.Event) -> bool:
     """Format the folders of the nodes that have none; return whether one was made.
 
     Only the first is formatted by Kafka's tool, which takes seconds; the others are its copy under their own number.
@@ -149,12 +149,23 @@ def format_storage(settings: Settings, java: str, stop: threading.Event) -> bool
     text = missing[0].config.read_text(encoding="utf-8")
     config.write_text(text.replace(f"log.dirs={missing[0].data}", f"log.dirs={pattern}"), encoding="utf-8")
     logging = f"-Dlog4j2.configurationFile={TEMPLATES / 'kafka-log4j2.xml'}"
-    argv = [java, *_QUICK, logging, "-cp", f"{missing[0].jars}/*", "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
+    argv = [
+        java.command(),
+        *_QUICK,
+        *java.class_data("kafka"),
+        logging,
+        "-cp",
+        java.class_path("kafka"),
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        cluster_id,
+        "-c",
+        str(config),
+    ]
     status, lines = commands.run(argv, stop, 120)
     if status != 0:
-        raise InitFailed(
-            what="Kafka's storage", lines=lines, cure=f"see the lines above; broken jars are fetched again after removing {settings.home / 'jars'}."
-        )
+        raise InitFailed(what="Kafka's storage", lines=lines, cure=f"see the lines above; broken jars are fetched again after removing {java.jars('kafka')}.")
     for node in missing:
         draft = node.data.with_name(f"{node.data.name}.new")
         shutil.rmtree(draft, ignore_errors=True)

@@ -47,6 +47,12 @@ class DownloadFailed(InstaShopError):
     """
 
 
+class RehearsalFailed(InstaShopError):
+    """The rehearsal of {name}: {what}. The last lines of its log:
+    {lines}
+    """
+
+
 class InitFailed(InstaShopError):
     """{what} could not be set up:
     {lines}

@@ -1,9 +1,8 @@
-"""Fetches the jars of Kafka and of Spark's Kafka connector by Ivy, which comes inside pyspark."""
+"""Fetches the jars of Kafka and of Spark's Kafka connector, once for all checkouts, by Ivy, which comes inside pyspark."""
 
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import threading
 import zipfile
@@ -11,13 +10,9 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from instashop import java
 from instashop.local import commands
 from instashop.local.failures import DownloadFailed
-from instashop.local.servers import java, pyspark
-from instashop.settings import Settings, load
-
-SHARED = Path.home() / ".cache" / "instashop"
-"""What was fetched once serves every checkout of this user."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +20,6 @@ class JarSet:
     """Jars that belong together: Maven coordinates, and which of the files found are kept (all, when empty)."""
 
     name: str
-    version: str
     coordinates: tuple[tuple[str, ...], ...]
     kept: tuple[str, ...] = ()
 
@@ -33,39 +27,34 @@ class JarSet:
 SETS = (
     JarSet(
         "kafka",
-        "4.3.1",
         (
-            ("org.apache.kafka", "kafka_2.13", "4.3.1"),
+            ("org.apache.kafka", "kafka_2.13", java.VERSIONS["kafka"]),
             ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4", "-notransitive"),
         ),
     ),
     JarSet(
         "spark",
-        "4.2.0",
-        (("org.apache.spark", "spark-sql-kafka-0-10_2.13", "4.2.0"),),
+        (("org.apache.spark", "spark-sql-kafka-0-10_2.13", java.VERSIONS["spark"]),),
         kept=("spark-sql-kafka", "spark-token-provider", "kafka-clients", "commons-pool2"),  # The others are pyspark's own.
     ),
 )
 
 
-def ensure(jar_set: JarSet, settings: Settings, stop: threading.Event) -> str | None:
+def ensure(jar_set: JarSet, stop: threading.Event) -> str | None:
     """Have the jars of a set in their place, whole; return what had to be done, or None.
 
     Raises:
         DownloadFailed: Ivy could not get one, or what came is no jar, twice.
     """
-    place = settings.home / "jars" / jar_set.name
+    place = java.jars(jar_set.name)
     if _complete(place):
         return None
-    SHARED.mkdir(parents=True, exist_ok=True)
-    shared = SHARED / f"{jar_set.name}-{jar_set.version}"
-    with (SHARED / f"{jar_set.name}.lock").open("w") as lock:
+    java.CACHE.mkdir(parents=True, exist_ok=True)
+    with (java.CACHE / f"{jar_set.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        fetched = not _complete(shared) or bool(broken(shared))
-        if fetched:
-            _fetch(jar_set, shared, stop)
-        _install(shared, place)
-    return f"{len(list(place.glob('*.jar')))} jars {'fetched' if fetched else 'from the cache'}"
+        if not _complete(place):  # Else somebody else has fetched them meanwhile.
+            _fetch(jar_set, place, stop)
+    return f"{len(list(place.glob('*.jar')))} jars"
 
 
 def broken(folder: Path) -> list[Path]:
@@ -92,7 +81,7 @@ def _complete(folder: Path) -> bool:
 
 
 def _fetch(jar_set: JarSet, place: Path, stop: threading.Event) -> None:
-    draft, cache = place.with_suffix(".new"), SHARED / "ivy" / jar_set.name
+    draft, cache = place.with_suffix(".new"), java.CACHE / "ivy" / jar_set.name
     for last_try in (False, True):
         shutil.rmtree(draft, ignore_errors=True)
         for coordinate in jar_set.coordinates:
@@ -114,38 +103,23 @@ def _fetch(jar_set: JarSet, place: Path, stop: threading.Event) -> None:
 
 
 def _ivy(jar_set: JarSet, cache: Path, draft: Path, coordinate: tuple[str, ...], stop: threading.Event) -> None:
-    ivy = next((pyspark() / "jars").glob("ivy-*.jar"))
+    ivy = next((java.spark_home() / "jars").glob("ivy-*.jar"))
     options = ["-cache", str(cache), "-m2compatible", "-confs", "default", "-types", "jar", "bundle", "-warn"]
-    argv = [java(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", str(ivy), *options, "-dependency", *coordinate[:3], *coordinate[3:]]
+    argv = [java.command(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", str(ivy), *options, "-dependency", *coordinate[:3], *coordinate[3:]]
     argv += ["-retrieve", f"{draft}/[artifact]-[revision].[ext]"]
     status, output = commands.run(argv, stop, 600)
     if status != 0:
         raise DownloadFailed(name=jar_set.name, lines="\n".join(output.splitlines()[-8:]))
 
 
-def _install(shared: Path, place: Path) -> None:
-    draft = place.with_suffix(".new")
-    shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(shared, draft, copy_function=_link)
-    shutil.rmtree(place, ignore_errors=True)
-    draft.rename(place)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # Another file system.
-        shutil.copy2(source, target)
-
-
 def fetch_all() -> None:
-    """Fetch every set into the shared cache, so that the first start needs no download.
+    """Fetch every set, so that the first start needs no download.
 
     Raises:
         DownloadFailed: see `ensure`.
     """
     for jar_set in SETS:
-        ensure(jar_set, load(), threading.Event())
+        ensure(jar_set, threading.Event())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from instashop import java
 from instashop.local import health, postgres, programs, servers
 from instashop.local.failures import NotReady
 from instashop.local.progress import at_once
@@ -154,7 +155,7 @@ def check(settings: Settings, names: set[str]) -> None:
     left = {name for name, pids in programs.orphans(settings).items() if pids and not running}  # Ended before the new start.
     starting = names - running - left
     missing = binary_problems(names)
-    problems = [python_problem(sys.version_info[:3]), *missing, java_problem(servers.java())]
+    problems = [python_problem(sys.version_info[:3]), *missing, java_problem(java.command())]
     problems.append(folder_problem(settings) if not missing and postgres.clusters(settings) else None)
     if settings.home.exists():
         problems.append(disk_problem(shutil.disk_usage(settings.home).free / 1e6, settings.home))

@@ -12,7 +12,7 @@ from instashop.local.lock import only_one
 from instashop.settings import Settings
 
 FOLDERS = ("data", "airflow", "spark", "logs", "run")
-"""What a reset deletes; the jars stay, the passwords go with the data they open."""
+"""What a reset deletes; jars and class data stay, the passwords go with the data they open."""
 
 
 def reset(settings: Settings, yes: bool) -> None:

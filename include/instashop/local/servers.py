@@ -6,9 +6,9 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
 
+from instashop import java
 from instashop.local import airflow_server, brokers, postgres
 from instashop.settings import ROOT, Settings
 
@@ -50,21 +50,6 @@ def broker(number: int) -> str:
     return f"kafka-{number}"
 
 
-def java() -> str:
-    """Return the Java that runs Kafka and Spark: JAVA_HOME's, else the first on the PATH."""
-    home = os.environ.get("JAVA_HOME")
-    own = Path(home) / "bin" / "java" if home else None
-    return str(own) if own and own.exists() else shutil.which("java") or "/usr/bin/java"
-
-
-def pyspark() -> Path:
-    """Return the folder of the pyspark package, which is a whole Spark."""
-    spec = find_spec("pyspark")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent
-
-
 def shell_environment() -> dict[str, str]:
     """Return the caller's environment without what would change how a server runs; `.venv` comes first on the PATH.
 
@@ -84,7 +69,8 @@ def our_environment(settings: Settings) -> dict[str, str]:
 def spark_environment(settings: Settings) -> dict[str, str]:
     """Return what Spark's daemons, and whoever submits to them, have to know."""
     return {
-        "SPARK_HOME": str(pyspark()),
+        "SPARK_HOME": str(java.spark_home()),
+        "SPARK_DIST_CLASSPATH": java.spark_additions(),
         "SPARK_LOCAL_IP": settings.host,
         "SPARK_PUBLIC_DNS": settings.host,
         "PYSPARK_PYTHON": sys.executable,
@@ -94,12 +80,14 @@ def spark_environment(settings: Settings) -> dict[str, str]:
 
 
 def _spark(settings: Settings) -> list[Server]:
-    spark_class, work = str(pyspark() / "bin" / "spark-class"), str(settings.home / "spark" / "work")
+    spark_class, work = str(java.spark_home() / "bin" / "spark-class"), str(settings.home / "spark" / "work")
+    small = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+    daemon = [small, *java.class_data("spark"), "-Dspark.worker.cleanup.enabled=true -Dspark.master.rest.enabled=false"]
     environment = spark_environment(settings) | {
         "SPARK_DAEMON_MEMORY": "128m",
-        "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dspark.worker.cleanup.enabled=true -Dspark.master.rest.enabled=false",
-        "SPARK_LAUNCHER_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
-        "JAVA_HOME": str(Path(java()).resolve().parents[1]),
+        "SPARK_DAEMON_JAVA_OPTS": " ".join(daemon),
+        "SPARK_LAUNCHER_OPTS": small,
+        "JAVA_HOME": str(Path(java.command()).resolve().parents[1]),
     }
     at = f"http://{settings.host}"
     deploy = "org.apache.spark.deploy"
@@ -125,7 +113,7 @@ def _spark(settings: Settings) -> list[Server]:
 
 def _airflow(settings: Settings) -> list[Server]:
     environment = our_environment(settings) | spark_environment(settings) | airflow_server.environment(settings)
-    environment["JAVA_HOME"] = str(Path(java()).resolve().parents[1])
+    environment["JAVA_HOME"] = str(Path(java.command()).resolve().parents[1])
     airflow = (sys.executable, "-m", "airflow")
     # The log servers would listen on every address of the machine; on one machine the API server reads the files themselves.
     triggerer = Server(TRIGGERER, (*airflow, "triggerer", "--skip-serve-logs"), {}, environment, stop_seconds=4)
@@ -161,7 +149,7 @@ def table(settings: Settings) -> dict[str, Server]:
         *(
             Server(
                 broker(b.number),
-                b.argv(java()),
+                b.argv(),
                 {"kafka_port": b.port, "kafka_controller_port": b.controller_port},
                 config=b.config,
                 after_kill=b.after_kill if settings.kafka_brokers > 1 else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -16,7 +17,7 @@ from typing import Any
 
 from rich.console import Console
 
-from instashop import connect, sql
+from instashop import connect, java, sql
 from instashop.control import intents, supervision
 from instashop.errors import InstaShopError
 from instashop.local import airflow_server, brokers, commands, down, health, jars, owner, passwords, postgres, preflight, programs, servers
@@ -29,6 +30,7 @@ from instashop.settings import Settings
 PATIENCE_SECONDS = 120
 """A server that is not well after this never gets well."""
 LIVE_PATIENCE_SECONDS = 180
+REHEARSAL_PATIENCE_SECONDS = 300
 
 _POSTGRES = (servers.SHOP, servers.WAREHOUSE, servers.AIRFLOW_DB)
 _SPARK = (servers.SPARK_MASTER, servers.SPARK_WORKER)
@@ -61,6 +63,8 @@ def start_servers(settings: Settings, names: Iterable[str] | None, console: Cons
         owner.claim(settings)
         settings = passwords.ensure(settings)
         preflight.check(settings, wanted)
+        if everything and not java.all_class_data():
+            run([Step("class data of Java", partial(_class_data, settings))], console)
         before = {name for name, info in programs.states(settings).items() if info["statename"] in programs.UP}
         try:
             run(_steps(settings, wanted, everything, before), console)
@@ -98,11 +102,11 @@ def _steps(settings: Settings, wanted: set[str], everything: bool, before: set[s
     elif everything:
         steps.append(Step(servers.REDIS, partial(_redis_elsewhere, settings, not before)))
     if kafka:
-        steps.append(Step("jars of kafka", partial(jars.ensure, jars.SETS[0], settings)))
+        steps.append(Step("jars of kafka", partial(jars.ensure, jars.SETS[0])))
         steps.append(Step("kafka", partial(_kafka, settings, kafka), ("supervisord", "jars of kafka")))
     spark = [name for name in _SPARK if name in wanted]
     if spark:
-        steps.append(Step("jars of spark", partial(jars.ensure, jars.SETS[1], settings)))
+        steps.append(Step("jars of spark", partial(jars.ensure, jars.SETS[1])))
         steps.append(Step("spark", partial(_start_and_wait, settings, spark), ("supervisord", "jars of spark")))
     if everything:
         steps += _platform_steps(settings)
@@ -120,6 +124,20 @@ def _platform_steps(settings: Settings) -> list[Step]:
         Step(servers.DASHBOARD, partial(_start_and_wait, settings, [servers.DASHBOARD]), (servers.REDIS, servers.WAREHOUSE)),
         Step("live numbers", partial(_live, settings), ("airflow", servers.DASHBOARD, "spark", "tables and topics")),
     ]
+
+
+def _class_data(settings: Settings, stop: threading.Event) -> str:
+    """Have the class data made by a rehearsal; without it everything runs, and only starts more slowly."""
+    log = programs.log_path(settings, "class-data")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as output:
+        process = subprocess.Popen([sys.executable, "-m", "instashop.local.rehearsal"], stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        wait(lambda: "still at it" if process.poll() is None else None, stop, REHEARSAL_PATIENCE_SECONDS)
+    finally:
+        process.terminate()  # It stops what it has started.
+        process.wait()
+    return "made, once" if process.returncode == 0 else f"left out, so every start takes longer; {log} says why"
 
 
 def _supervisord(settings: Settings, stop: threading.Event) -> str | None:
@@ -144,7 +162,7 @@ def _postgres(settings: Settings, cluster: postgres.Cluster, stop: threading.Eve
 
 
 def _kafka(settings: Settings, names: list[str], stop: threading.Event) -> str | None:
-    made = not any(_running(settings, name) for name in names) and brokers.format_storage(settings, servers.java(), stop)
+    made = not any(_running(settings, name) for name in names) and brokers.format_storage(settings, stop)
     said = _start_and_wait(settings, names, stop, health.kafka)
     return "set up" if made else said
 

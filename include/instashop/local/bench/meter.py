@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import psutil
 
-from instashop import connect
+from instashop import connect, java
 from instashop.control import beats, lease
-from instashop.local import programs, servers
+from instashop.local import programs
 from instashop.settings import Settings
 
 POSTGRES = ("postgres-shop", "postgres-warehouse", "postgres-airflow")
@@ -83,15 +83,15 @@ def platform_pids(settings: Settings) -> list[int]:
 
 def versions(settings: Settings) -> dict[str, str]:
     """Return the versions of the servers that run: Kafka's from its jars, the others as they say themselves."""
-    jar = next((settings.home / "jars" / "kafka").glob("kafka-clients-*.jar"))
+    jar = next(java.jars("kafka").glob("kafka-clients-*.jar"))
     with connect.warehouse(settings, "bench") as dwh:
         row = dwh.execute("SELECT current_setting('server_version')").fetchone()
-    java = subprocess.run([servers.java(), "-version"], capture_output=True, text=True, check=True).stderr.split('"')[1]
+    told = subprocess.run([java.command(), "-version"], capture_output=True, text=True, check=True).stderr.split('"')[1]
     return {
         "Kafka": jar.stem.rpartition("-")[2],
         "Postgres": str(row[0]).split()[0] if row else "unknown",
         "Redis": connect.redis(settings).info("server")["redis_version"],
-        "Java": java,
+        "Java": told,
     }
 
 

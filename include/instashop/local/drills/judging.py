@@ -22,10 +22,15 @@ class Outcome:
     """Whether the books were compared after it."""
 
     @property
+    def whole(self) -> bool:
+        """Whether nothing was lost, doubled or wrong, and everything came back, however long it took."""
+        return not (self.lost or self.doubled or self.wrong or self.trouble)
+
+    @property
     def passed(self) -> bool:
-        """Whether nothing was lost, doubled or wrong, and facts flowed again in time."""
+        """Whether it is whole, and facts flowed again in time."""
         in_time = self.live_within_seconds is None or (self.live_after_seconds is not None and self.live_after_seconds <= self.live_within_seconds)
-        return not (self.lost or self.doubled or self.wrong or self.trouble) and in_time
+        return self.whole and in_time
 
     def describe(self) -> str:
         """Return the outcome as a line to read."""
