@@ -120,9 +120,11 @@ def test_what_is_explained_is_not_named_and_an_accepted_stranger_counts_nowhere(
     assert read.strangers == [(other, other)]
 
 
-def test_an_outcome_says_when_facts_flowed_only_if_there_is_a_limit():
+def test_an_outcome_says_when_facts_flowed_if_that_was_measured_or_has_a_limit():
     assert (
         Outcome("kill-producer", live_within_seconds=30, judged=True).describe()
         == "FAILED  kill-producer: 0 lost, 0 doubled, 0 wrong; not live again (at most 30)"
     )
     assert Outcome("soak", judged=True).describe() == "PASSED  soak: 0 lost, 0 doubled, 0 wrong"
+    killed = Outcome("random-kills", live_after_seconds=131.54, judged=True)
+    assert killed.describe() == "PASSED  random-kills: 0 lost, 0 doubled, 0 wrong; live again after 131.5 s"

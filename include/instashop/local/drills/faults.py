@@ -29,11 +29,6 @@ CATCH_UP = 5
 """How many times as fast as facts come a service must be when it catches up."""
 
 
-def catching_up(seconds: float) -> float:
-    """Return how long catching up with so many seconds of facts may take, while more of them come."""
-    return seconds / (CATCH_UP - 1)
-
-
 @dataclass(frozen=True)
 class Drill:
     """One fault: what it does, how long until facts flow again at most, and whether it is one of the short set."""
@@ -157,7 +152,7 @@ def _rollbacks(platform: Platform) -> datetime:
 
 def long_outage(seconds: float = OUTAGE_SECONDS) -> Drill:
     """Return the drill that keeps the producer down so long; what gathered meanwhile has to be caught up with at five times the live rate."""
-    limit = max(60.0, catching_up(seconds))
+    limit = max(60.0, seconds / (CATCH_UP - 1))  # More facts come meanwhile.
 
     def act(platform: Platform) -> datetime:
         platform.want("producer", "stop")

@@ -34,8 +34,10 @@ class Outcome:
 
     def describe(self) -> str:
         """Return the outcome as a line to read."""
-        live = f"live again after {self.live_after_seconds:.1f} s" if self.live_after_seconds is not None else "not live again"
-        live = f"{live} (at most {self.live_within_seconds:.0f})" if self.live_within_seconds else ""
+        live = "not live again" if self.live_within_seconds else ""
+        if self.live_after_seconds is not None:
+            live = f"live again after {self.live_after_seconds:.1f} s"
+        live += f" (at most {self.live_within_seconds:.0f})" if self.live_within_seconds else ""
         books = f"{self.lost} lost, {self.doubled} doubled, {len(self.wrong)} wrong" if self.judged else ""
         parts = [books, live, *self.wrong, self.trouble]
         return f"{'PASSED' if self.passed else 'FAILED'}  {self.drill}: {'; '.join(filter(None, parts))}"
