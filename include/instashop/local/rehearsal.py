@@ -116,9 +116,11 @@ class _Player:
         reason = wait(lambda: "still ends" if self.process.poll() is None else None, threading.Event(), PATIENCE_SECONDS)
         if reason or self.process.returncode not in (0, 128 + signal.SIGTERM, -signal.SIGTERM):
             raise RehearsalFailed(name=self.name, what=reason or f"ended with {self.process.returncode}", lines=tail(self.log))
-        for old in java.CLASS_DATA.glob(f"{self.name}-*.jsa"):
-            old.unlink()  # Who has it mapped keeps it.
-        _draft(self.name).replace(java.archive(self.name))
+        draft = _draft(self.name)
+        for old in java.CLASS_DATA.glob(f"{self.name}-*"):
+            if old != draft:
+                old.unlink()  # Who has it mapped keeps it.
+        draft.replace(java.archive(self.name))
 
 
 @contextmanager

@@ -63,8 +63,8 @@ def start_servers(settings: Settings, names: Iterable[str] | None, console: Cons
         owner.claim(settings)
         settings = passwords.ensure(settings)
         preflight.check(settings, wanted)
-        if everything and not java.all_class_data():
-            run([Step("class data of Java", partial(_class_data, settings))], console)
+        if everything:
+            ensure_class_data(settings, console)
         before = {name for name, info in programs.states(settings).items() if info["statename"] in programs.UP}
         try:
             run(_steps(settings, wanted, everything, before), console)
@@ -126,8 +126,13 @@ def _platform_steps(settings: Settings) -> list[Step]:
     ]
 
 
-def _class_data(settings: Settings, stop: threading.Event) -> str:
-    """Have the class data made by a rehearsal; without it everything runs, and only starts more slowly."""
+def ensure_class_data(settings: Settings, console: Console) -> None:
+    """Have Java's class data, which is made once; without it everything runs, and only starts more slowly."""
+    if not java.all_class_data():
+        run([Step("class data of Java", partial(_rehearse, settings))], console)
+
+
+def _rehearse(settings: Settings, stop: threading.Event) -> str:
     log = programs.log_path(settings, "class-data")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:

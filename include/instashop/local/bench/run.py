@@ -16,7 +16,7 @@ from instashop.local import programs
 from instashop.local.bench import backlog, latency, meter, report, running
 from instashop.local.down import down
 from instashop.local.own_stack import own_stack
-from instashop.local.up import start_servers, up
+from instashop.local.up import ensure_class_data, start_servers, up
 from instashop.settings import ROOT, Settings, load
 
 PORT_OFFSET = 3000
@@ -42,6 +42,7 @@ def bench(parts: tuple[str, ...], runs: int, minutes: float, rates: list[float],
     def say(text: str) -> None:
         console.print(f"  {text}")
 
+    ensure_class_data(settings, console)  # Made once in a checkout, so no part of a start.
     load_before = os.getloadavg()[0]
     if "backlog" in parts:
         _backlogs(figures, runs, console, say)
