@@ -16,6 +16,7 @@ import instashop_watch
 from instashop import connect
 from instashop.control import beats, lease
 from instashop.control.books import verify
+from instashop.control.books.round import BooksBusy
 from instashop.control.doctor import examine
 from instashop.errors import RedisUnreachable
 from instashop.local import programs
@@ -121,11 +122,15 @@ def test_books_that_do_not_balance_are_red_and_named(platform):
 @pytest.mark.parametrize(("service", "stage"), [("producer", "kafka"), ("enricher", "items"), ("consumer", "warehouse"), ("live_metrics", "windows")])
 def test_a_stage_that_stands_still_is_named_by_the_books_until_it_goes_on(platform, service, stage):
     def behind() -> list[str]:
-        return [line.stage for line in verify(platform, wait_seconds=2).lines if "has not passed the horizon" in line.detail]
+        try:
+            lines = verify(platform, wait_seconds=2).lines
+        except BooksBusy:  # Airflow balances them at this moment.
+            return []
+        return [line.stage for line in lines if "has not passed the horizon" in line.detail]
 
     with frozen(lease.holder(platform.run_dir, service).pid):
         wait_until(lambda: behind() == [stage], 60, f"the books naming {stage}")
-    verdict = verify(platform, wait_seconds=60)
+    verdict = verify(platform, wait_seconds=120)
     assert verdict.balanced, verdict.describe()
 
 

@@ -10,7 +10,7 @@ from instashop.local.drills.faults import DRILLS
 SHORT = [name for name, drill in DRILLS.items() if drill.short and name != "kill-enricher"]
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", SHORT)
 def test_a_drill_loses_doubles_and_breaks_nothing(platform, name):
     said: list[str] = []

@@ -43,11 +43,11 @@ def test_the_live_page_counts_events_and_goes_on_counting_by_pushes(page: Page, 
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.post_data or "") if "_dash-update-component" in request.url else None)
     page.goto(dashboard_url)
-    expect(page.locator("#live")).to_have_class(re.compile("state-live"), timeout=30_000)
+    expect(page.locator("#live")).to_have_class(re.compile("state-live"))
     page.get_by_text("1 s", exact=True).click()
     first = events(page)
     assert first > 0
-    page.wait_for_function("first => Number(document.querySelector('#events-since-start').dataset.value) > first", arg=first, timeout=60_000)
+    page.wait_for_function("first => Number(document.querySelector('#events-since-start').dataset.value) > first", arg=first)
     assert not [body for body in asked if '"ask"' in body], "The fallback asked by HTTP although pushes come."
 
 
@@ -77,7 +77,7 @@ def test_every_number_has_an_age_that_goes_on(page: Page, dashboard_url: str) ->
 
 def test_a_paused_page_changes_no_number_and_goes_on_when_asked(page: Page, dashboard_url: str) -> None:
     page.goto(dashboard_url)
-    expect(page.locator("#live")).to_have_class(re.compile("state-live"), timeout=30_000)
+    expect(page.locator("#live")).to_have_class(re.compile("state-live"))
     page.get_by_text("1 s", exact=True).click()
     page.click("#pause")
     expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
@@ -118,8 +118,8 @@ def test_the_platform_page_shows_every_arrow_service_and_the_books(page: Page, d
 def test_the_products_page_ranks_products_and_tells_what_is_left(page: Page, dashboard_url: str) -> None:
     page.goto(dashboard_url)
     page.click("#to-products")
-    expect(page.locator("#products")).to_have_class(re.compile("state-live"), timeout=30_000)
-    expect(page.locator("#products-top .step")).to_have_count(10, timeout=60_000)
+    expect(page.locator("#products")).to_have_class(re.compile("state-live"))
+    expect(page.locator("#products-top .step")).to_have_count(10)
     expect(page.locator("#products-trending")).to_have_text(re.compile("items|before"))
     expect(page.locator("#products-stock")).to_have_text(re.compile("left|has not run yet|not been read"))
     assert page.locator("#products .kpi").count() == 4
@@ -131,11 +131,11 @@ def test_the_products_page_ranks_products_and_tells_what_is_left(page: Page, das
 def test_the_behaviour_page_shows_funnel_carts_and_searches(page: Page, dashboard_url: str) -> None:
     page.goto(dashboard_url)
     page.click("#to-behaviour")
-    expect(page.locator("#behaviour")).to_have_class(re.compile("state-live"), timeout=30_000)
+    expect(page.locator("#behaviour")).to_have_class(re.compile("state-live"))
     expect(page.locator("#behaviour-funnel .step")).to_have_count(4)
     expect(page.locator("#behaviour-funnel")).to_have_text(re.compile("of product views"))
-    expect(page.locator("#behaviour-terms .step").first).to_be_visible(timeout=60_000)
-    expect(page.locator("#behaviour-carts")).to_have_text(re.compile("€|No cart"), timeout=60_000)
+    expect(page.locator("#behaviour-terms .step").first).to_be_visible()
+    expect(page.locator("#behaviour-carts")).to_have_text(re.compile("€|No cart"))
     page.locator("#behaviour-terms .step .number").first.click()
     expect(page.locator("#history-rows td[data-head='Stream']").first).to_have_text("searches")
 
@@ -143,9 +143,9 @@ def test_the_behaviour_page_shows_funnel_carts_and_searches(page: Page, dashboar
 @pytest.mark.parametrize("number", ["#kpi-revenue", "#kpi-orders", "#kpi-sessions", "#kpi-refunds"])
 def test_from_a_live_number_one_click_leads_to_rows_that_add_up_to_it(page: Page, dashboard_url: str, number: str) -> None:
     page.goto(dashboard_url)
-    expect(page.locator("#live")).to_have_class(re.compile("state-live"), timeout=30_000)
+    expect(page.locator("#live")).to_have_class(re.compile("state-live"))
     page.locator(f"{number} .number").click()
-    expect(page.locator("#history-summary")).to_contain_text(AGREES, timeout=30_000)
+    expect(page.locator("#history-summary")).to_contain_text(AGREES)
     expect(page.locator("#history-rows tbody tr")).not_to_have_count(0)
 
 
@@ -207,7 +207,7 @@ def test_hours_are_exact_or_it_is_said_that_they_are_not_built(page: Page, dashb
 )
 def test_a_filter_that_is_wrong_is_said_and_the_page_is_there(page: Page, dashboard_url: str, query: str, words: str) -> None:
     page.goto(f"{dashboard_url}/history?{query}")
-    expect(page.locator("#history .banner.is-note")).to_contain_text(words, timeout=40_000)
+    expect(page.locator("#history .banner.is-note")).to_contain_text(words)
     page.wait_for_selector("#history .kpi")
 
 
@@ -242,7 +242,7 @@ def test_the_wall_has_no_controls_turns_the_pages_and_ends_by_escape(page: Page,
     expect(page.locator(".controls")).to_be_hidden()
     page.wait_for_selector("#live .kpi")
     page.wait_for_function("document.documentElement.scrollHeight <= window.innerHeight")
-    page.wait_for_selector("#products .kpi", timeout=40_000)
+    page.wait_for_selector("#products .kpi")
     assert "/products?wall=1" in page.url
     page.keyboard.press("Escape")
     expect(page.locator(".controls")).to_be_visible()
