@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from instashop.local import health
 from instashop.settings import Settings, load
-from tests.screens import SIZES
+from tests.screens import PATIENCE_MS, SIZES
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def dashboard_url(platform: Settings) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=60_000)
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"])
         yield browser
@@ -44,6 +44,6 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport=SIZES["desk"], color_scheme="light")  # type: ignore[arg-type]
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PATIENCE_MS)
     yield page
     context.close()

@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.screens import SIZES
+from tests.screens import PATIENCE_MS, SIZES
 
 PAGES = {
     "live": "/",
@@ -254,6 +254,7 @@ def test_the_wall_has_no_controls_turns_the_pages_and_ends_by_escape(page: Page,
 def test_a_page_fits_its_screen_and_asks_nobody_else(browser: Browser, dashboard_url: str, name: str, size: str) -> None:
     context = browser.new_context(viewport=SIZES[size])  # type: ignore[arg-type]
     page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     errors: list[str] = []
     asked: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

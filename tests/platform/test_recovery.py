@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import psutil
 
@@ -81,10 +82,19 @@ def test_the_books_balance_after_all_that(platform):
 
 
 def test_every_java_shares_its_class_data(platform):
-    names = [name for name in servers.table(platform) if name.startswith(("kafka-", "spark-"))]
-    pids = [programs.states(platform)[name]["pid"] for name in names]
-    worker = psutil.Process(programs.states(platform)[servers.SPARK_WORKER]["pid"])
-    pids += [psutil.Process(lease.holder(platform.run_dir, "live_metrics").pid).ppid(), *(child.pid for child in worker.children())]
-    assert len(pids) == len(names) + 2, "a driver and an executor"
+    servers_of_java = [name for name in servers.table(platform) if name.startswith(("kafka-", "spark-"))]
     archives = {str(java.archive(name)) for name in java.VERSIONS}
-    assert [pid for pid in pids if not archives & {region.path for region in psutil.Process(pid).memory_maps()}] == []
+
+    def maps(process: psutil.Process) -> bool:
+        return not archives.isdisjoint(region.path for region in process.memory_maps())
+
+    def all_map() -> bool:
+        states = programs.states(platform)
+        with suppress(psutil.Error):  # One that has just ended is looked for again.
+            daemons = [psutil.Process(states[name]["pid"]) for name in servers_of_java]
+            driver = psutil.Process(lease.holder(platform.run_dir, "live_metrics").pid).parent()
+            executors = [child for child in psutil.Process(states[servers.SPARK_WORKER]["pid"]).children() if child.name() == "java"]
+            return bool(executors) and all(maps(process) for process in [*daemons, driver, *executors])
+        return False
+
+    wait_until(all_map, 60, "every Java with its class data")
