@@ -18,15 +18,22 @@ CACHE = Path.home() / ".cache" / "instashop"
 VERSIONS = {"kafka": "4.3.1", "spark": "4.2.0"}
 CLASS_DATA = Path(sys.prefix) / "share" / "instashop"
 """The archives lie, and go, with the packages that they were made of."""
+QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Less work for collector and compiler while everything starts on two cores."""
 # Java 17 moves an archive to another address in each process, which then has a copy of its own instead of the shared pages.
 _UNMOVED = ("-XX:+UnlockDiagnosticVMOptions", "-XX:ArchiveRelocationMode=0")
 
 
 def command() -> str:
     """Return the Java that runs Kafka and Spark: JAVA_HOME's, else the first on the PATH."""
-    home = os.environ.get("JAVA_HOME")
-    own = Path(home) / "bin" / "java" if home else None
+    given = os.environ.get("JAVA_HOME")
+    own = Path(given) / "bin" / "java" if given else None
     return str(own) if own and own.exists() else shutil.which("java") or "/usr/bin/java"
+
+
+def home() -> Path:
+    """Return the folder of that Java."""
+    return Path(command()).resolve().parents[1]
 
 
 def spark_home() -> Path:
@@ -46,9 +53,9 @@ def class_path(name: str) -> str:
     """Return the class path of a broker, or of a JVM of Spark as its own script builds it."""
     if name == "kafka":
         return f"{jars(name)}/*"
-    home = spark_home()
-    logging = next((home / "jars").glob("slf4j-api-*.jar"))  # Spark's launcher puts it first.
-    return f"{home / 'conf'}:{logging}:{home / 'jars'}/*:{spark_additions()}"
+    spark = spark_home()
+    logging = next((spark / "jars").glob("slf4j-api-*.jar"))  # Spark's launcher puts it first.
+    return f"{spark / 'conf'}:{logging}:{spark / 'jars'}/*:{spark_additions()}"
 
 
 def spark_additions() -> str:
@@ -58,7 +65,7 @@ def spark_additions() -> str:
 
 def archive(name: str) -> Path:
     """Return the file of the class data of "kafka" or "spark", which may not be there; another Java, or other jars, have another one."""
-    release = Path(command()).resolve().parents[1] / "release"
+    release = home() / "release"
     parts = [str(release), release.read_text(encoding="utf-8") if release.exists() else ""]
     for place in class_path(name).split(":"):
         files = Path(place[:-1]).glob("*.jar") if place.endswith("*") else Path(place).parent.glob(Path(place).name)

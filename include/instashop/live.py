@@ -17,7 +17,7 @@ SERVICE = "live_metrics"
 def submit_command(settings: Settings) -> list[str]:
     """Return the command that submits the live metrics in client mode; its jars are there already."""
     jars = ",".join(str(jar) for jar in sorted(java.jars("spark").glob("*.jar")))
-    plain = "-Xms96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Duser.timezone=UTC"  # Java would begin with a heap of a 64th of the machine.
+    plain = " ".join(["-Xms96m", *java.QUICK, "-Duser.timezone=UTC"])  # Java would begin with a heap of a 64th of the machine.
     here = " ".join([plain, *java.class_data("spark")])
     options = {
         "spark.executor.memory": "512m",
@@ -44,19 +44,22 @@ def submit_command(settings: Settings) -> list[str]:
     return [submit, "--master", settings.spark_master, "--name", SERVICE, "--jars", jars, *confs, str(ROOT / "spark_jobs" / "live_metrics.py")]
 
 
-def submit_environment(settings: Settings) -> dict[str, str]:
-    """Return the environment for the command: this Python and this Spark on both sides, times in UTC."""
+def spark_environment(host: str) -> dict[str, str]:
+    """Return what every process of Spark has to know on a host: this Python, this Spark, times in UTC."""
     return {
-        **os.environ,
         "SPARK_HOME": str(java.spark_home()),
         "SPARK_DIST_CLASSPATH": java.spark_additions(),
+        "SPARK_LOCAL_IP": host,
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
-        "PYTHONPATH": str(ROOT / "include"),
-        "SPARK_LOCAL_IP": settings.spark_driver_host,
-        "SPARK_LOCAL_DIRS": str(settings.home / "spark" / "local"),
         "TZ": "UTC",
     }
+
+
+def submit_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment for the command: this Python and this Spark on both sides, times in UTC."""
+    own = {"PYTHONPATH": str(ROOT / "include"), "SPARK_LOCAL_DIRS": str(settings.home / "spark" / "local")}
+    return {**os.environ, **spark_environment(settings.spark_driver_host), **own}
 
 
 def checkpoint(settings: Settings) -> tuple[Path, int]:

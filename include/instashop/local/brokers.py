@@ -6,6 +6,7 @@ import shutil
 import threading
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -16,7 +17,6 @@ from instashop.local.failures import InitFailed
 from instashop.settings import ROOT, Settings
 
 TEMPLATES = ROOT / "deploy" / "local" / "templates"
-_QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 SESSION_SECONDS = 3
 """How long the controller waits for a broker that says nothing before others lead its partitions."""
 ELECTION_SECONDS = 4
@@ -56,21 +56,14 @@ class Broker:
 
     def argv(self) -> tuple[str, ...]:
         """Return the command of the node."""
-        logging = f"-Dlog4j2.configurationFile={TEMPLATES / 'kafka-log4j2.xml'}"
-        return (
-            java.command(),
-            "-Xms128m",
-            f"-Xmx{self.heap_mb}m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",  # Less work for the compiler while everything starts on two cores.
-            "-XX:+ExitOnOutOfMemoryError",
-            *java.class_data("kafka"),
-            logging,
-            "-cp",
-            java.class_path("kafka"),
-            "kafka.Kafka",
-            str(self.config),
-        )
+        return _java(["-Xms128m", f"-Xmx{self.heap_mb}m", "-XX:+ExitOnOutOfMemoryError"], "kafka.Kafka", str(self.config))
+
+
+def _java(options: Sequence[str], program: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command of a program of Kafka."""
+    logging = f"-Dlog4j2.configurationFile={TEMPLATES / 'kafka-log4j2.xml'}"
+    path = ("-cp", java.class_path("kafka"))
+    return (java.command(), *options, *java.QUICK, *java.class_data("kafka"), logging, *path, program, *arguments)
 
 
 def brokers(settings: Settings) -> tuple[Broker, ...]:
@@ -148,22 +141,7 @@ def format_storage(settings: Settings, stop: threading.Event) -> bool:
     config = settings.run_dir / "kafka-format.properties"
     text = missing[0].config.read_text(encoding="utf-8")
     config.write_text(text.replace(f"log.dirs={missing[0].data}", f"log.dirs={pattern}"), encoding="utf-8")
-    logging = f"-Dlog4j2.configurationFile={TEMPLATES / 'kafka-log4j2.xml'}"
-    argv = [
-        java.command(),
-        *_QUICK,
-        *java.class_data("kafka"),
-        logging,
-        "-cp",
-        java.class_path("kafka"),
-        "kafka.tools.StorageTool",
-        "format",
-        "-t",
-        cluster_id,
-        "-c",
-        str(config),
-    ]
-    status, lines = commands.run(argv, stop, 120)
+    status, lines = commands.run(_java([], "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)), stop, 120)
     if status != 0:
         raise InitFailed(what="Kafka's storage", lines=lines, cure=f"see the lines above; broken jars are fetched again after removing {java.jars('kafka')}.")
     for node in missing:

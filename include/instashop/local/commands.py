@@ -9,12 +9,16 @@ from collections.abc import Mapping, Sequence
 
 from instashop.local.progress import wait
 
+END_SECONDS = 30
+
 
 def run(argv: Sequence[str], stop: threading.Event, seconds: float, environment: Mapping[str, str] | None = None) -> tuple[int | None, str]:
-    """Return exit status (None: it took too long and was killed) and output of a command.
+    """Return exit status (None: it took too long and was ended) and output of a command.
+
+    One that is given up may stop what it has started.
 
     Raises:
-        Stopped: another step has failed; the command is killed.
+        Stopped: another step has failed; the command is ended.
     """
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
@@ -23,7 +27,15 @@ def run(argv: Sequence[str], stop: threading.Event, seconds: float, environment:
         finally:
             late = process.poll() is None
             if late:
-                process.kill()
-                process.wait()
+                _end(process)
         output.seek(0)
         return None if late else process.returncode, output.read().decode("utf-8", errors="replace").strip()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -40,19 +40,19 @@ SETS = (
 )
 
 
-def ensure(jar_set: JarSet, stop: threading.Event) -> str | None:
-    """Have the jars of a set in their place, whole; return what had to be done, or None.
+def ensure(jar_set: JarSet, stop: threading.Event, thorough: bool = False) -> str | None:
+    """Have the jars of a set in their place, whole; return what had to be done, or None. With `thorough`, those that are there are read.
 
     Raises:
         DownloadFailed: Ivy could not get one, or what came is no jar, twice.
     """
     place = java.jars(jar_set.name)
-    if _complete(place):
+    if _complete(place) and not (thorough and broken(place)):
         return None
     java.CACHE.mkdir(parents=True, exist_ok=True)
     with (java.CACHE / f"{jar_set.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _complete(place):  # Else somebody else has fetched them meanwhile.
+        if not _complete(place) or broken(place):  # Else somebody else has fetched them meanwhile.
             _fetch(jar_set, place, stop)
     return f"{len(list(place.glob('*.jar')))} jars"
 
@@ -105,7 +105,7 @@ def _fetch(jar_set: JarSet, place: Path, stop: threading.Event) -> None:
 def _ivy(jar_set: JarSet, cache: Path, draft: Path, coordinate: tuple[str, ...], stop: threading.Event) -> None:
     ivy = next((java.spark_home() / "jars").glob("ivy-*.jar"))
     options = ["-cache", str(cache), "-m2compatible", "-confs", "default", "-types", "jar", "bundle", "-warn"]
-    argv = [java.command(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", str(ivy), *options, "-dependency", *coordinate[:3], *coordinate[3:]]
+    argv = [java.command(), *java.QUICK, "-jar", str(ivy), *options, "-dependency", *coordinate[:3], *coordinate[3:]]
     argv += ["-retrieve", f"{draft}/[artifact]-[revision].[ext]"]
     status, output = commands.run(argv, stop, 600)
     if status != 0:
@@ -119,7 +119,7 @@ def fetch_all() -> None:
         DownloadFailed: see `ensure`.
     """
     for jar_set in SETS:
-        ensure(jar_set, threading.Event())
+        ensure(jar_set, threading.Event(), thorough=True)
 
 
 if __name__ == "__main__":

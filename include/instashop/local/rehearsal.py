@@ -45,6 +45,8 @@ def rehearse() -> None:
         if java.all_class_data():
             return  # Another start made it meanwhile.
         jars.fetch_all()
+        for old in java.CLASS_DATA.glob("*.jsa"):
+            old.unlink()  # A JVM that maps one writes none; who has it mapped keeps it.
         home = java.CLASS_DATA / "rehearsal"
         with own_stack(home, _free_offset()):
             os.environ["INSTASHOP_KAFKA_BROKERS"] = "1"
@@ -107,20 +109,16 @@ class _Player:
 
     def wait_for(self, ready: Callable[[], str | None]) -> None:
         """Wait until `ready` says None."""
-        reason = wait(lambda: "ended" if self.process.poll() is not None else ready(), threading.Event(), PATIENCE_SECONDS)
-        if reason:
-            raise RehearsalFailed(name=self.name, what=reason, lines=tail(self.log))
+        reason = wait(lambda: None if self.process.poll() is not None else ready(), threading.Event(), PATIENCE_SECONDS)
+        if reason or self.process.poll() is not None:
+            raise RehearsalFailed(name=self.name, what=reason or f"ended with {self.process.returncode}", lines=tail(self.log))
 
     def keep(self) -> None:
         """Wait until it has ended, which it was asked for, and put what it wrote in its place."""
         reason = wait(lambda: "still ends" if self.process.poll() is None else None, threading.Event(), PATIENCE_SECONDS)
         if reason or self.process.returncode not in (0, 128 + signal.SIGTERM, -signal.SIGTERM):
             raise RehearsalFailed(name=self.name, what=reason or f"ended with {self.process.returncode}", lines=tail(self.log))
-        draft = _draft(self.name)
-        for old in java.CLASS_DATA.glob(f"{self.name}-*"):
-            if old != draft:
-                old.unlink()  # Who has it mapped keeps it.
-        draft.replace(java.archive(self.name))
+        _draft(self.name).replace(java.archive(self.name))
 
 
 @contextmanager

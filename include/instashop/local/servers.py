@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from instashop import java
+from instashop import java, live
 from instashop.local import airflow_server, brokers, postgres
 from instashop.settings import ROOT, Settings
 
@@ -68,26 +68,17 @@ def our_environment(settings: Settings) -> dict[str, str]:
 
 def spark_environment(settings: Settings) -> dict[str, str]:
     """Return what Spark's daemons, and whoever submits to them, have to know."""
-    return {
-        "SPARK_HOME": str(java.spark_home()),
-        "SPARK_DIST_CLASSPATH": java.spark_additions(),
-        "SPARK_LOCAL_IP": settings.host,
-        "SPARK_PUBLIC_DNS": settings.host,
-        "PYSPARK_PYTHON": sys.executable,
-        "PYSPARK_DRIVER_PYTHON": sys.executable,
-        "TZ": "UTC",
-    }
+    return live.spark_environment(settings.host) | {"SPARK_PUBLIC_DNS": settings.host}
 
 
 def _spark(settings: Settings) -> list[Server]:
     spark_class, work = str(java.spark_home() / "bin" / "spark-class"), str(settings.home / "spark" / "work")
-    small = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-    daemon = [small, *java.class_data("spark"), "-Dspark.worker.cleanup.enabled=true -Dspark.master.rest.enabled=false"]
+    daemon = [*java.QUICK, *java.class_data("spark"), "-Dspark.worker.cleanup.enabled=true", "-Dspark.master.rest.enabled=false"]
     environment = spark_environment(settings) | {
         "SPARK_DAEMON_MEMORY": "128m",
         "SPARK_DAEMON_JAVA_OPTS": " ".join(daemon),
-        "SPARK_LAUNCHER_OPTS": small,
-        "JAVA_HOME": str(Path(java.command()).resolve().parents[1]),
+        "SPARK_LAUNCHER_OPTS": " ".join(java.QUICK),
+        "JAVA_HOME": str(java.home()),
     }
     at = f"http://{settings.host}"
     deploy = "org.apache.spark.deploy"
@@ -113,7 +104,7 @@ def _spark(settings: Settings) -> list[Server]:
 
 def _airflow(settings: Settings) -> list[Server]:
     environment = our_environment(settings) | spark_environment(settings) | airflow_server.environment(settings)
-    environment["JAVA_HOME"] = str(Path(java.command()).resolve().parents[1])
+    environment["JAVA_HOME"] = str(java.home())
     airflow = (sys.executable, "-m", "airflow")
     # The log servers would listen on every address of the machine; on one machine the API server reads the files themselves.
     triggerer = Server(TRIGGERER, (*airflow, "triggerer", "--skip-serve-logs"), {}, environment, stop_seconds=4)

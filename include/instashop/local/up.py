@@ -1,9 +1,11 @@
-"""`instashop up`: sets up what is missing, starts everything, waits until it is well."""
+"""`instashop up`: sets up what is missing, starts everything, waits until it is well.
+
+The steps stay in one file, however long, so that a start is read from the first to the last of them.
+"""
 
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -133,16 +135,11 @@ def ensure_class_data(settings: Settings, console: Console) -> None:
 
 
 def _rehearse(settings: Settings, stop: threading.Event) -> str:
+    status, output = commands.run([sys.executable, "-m", "instashop.local.rehearsal"], stop, REHEARSAL_PATIENCE_SECONDS)
     log = programs.log_path(settings, "class-data")
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as output:
-        process = subprocess.Popen([sys.executable, "-m", "instashop.local.rehearsal"], stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        wait(lambda: "still at it" if process.poll() is None else None, stop, REHEARSAL_PATIENCE_SECONDS)
-    finally:
-        process.terminate()  # It stops what it has started.
-        process.wait()
-    return "made, once" if process.returncode == 0 else f"left out, so every start takes longer; {log} says why"
+    log.write_text(output, encoding="utf-8")
+    return "made, once" if status == 0 else f"left out, so every start takes longer; {log} says why"
 
 
 def _supervisord(settings: Settings, stop: threading.Event) -> str | None:

@@ -82,13 +82,12 @@ def platform_pids(settings: Settings) -> list[int]:
 
 
 def versions(settings: Settings) -> dict[str, str]:
-    """Return the versions of the servers that run: Kafka's from its jars, the others as they say themselves."""
-    jar = next(java.jars("kafka").glob("kafka-clients-*.jar"))
+    """Return the versions of the servers that run: Kafka's is that of its jars, the others say theirs."""
     with connect.warehouse(settings, "bench") as dwh:
         row = dwh.execute("SELECT current_setting('server_version')").fetchone()
     told = subprocess.run([java.command(), "-version"], capture_output=True, text=True, check=True).stderr.split('"')[1]
     return {
-        "Kafka": jar.stem.rpartition("-")[2],
+        "Kafka": java.VERSIONS["kafka"],
         "Postgres": str(row[0]).split()[0] if row else "unknown",
         "Redis": connect.redis(settings).info("server")["redis_version"],
         "Java": told,
