@@ -148,6 +148,14 @@ def install_requirements(dev: bool) -> None:
     run(line, "Check network and disk, then run it again; what was downloaded is kept.")
 
 
+def compile_python() -> None:
+    """Keep the bytecode of all that was installed and of ourselves, so that no process compiles it at its start, whatever PYTHONDONTWRITEBYTECODE says."""
+    python = str(VENV / "bin" / "python")
+    ours = [str(ROOT / name) for name in ("include", "dags", "dashboard", "plugins")]
+    line = [python, "-m", "compileall", "-qq", "-j", "0", *map(str, VENV.glob("lib/*/site-packages")), *ours]
+    subprocess.run(line, capture_output=True, check=False)  # It fails for files that are no Python of this version, which nobody imports.
+
+
 def fetch_jars() -> None:
     """Fetch the jars of Kafka and of Spark's connector."""
     run([str(VENV / "bin" / "python"), "-m", "instashop.local.jars"], "Check network and disk, then run it again; what was downloaded is kept.")
@@ -189,6 +197,7 @@ def main(command: str) -> None:
             step(".venv", make_venv)
             step("uv", install_uv)
             step("Python packages (some minutes the first time)", lambda: install_requirements(dev))
+            step("bytecode of Python", compile_python)
             if is_there("java"):
                 step("jars of Kafka and Spark", fetch_jars)
             own = [fingerprint(requirements(kind), kind) for kind in ((True, False) if dev else (False,))]

@@ -70,6 +70,21 @@ def test_the_environment_with_the_tools_serves_every_command_and_an_unfinished_o
     assert bootstrap.is_current(dev=True)
 
 
+def test_the_bytecode_is_kept_even_where_the_shell_wants_none(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = tmp_path / "venv" / "lib" / "python" / "site-packages"
+    for folder in (packages, *(tmp_path / name for name in ("include", "dags", "dashboard", "plugins"))):
+        folder.mkdir(parents=True)
+        (folder / "module.py").write_text("x = 1\n")
+    (packages / "template.py").write_text("{{ no Python }}\n")
+    (tmp_path / "venv" / "bin").mkdir()
+    (tmp_path / "venv" / "bin" / "python").symlink_to(sys.executable)
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / "venv")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    bootstrap.compile_python()
+    assert len(list(tmp_path.rglob("module.*.pyc"))) == 5
+
+
 def test_the_door_refuses_a_python_that_is_too_old_with_its_cure(tmp_path: Path) -> None:
     for name in ("python3", "python3.11", "python3.12", "python3.13"):
         old = tmp_path / name

@@ -56,6 +56,12 @@ def test_no_password_is_in_what_others_can_read(settings: Settings) -> None:
         assert stat.S_IMODE((settings.run_dir / f"{server.name}.json").stat().st_mode) == 0o600
 
 
+def test_a_shell_of_another_python_changes_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV", "AIRFLOW_HOME"):
+        monkeypatch.setenv(name, "of somebody else")
+    assert "of somebody else" not in servers.shell_environment().values()
+
+
 def test_supervisord_runs_every_server_and_its_stamp_follows_the_command(settings: Settings) -> None:
     settings.run_dir.mkdir()
 

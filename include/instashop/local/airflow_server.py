@@ -86,6 +86,7 @@ def _options(settings: Settings) -> dict[tuple[str, str], object]:
         ("api", "secret_key"): settings.airflow_jwt_secret,
         ("api_auth", "jwt_secret"): settings.airflow_jwt_secret,
         ("execution_api", "jwt_expiration_time"): settings.service_lifetime_seconds + TOKEN_SPARE_SECONDS,
+        ("workers", "execution_api_timeout"): 20,  # Five are too few while everything starts on two slow cores.
         ("workers", "max_failed_heartbeats"): 30,  # Three would kill a task in less than a minute without the API.
         ("scheduler", "task_instance_heartbeat_timeout"): 120,
         ("scheduler", "orphaned_tasks_check_interval"): 60,

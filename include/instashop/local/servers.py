@@ -12,7 +12,7 @@ from instashop import java, live
 from instashop.local import airflow_server, brokers, postgres
 from instashop.settings import ROOT, Settings
 
-_LEFT_OUT = ("INSTASHOP_", "AIRFLOW", "SPARK_", "KAFKA_", "PG", "PYTHONPATH", "VIRTUAL_ENV", "COVERAGE")
+_LEFT_OUT = ("INSTASHOP_", "AIRFLOW", "SPARK_", "KAFKA_", "PG", "PYTHON", "VIRTUAL_ENV", "COVERAGE")
 """Variables of the caller's shell that must not change how a server runs."""
 
 
@@ -55,7 +55,7 @@ def shell_environment() -> dict[str, str]:
 
     Two arenas of malloc are enough for a process on few cores; glibc's default of eight a core keeps memory that nobody uses.
     """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(_LEFT_OUT) or k.startswith("PYTHONUNBUFFERED")}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(_LEFT_OUT)}
     path = f"{Path(sys.executable).parent}:{kept.get('PATH', '/usr/bin:/bin')}"
     return kept | {"PATH": path, "TZ": "UTC", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}
 
