@@ -86,7 +86,10 @@ def _options(settings: Settings) -> dict[tuple[str, str], object]:
         ("api", "secret_key"): settings.airflow_jwt_secret,
         ("api_auth", "jwt_secret"): settings.airflow_jwt_secret,
         ("execution_api", "jwt_expiration_time"): settings.service_lifetime_seconds + TOKEN_SPARE_SECONDS,
-        ("workers", "execution_api_timeout"): 20,  # Five are too few while everything starts on two slow cores.
+        # A task that begins while the API server still starts, or was killed, asks again every few seconds instead of failing after five tries.
+        ("workers", "execution_api_retries"): 20,
+        ("workers", "execution_api_retry_wait_max"): 4,
+        ("workers", "execution_api_timeout"): 20,
         ("workers", "max_failed_heartbeats"): 30,  # Three would kill a task in less than a minute without the API.
         ("scheduler", "task_instance_heartbeat_timeout"): 120,
         ("scheduler", "orphaned_tasks_check_interval"): 60,
