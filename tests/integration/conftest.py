@@ -8,13 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
-from instashop import connect
+from instashop import connect, live
 from instashop.errors import InstaShopError
 from instashop.settings import ROOT, Settings, load
 from instashop.transport import consumer, producer, topics
@@ -130,16 +130,25 @@ def service(name: str, settings: Settings, *options: str) -> Iterator[Process]:
 
 
 @contextmanager
-def live_metrics(settings: Settings, **environment: str) -> Iterator[Process]:
-    """The Spark job, submitted by the README's own line, with more environment; Airflow submits it by instashop.live."""
-    line = next(line for line in (ROOT / "README.md").read_text().splitlines() if "spark-submit" in line)
-    assert "spark://127.0.0.1:7077" in line
-    line = line.replace("spark://127.0.0.1:7077", settings.spark_master)
-    process = Process("live_metrics", ["bash", "-c", line], {**os.environ, **environment}, settings)
+def _submitted(settings: Settings, command: list[str], environment: dict[str, str]) -> Iterator[Process]:
+    process = Process("live_metrics", command, environment, settings)
     try:
         yield process
     finally:
         process.stop()
+
+
+def live_metrics(settings: Settings) -> AbstractContextManager[Process]:
+    """The Spark job, submitted as Airflow does."""
+    return _submitted(settings, live.submit_command(settings), live.submit_environment(settings))
+
+
+def live_metrics_by_hand(settings: Settings, **environment: str) -> AbstractContextManager[Process]:
+    """The Spark job, submitted by the README's own line, with more environment."""
+    line = next(line for line in (ROOT / "README.md").read_text().splitlines() if "spark-submit" in line)
+    assert "spark://127.0.0.1:7077" in line
+    line = line.replace("spark://127.0.0.1:7077", settings.spark_master)
+    return _submitted(settings, ["bash", "-c", line], {**os.environ, **environment})
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from instashop.control.trace import trace
 from instashop.metrics import FILLED_KEY, PROGRESS_KEY, window_key
 from instashop.shop.generator import make_base_data
 from tests import labelled
-from tests.integration.conftest import live_metrics, service
+from tests.integration.conftest import live_metrics_by_hand, service
 from tests.waiting import wait_until
 
 EVENTS = int(os.environ.get("INSTASHOP_TEST_LABELLED", "20000"))
@@ -36,7 +36,7 @@ def labels(stack):
     with service("producer", stack), service("enricher", stack), service("consumer", stack):
         wait_until(lambda: (beat := beats.read(stack.run_dir, "producer")) and beat.events_total, 60, "the producer's first events")
         found = labelled.load(stack, EVENTS, seed=7)
-        with live_metrics(stack, INSTASHOP_LIVE_OFFSETS_LIMIT=str(EVENTS // BATCHES)):
+        with live_metrics_by_hand(stack, INSTASHOP_LIVE_OFFSETS_LIMIT=str(EVENTS // BATCHES)):
             redis = connect.redis(stack)
             wait_until(lambda: redis.get(FILLED_KEY), 600, "a Redis that has every window")  # What is filled is right again.
             labelled.repeat(stack, found, REPEATS)

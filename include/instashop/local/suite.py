@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from rich.console import Console
+
 from instashop.local.own_stack import own_stack
-from instashop.local.up import start_servers, up
+from instashop.local.up import ensure_class_data, start_servers, up
 from instashop.settings import ROOT, Settings
 
 TEST_PORT_OFFSET = 5000
@@ -31,10 +33,15 @@ def test() -> int:
     statuses = [
         _run(["pytest", "-q", "tests/compose"]),  # Skipped, saying why, where no container engine is reachable.
         _run(["pytest", "-q", "tests/unit"]),
-        _on_a_stack("test-servers", lambda settings: start_servers(settings, DATA_SERVERS), "tests/integration"),
+        _on_a_stack("test-servers", _data_servers, "tests/integration"),
         _on_a_stack("test-platform", up, "tests/platform"),
     ]
     return int(any(statuses))
+
+
+def _data_servers(settings: Settings) -> None:
+    ensure_class_data(settings, Console(stderr=True))
+    start_servers(settings, DATA_SERVERS)
 
 
 def _on_a_stack(name: str, start: Callable[[Settings], object], tests: str) -> int:
