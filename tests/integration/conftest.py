@@ -48,10 +48,10 @@ def dwh(stack: Settings) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def carry(source, sink) -> None:
-    """Move everything that waits in a topic."""
+def carry(source, sink, partitions: int = 1) -> None:
+    """Move everything that waits in so many partitions at least; a killed member of the group may still hold some for seconds."""
     idle = 0
-    while idle < 3 or not source._at_end or not all(source._at_end.values()):
+    while idle < 3 or len(source._at_end) < partitions or not all(source._at_end.values()):
         batch = source.read()
         idle = 0 if batch.records else idle + 1
         if batch.records:
@@ -87,7 +87,7 @@ def drain(settings: Settings) -> None:
     """Let the consumer bring what waits in Kafka to the warehouse."""
     with consumer.work(settings, threading.Event())() as (source, sink):
         source.seek(sink.position())
-        carry(source, sink)
+        carry(source, sink, len(_ends(settings, "read_committed")))
 
 
 class Process:
