@@ -149,7 +149,10 @@ def install_requirements(dev: bool) -> None:
 
 
 def compile_python() -> None:
-    """Keep the bytecode of all that was installed and of ourselves, so that no process compiles it at its start, whatever PYTHONDONTWRITEBYTECODE says."""
+    """Keep the bytecode of all that was installed and of ourselves, so that no process compiles it at its start, whatever PYTHONDONTWRITEBYTECODE says.
+
+    uv's own --compile-bytecode leaves packages alone that were there before.
+    """
     python = str(VENV / "bin" / "python")
     ours = [str(ROOT / name) for name in ("include", "dags", "dashboard", "plugins")]
     line = [python, "-m", "compileall", "-qq", "-j", "0", *map(str, VENV.glob("lib/*/site-packages")), *ours]

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 import psycopg
 import pytest
@@ -91,13 +91,19 @@ def drain(settings: Settings) -> None:
 
 
 class Process:
-    """A service as a process of its own, with what it said."""
+    """A service as a process of its own, with what it said; it runs until its `with` ends."""
 
     def __init__(self, name: str, command: list[str], environment: dict[str, str], settings: Settings) -> None:
         settings.log_dir.mkdir(parents=True, exist_ok=True)
         self.name, self._command, self._environment = name, command, environment
         self._log = (settings.log_dir / f"test-{name}.log").open("a")
         self.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         self.process = subprocess.Popen(self._command, env=self._environment, cwd=ROOT, stdout=self._log, stderr=self._log, start_new_session=True)
@@ -119,36 +125,22 @@ class Process:
         self._log.close()
 
 
-@contextmanager
-def service(name: str, settings: Settings, *options: str) -> Iterator[Process]:
+def service(name: str, settings: Settings, *options: str) -> Process:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "include")}
-    process = Process(name, [sys.executable, "-m", "instashop", name, *options], environment, settings)
-    try:
-        yield process
-    finally:
-        process.stop()
+    return Process(name, [sys.executable, "-m", "instashop", name, *options], environment, settings)
 
 
-@contextmanager
-def _submitted(settings: Settings, command: list[str], environment: dict[str, str]) -> Iterator[Process]:
-    process = Process("live_metrics", command, environment, settings)
-    try:
-        yield process
-    finally:
-        process.stop()
-
-
-def live_metrics(settings: Settings) -> AbstractContextManager[Process]:
+def live_metrics(settings: Settings) -> Process:
     """The Spark job, submitted as Airflow does."""
-    return _submitted(settings, live.submit_command(settings), live.submit_environment(settings))
+    return Process("live_metrics", live.submit_command(settings), live.submit_environment(settings), settings)
 
 
-def live_metrics_by_hand(settings: Settings, **environment: str) -> AbstractContextManager[Process]:
+def live_metrics_by_hand(settings: Settings, **environment: str) -> Process:
     """The Spark job, submitted by the README's own line, with more environment."""
     line = next(line for line in (ROOT / "README.md").read_text().splitlines() if "spark-submit" in line)
     assert "spark://127.0.0.1:7077" in line
     line = line.replace("spark://127.0.0.1:7077", settings.spark_master)
-    return _submitted(settings, ["bash", "-c", line], {**os.environ, **environment})
+    return Process("live_metrics", ["bash", "-c", line], {**os.environ, **environment}, settings)
 
 
 @pytest.fixture(scope="session")
