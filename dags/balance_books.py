@@ -2,7 +2,7 @@
 
 When red:
 - The error names each stage and stream that differs, and by how much; the warehouse's table `verdicts` keeps all of it.
-- A stage that did not come so far in time is no difference: look at the lag of its service first.
+- A stage that did not come so far in three minutes is no difference: look at the lag of its service first.
 - `./instashop verify` does the same by hand.
 """
 

@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 40.0
 """A service killed a moment ago, or a broker that elects a leader, is no fault yet."""
 
+RECOVERY_SECONDS = 180.0
+"""Longer than any service may take to come back, one that hangs too: until then the books wait for it, and a first start, before they are red."""
+
 
 class PlatformFault(InstaShopError):
     """{faults}
@@ -75,7 +78,7 @@ def books() -> str:
     """
     from instashop.control.books import verify
 
-    verdict = verify(load())
+    verdict = verify(load(), wait_seconds=RECOVERY_SECONDS)
     if not verdict.balanced:
         raise BooksDiffer(verdict=verdict.describe())
     log.info("%s", verdict.describe())
