@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from instashop.settings import Settings, load
 from instashop.streams import BY_NAME, STREAMS
 from instashop.transport.loop import Batch, Pulse, beating, lifetime, stop_on_signals, wait_for
 from instashop.transport.refill import Keeper
+from instashop.transport.reports import Reports
 from instashop.transport.topics import consumer, require
 from instashop.transport.window_sink import OnlyWriter, PatientSink, WindowSink
 
@@ -123,6 +123,7 @@ def session(settings: Settings) -> SparkSession:
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.streaming.metricsEnabled": "false",
         "spark.sql.streaming.minBatchesToRetain": "10",
+        "spark.sql.streaming.noDataProgressEventInterval": "1000",  # A quiet shop's numbers stay as fresh as a busy one's.
         # Without Hadoop's native library each file of the checkpoint costs a dozen processes (readlink, chmod); these need one.
         "spark.sql.streaming.checkpointFileManagerClass": f"{_CHECKPOINTING}.FileSystemBasedCheckpointFileManager",
         "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
@@ -142,41 +143,20 @@ def start(spark: SparkSession, settings: Settings, folder: Path, sink: PatientSi
     return stream.option("checkpointLocation", str(folder)).trigger(processingTime=f"{settings.live_trigger_ms} milliseconds").start()
 
 
-def progress_of(query: StreamingQuery, begun_ms: int) -> dict[str, Any] | None:
-    """Return what the last finished batch reached, as Redis keeps it for the screen and the books."""
-    last = query.lastProgress
-    if last is None:
-        return None
-    last = last if isinstance(last, dict) else json.loads(last.json)
-    source = last["sources"][0]
-    ends = source["endOffset"]
-    return {
-        "batch": last["batchId"],
-        "at": datetime.now(UTC).isoformat(),
-        "checkpoint_ms": begun_ms,
-        "end_offsets": json.loads(ends) if isinstance(ends, str) else ends,
-        "behind": int(float((source.get("metrics") or {}).get("maxOffsetsBehindLatest", 0))),
-        "rows": last["numInputRows"],
-        "rows_per_second": last.get("processedRowsPerSecond", 0.0),
-        "batch_seconds": last["durationMs"].get("triggerExecution", 0) / 1000,
-        "dropped_by_watermark": sum(state["numRowsDroppedByWatermark"] for state in last["stateOperators"]),
-    }
-
-
 def watch(query: StreamingQuery, sink: PatientSink, stop: threading.Event, pulse: Pulse, settings: Settings, begun_ms: int, writer: OnlyWriter) -> None:
     """Say how far the query is until it ends or the stop is asked for; fill Redis again when it has lost the windows."""
-    redis, seen, told = connect.redis(settings), -1, False
-    keeper = Keeper(settings, redis, partial(beating, pulse, "running"))
+    redis, carried, told = connect.redis(settings), False, False
+    reports, keeper = Reports(query, begun_ms), Keeper(settings, redis, partial(beating, pulse, "running"))
     while query.isActive and not stop.is_set():
-        progress, trouble, batch = progress_of(query, begun_ms), sink.trouble, None
-        if progress:
-            if progress["batch"] != seen:
-                seen = progress["batch"]
-                pulse.events_total += progress["rows"]
-            batch = Batch([], None, None, progress["behind"], 0.0 if not progress["behind"] else None)
+        pulse.events_total += reports.look()
+        progress, trouble = reports.progress, sink.trouble
+        batch = Batch([], None, None, progress["behind"], None if progress["behind"] else 0.0) if progress else None
         try:
             writer.renew()
-            if progress:
+            if not carried:
+                reports.carry_on(redis.get(PROGRESS_KEY))
+                carried = True
+            elif progress:
                 redis.set(PROGRESS_KEY, json.dumps(progress))
                 keeper.look(progress)
         except RedisError as error:

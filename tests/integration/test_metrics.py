@@ -15,6 +15,7 @@ from instashop import live, sql
 from instashop.events import Refusal, judge_of
 from instashop.metrics import DIMENSIONS, MEASURES
 from instashop.streams import BY_NAME
+from instashop.transport.reports import Reports
 from tests import bodies
 
 
@@ -83,3 +84,28 @@ def test_spark_and_postgres_say_the_same_of_the_same_events(spark, dwh):
     assert len(theirs) > 30
     assert sum(values["events"] for place, values in theirs.items() if place[1:] == (None, None, None)) < len(made)  # Late ones are left out.
     assert ours == theirs
+
+
+def test_what_the_watermark_dropped_stays_in_the_progress(spark, tmp_path):
+    from spark_jobs.live_metrics import windows
+
+    def arrive(age: timedelta) -> None:
+        at = datetime.now(UTC) - age
+        body = bytearray(bodies.raw({**bodies.search(at), "recorded_at": at.isoformat()}))
+        spark.createDataFrame([("searches", body)], schema).coalesce(1).write.mode("append").parquet(str(tmp_path / "messages"))
+        query.processAllAvailable()
+
+    schema = "topic string, value binary"
+    spark.createDataFrame([], schema).write.parquet(str(tmp_path / "messages"))
+    rows = windows(spark.readStream.schema(schema).parquet(str(tmp_path / "messages"))).writeStream.outputMode("update")
+    query = rows.foreachBatch(lambda _frame, _batch: None).option("checkpointLocation", str(tmp_path / "checkpoint")).start()
+    try:
+        reports, dropped, events = Reports(query, 1), [], 0
+        for age in (timedelta(0), timedelta(hours=25), timedelta(0)):
+            arrive(age)
+            events += reports.look()
+            dropped.append(reports.progress["dropped_by_watermark"])
+    finally:
+        query.stop()
+    assert dropped == [0, 1, 1]
+    assert events == 3

@@ -1,0 +1,69 @@
+"""What Spark reports of its batches, added up: none is left out, however seldom the job looks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+Report = Mapping[str, Any]
+"""One of Spark's StreamingQueryProgress: of a batch, or of a trigger that found nothing."""
+
+
+class Query(Protocol):
+    """What is needed of Spark's StreamingQuery; it keeps its last hundred reports."""
+
+    @property
+    def lastProgress(self) -> Report | None:
+        """Return the newest report."""
+
+    @property
+    def recentProgress(self) -> Sequence[Report]:
+        """Return the reports that are kept, the newest last."""
+
+
+class Reports:
+    """The reports of one query on one checkpoint; Spark counts what its watermark drops anew in each, here they are added up."""
+
+    def __init__(self, query: Query, checkpoint_ms: int) -> None:
+        self._query, self._checkpoint_ms = query, checkpoint_ms
+        self._seen, self._next = "", 0
+        self._last: dict[str, Any] | None = None
+        self._dropped = 0
+
+    @property
+    def progress(self) -> dict[str, Any] | None:
+        """Return what Redis keeps under `live:progress`; None before the first report."""
+        return self._last and {**self._last, "dropped_by_watermark": self._dropped}
+
+    def look(self) -> int:
+        """Take what is new into `progress`; return how many events the batches had that ended since the last look."""
+        last = self._query.lastProgress
+        if last is None or last["timestamp"] == self._seen:
+            return 0
+        new = [last] if last["batchId"] == self._next else [report for report in self._query.recentProgress if report["timestamp"] > self._seen]
+        self._seen, self._next = last["timestamp"], last["batchId"] + ("addBatch" in last["durationMs"])
+        self._dropped += sum(state["numRowsDroppedByWatermark"] for report in new for state in report["stateOperators"])
+        self._last = self._progress_of(last)
+        return sum(report["numInputRows"] for report in new)
+
+    def carry_on(self, kept: str | None) -> None:
+        """Go on from the sum that an earlier job on this checkpoint left in Redis; a new checkpoint begins with nothing dropped."""
+        before = json.loads(kept) if kept else {}
+        if before.get("checkpoint_ms") == self._checkpoint_ms:
+            self._dropped += before["dropped_by_watermark"]
+
+    def _progress_of(self, last: Report) -> dict[str, Any]:
+        source = last["sources"][0]
+        ends = source["endOffset"]
+        return {
+            "batch": last["batchId"],
+            "at": datetime.now(UTC).isoformat(),
+            "checkpoint_ms": self._checkpoint_ms,
+            "end_offsets": (json.loads(ends) if isinstance(ends, str) else ends) or {},
+            "behind": int(float((source.get("metrics") or {}).get("maxOffsetsBehindLatest", 0))),
+            "rows": last["numInputRows"],
+            "rows_per_second": last.get("processedRowsPerSecond", 0.0),
+            "batch_seconds": last["durationMs"].get("triggerExecution", 0) / 1000,
+        }

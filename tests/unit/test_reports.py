@@ -1,0 +1,87 @@
+"""Spark's reports are added up, whatever of them was not looked at in time; no server is needed."""
+
+from __future__ import annotations
+
+import json
+
+from instashop.transport.reports import Reports
+
+
+class _Query:
+    """A query that has reported so often."""
+
+    def __init__(self) -> None:
+        self.recentProgress: list[dict] = []
+
+    @property
+    def lastProgress(self) -> dict | None:
+        return self.recentProgress[-1] if self.recentProgress else None
+
+    def report(self, batch: int, rows: int = 0, dropped: int = 0) -> None:
+        """Report a batch with so many rows, or a trigger that found none for it."""
+        self.recentProgress.append(
+            {
+                "batchId": batch,
+                "timestamp": f"2026-05-01T12:00:{len(self.recentProgress):02}.000Z",
+                "numInputRows": rows,
+                "durationMs": {"addBatch": 5, "triggerExecution": 20} if rows else {"triggerExecution": 1},
+                "sources": [{"endOffset": {"searches": {"0": 10 * batch}}, "metrics": {"maxOffsetsBehindLatest": "2"}}],
+                "stateOperators": [{"numRowsDroppedByWatermark": dropped}],
+            }
+        )
+
+
+def test_before_the_first_report_there_is_no_progress() -> None:
+    reports = Reports(_Query(), 1)
+    assert reports.look() == 0
+    assert reports.progress is None
+
+
+def test_each_batch_counts_once_however_often_it_is_looked_at() -> None:
+    query = _Query()
+    reports = Reports(query, 1)
+    query.report(0, rows=7, dropped=2)
+    assert [reports.look(), reports.look()] == [7, 0]
+    query.report(1)  # Nothing has come yet for batch 1.
+    assert reports.look() == 0
+    query.report(1, rows=4)
+    assert reports.look() == 4
+    assert reports.progress is not None
+    assert {name: reports.progress[name] for name in ("batch", "checkpoint_ms", "behind", "rows", "batch_seconds", "dropped_by_watermark")} == {
+        "batch": 1,
+        "checkpoint_ms": 1,
+        "behind": 2,
+        "rows": 4,
+        "batch_seconds": 0.02,
+        "dropped_by_watermark": 2,
+    }
+
+
+def test_batches_that_ended_between_two_looks_are_added_up() -> None:
+    query = _Query()
+    reports = Reports(query, 1)
+    query.report(0, rows=1)
+    reports.look()
+    query.report(1)
+    reports.look()
+    for batch, dropped in ((1, 3), (2, 0), (3, 4)):
+        query.report(batch, rows=10, dropped=dropped)
+    query.report(4)
+    assert reports.look() == 30
+    assert reports.progress is not None
+    assert reports.progress["dropped_by_watermark"] == 7
+
+
+def test_a_job_that_starts_anew_goes_on_from_the_sum_of_its_checkpoint() -> None:
+    query = _Query()
+    query.report(5, rows=1, dropped=1)
+    sums = []
+    for checkpoint_ms in (1, 2):
+        reports = Reports(query, checkpoint_ms)
+        reports.look()
+        reports.carry_on(json.dumps({"checkpoint_ms": 1, "dropped_by_watermark": 3}))
+        assert reports.progress is not None
+        sums.append(reports.progress["dropped_by_watermark"])
+    assert sums == [4, 1]
+    reports.carry_on(None)
+    assert reports.progress["dropped_by_watermark"] == 1
