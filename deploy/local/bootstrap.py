@@ -52,7 +52,7 @@ def requirements(dev: bool) -> Path:
 def listed(text: str, command: str) -> dict[str, str]:
     """Return the packages of packages.txt that a command needs, each with what it brings."""
     rows = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return {row[0]: row[1] for row in rows if len(row) == 2 or row[2] == command}
+    return {row[0]: row[1] for row in rows if len(row) == 2 or command in row[2].split(",")}
 
 
 def is_there(brings: str) -> bool:

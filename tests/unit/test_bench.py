@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from instashop.local.bench import report
-from instashop.local.bench.latency import Delay
+from instashop.local.bench.latency import Delay, NoBrowser, browser
 from instashop.local.bench.meter import Spread
 from instashop.local.bench.running import Step
 
@@ -13,6 +15,14 @@ def test_a_delay_is_the_median_of_its_spans_in_milliseconds():
     assert delay.events == 300
     assert delay.p50.text() == "1,020 (510–1,530)"
     assert delay.p99.text() == "2,000 (1,000–3,000)"
+
+
+def test_a_browser_that_is_missing_is_said_with_its_cure(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHROMIUM", str(tmp_path / "chromium"))
+    with pytest.raises(NoBrowser, match="apt-get install chromium"):
+        browser()
+    (tmp_path / "chromium").touch()
+    assert browser() == str(tmp_path / "chromium")
 
 
 def test_the_page_tells_what_was_measured_and_leaves_out_what_was_not():

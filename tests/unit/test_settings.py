@@ -219,14 +219,15 @@ def test_a_second_platform_has_its_own_ports_folders_and_socket(make: Callable[.
     assert same == set()
 
 
-def test_the_tests_never_use_servers_of_others(make: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, checkout: Path) -> None:
-    lines = {**ACME, **SASL, "warehouse_dsn": "postgresql://a:b@db.acme/dwh", "dashboard_port": 9000}
+def test_a_stack_of_the_tests_has_none_of_ones_own_settings(make: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, checkout: Path) -> None:
+    lines = {**ACME, **SASL, "warehouse_dsn": "postgresql://a:b@db.acme/dwh", "dashboard_port": 9000, "light": True, "rate": 100, "seed": 3}
     (checkout / ".env").write_text("".join(f"{words.variable(name)}={value}\n" for name, value in lines.items()))
     for name, value in owner.alone(checkout / "home", suite.TEST_PORT_OFFSET).items():
         monkeypatch.setenv(name, value)
     settings = load()
     assert settings.elsewhere == frozenset()
     assert settings.dashboard_port == 8501 + suite.TEST_PORT_OFFSET
+    assert (settings.light, settings.rate, settings.seed, settings.kafka_brokers, settings.postgres_buffers_mb) == (False, 10.0, 7, 3, 256)
 
 
 def test_a_start_with_other_ports_in_the_home_of_a_running_platform_is_refused(make: Callable[..., Settings]) -> None:

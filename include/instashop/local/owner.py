@@ -42,8 +42,8 @@ def claim(settings: Settings) -> None:
 
 
 def alone(home: Path, port_offset: int) -> dict[str, str]:
-    """Return the environment of a platform on its own servers alone, whatever `.env` says of others: a home, every port, no other address."""
-    ports = {name: Settings.model_fields[name].default + port_offset for name in PORTS}
-    plain = {"home": home, "host": "127.0.0.1", "port_offset": port_offset, "kafka_brokers": 3, "kafka_replication": 0}
-    plain |= {"kafka_security_protocol": "PLAINTEXT", "spark_driver_host": "", **dict.fromkeys(ADDRESSES, "")}
-    return {variable(name): str(value) for name, value in (plain | ports).items()}
+    """Return the environment of a platform that is nobody's, whatever `.env` says: a home and ports of its own, every other setting at its default."""
+    fields = Settings.model_fields
+    plain = {name: field.default for name, field in fields.items() if field.default != ""} | dict.fromkeys((*ADDRESSES, "spark_driver_host"), "")
+    own = {"home": home, "port_offset": port_offset, **{name: fields[name].default + port_offset for name in PORTS}}
+    return {variable(name): str(value) for name, value in (plain | own).items()}

@@ -32,11 +32,13 @@ def bench(parts: tuple[str, ...], runs: int, minutes: float, rates: list[float],
     """Measure, print the page and write it to a file.
 
     Raises:
-        PlatformRuns: a platform runs here and `beside` was not said.
+        PlatformRuns: a platform runs here and `beside` was not said. NoBrowser: as it says.
     """
     settings, console = load(), Console(stderr=True)
     if programs.alive(settings) and not beside:
         raise PlatformRuns(home=settings.home)
+    if "platform" in parts:
+        latency.browser()  # Said before anything is measured.
     figures = report.Figures()
 
     def say(text: str) -> None:
