@@ -1,7 +1,7 @@
 import pytest
 
 from instashop.local import servers
-from instashop.local.light import NotALightHome, settings_of
+from instashop.local.light import OtherBrokers, settings_of
 from instashop.local.postgres import clusters
 from instashop.settings import load
 
@@ -23,10 +23,21 @@ def test_an_empty_home_becomes_light_and_stays_it_for_every_command(home):
     assert [cluster.buffers_mb for cluster in clusters(load())] == [32, 64, 16]
 
 
-def test_a_home_with_the_data_of_three_brokers_is_refused(home):
+@pytest.mark.parametrize("asked", ["by the option", "in .env"])
+def test_a_home_with_the_data_of_three_brokers_is_refused(home, asked):
+    for number in (1, 2, 3):
+        (home / "data" / f"kafka-{number}").mkdir(parents=True)
+    assert settings_of(light=False).kafka_brokers == 3
+    if asked == "in .env":
+        (home / ".env").write_text("INSTASHOP_LIGHT=true\n")
+        load.cache_clear()
+    with pytest.raises(OtherBrokers, match="3 brokers, and the settings want 1"):
+        settings_of(light=asked == "by the option")
+
+
+def test_a_start_that_was_refused_leaves_a_home_that_may_become_light(home):
     (home / "data").mkdir(parents=True)
-    with pytest.raises(NotALightHome, match="3 brokers"):
-        settings_of(light=True)
+    assert settings_of(light=True).light
 
 
 def test_what_is_set_by_hand_comes_before_what_light_means(home, monkeypatch):

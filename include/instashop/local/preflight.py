@@ -56,7 +56,7 @@ def memory_problem(available_mb: float, needed_mb: float = MEMORY_MB) -> str | N
     """Return what is wrong with the free memory, or None."""
     if available_mb >= needed_mb:
         return None
-    return f"only {available_mb:.0f} MB of memory are available, {needed_mb:.0f} MB are needed; end other programs, or use a larger machine."
+    return f"only {available_mb:.0f} MB of memory are available, {needed_mb:.0f} MB are needed; end other programs, try `up --light`, or use a larger machine."
 
 
 def disk_problem(free_mb: float, folder: Path, needed_mb: float = DISK_MB) -> str | None:
