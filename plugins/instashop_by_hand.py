@@ -33,15 +33,25 @@ class DrillFailed(InstaShopError):
     """{outcome}"""
 
 
+class EndsItsOwnTask(InstaShopError):
+    """The drill {name} kills the Airflow that this task runs in; run it by `./instashop drill {name}`."""
+
+
+OF_AIRFLOW = ("kill-scheduler", "kill-api-server")
+
+
 def drill(name: str, rate: float | None) -> str:
     """Run one drill in the running platform and return its outcome.
 
     Raises:
-        DrillFailed: something was lost, doubled or wrong, or facts did not flow again in time.
+        DrillFailed: something was lost, doubled or wrong, or facts did not flow again in time. EndsItsOwnTask: it breaks Airflow.
     """
     from instashop.local.drills import run
 
-    outcome = run.run(load(), run.chosen([name], everything=False, short=False), rate, log.info)[0]
+    if name in OF_AIRFLOW:
+        raise EndsItsOwnTask(name=name)
+    settings = load()
+    outcome = run.run(settings, run.chosen([name], everything=False, short=False, brokers=settings.kafka_brokers), rate, log.info)[0]
     if not outcome.passed:
         raise DrillFailed(outcome=outcome.describe())
     return outcome.describe()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from instashop.control import dead_letters
+from instashop.control import dead_letters, intents
 from instashop.local.drills.faults import DRILLS
 from instashop.local.drills.stage import Platform
 from instashop.settings import ROOT
@@ -23,11 +23,17 @@ def airflow(platform) -> Airflow:
 
 
 @pytest.mark.timeout(360)
-def test_a_drill_that_airflow_runs_tells_its_outcome(airflow):
-    run = airflow.start("run_drill", drill="kill-enricher")
+def test_a_drill_that_airflow_runs_tells_its_outcome_and_leaves_the_shop_as_it_was(airflow, platform):
+    def wanted():
+        intent = intents.read(platform.run_dir, "generator")
+        return intent.state, intent.rate
+
+    before = wanted()
+    run = airflow.start("run_drill", drill="kill-enricher", rate=20)
     wait_until(lambda: airflow.state(run) in ENDED, 300, "the end of the drill")
     assert airflow.state(run) == "success"
     assert airflow.returned(run, "drill").startswith("PASSED  kill-enricher: 0 lost, 0 doubled, 0 wrong")
+    assert wanted() == before
 
 
 def test_dead_letters_are_listed_and_shown_whole(letters):

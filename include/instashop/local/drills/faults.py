@@ -31,13 +31,14 @@ CATCH_UP = 5
 
 @dataclass(frozen=True)
 class Drill:
-    """One fault: what it does, how long until facts flow again at most, and whether it is one of the short set."""
+    """One fault: what it does, how long until facts flow again at most, whether it is one of the short set, and how many brokers it needs."""
 
     name: str
     what: str
     act: Callable[[Platform], datetime]
     live_within_seconds: float
     short: bool = False
+    brokers: int = 1
 
 
 def _now() -> datetime:
@@ -258,9 +259,9 @@ DRILLS = {
         Drill("kill-enricher", "SIGKILL the enricher", _kill("enricher"), 30, short=True),
         Drill("kill-spark-driver", "SIGKILL the JVM of the Spark job", _kill_spark_driver, 60, short=True),
         Drill("kill-spark-worker", "SIGKILL Spark's worker", _kill_server("spark-worker"), 60),
-        Drill("kill-broker", "SIGKILL one of three brokers", _kill_server("kafka-2"), 15, short=True),
-        Drill("kill-controller", "SIGKILL the broker that is Kafka's active controller", lost_broker.kill_controller, 15),
-        Drill("pause-broker", "let one of three brokers stand still for 30 s", lost_broker.pause, 45),
+        Drill("kill-broker", "SIGKILL one of three brokers", _kill_server("kafka-2"), 15, short=True, brokers=3),
+        Drill("kill-controller", "SIGKILL the broker that is Kafka's active controller", lost_broker.kill_controller, 15, brokers=3),
+        Drill("pause-broker", "let one of three brokers stand still for 30 s", lost_broker.pause, 45, brokers=3),
         Drill("kill-scheduler", "SIGKILL Airflow's scheduler", _kill_server("airflow-scheduler"), 30),
         Drill("kill-api-server", "SIGKILL Airflow's API server", _kill_server("airflow-api-server"), 30),
         Drill("hang-producer", "let the producer stand still for good", _hang("producer"), HANG_SECONDS),

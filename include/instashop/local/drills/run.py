@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from instashop.control import beats, intents, supervision
 from instashop.control.books import verify
 from instashop.errors import InstaShopError
@@ -31,6 +33,10 @@ class UnknownDrill(InstaShopError):
     """There is no drill {name}; choose of {names}."""
 
 
+class TooFewBrokers(InstaShopError):
+    """The drill {name} takes one of {needed} brokers away, and this platform has {brokers}: with none left nothing could flow."""
+
+
 class NothingToBreak(InstaShopError):
     """No platform runs in {home}; start it with `./instashop up`, or set INSTASHOP_HOME."""
 
@@ -39,19 +45,23 @@ class BooksDifferAlready(InstaShopError):
     """The books do not balance before the drill, so it could prove nothing; look at `./instashop verify` first."""
 
 
-def chosen(names: Iterable[str], everything: bool, short: bool, outage_seconds: float = OUTAGE_SECONDS) -> list[Drill]:
-    """Return the drills of these names, or all, or the short set; `long-outage` lasts so many seconds.
+def chosen(names: Iterable[str], everything: bool, short: bool, brokers: int, outage_seconds: float = OUTAGE_SECONDS) -> list[Drill]:
+    """Return the drills of these names, or all, or the short set, that so many brokers allow; `long-outage` lasts so many seconds.
 
     Raises:
-        UnknownDrill: there is none of that name.
+        UnknownDrill: there is none of that name. TooFewBrokers: one that was named needs more.
     """
     drills = DRILLS | {"long-outage": long_outage(outage_seconds)}
     if everything or short:
-        return [drill for drill in drills.values() if drill.short or not short]
+        return [drill for drill in drills.values() if (drill.short or not short) and drill.brokers <= brokers]
     unknown = [name for name in names if name not in drills]
     if unknown:
         raise UnknownDrill(name=unknown[0], names=", ".join([*drills, RANDOM_KILLS]))
-    return [drills[name] for name in names]
+    found = [drills[name] for name in names]
+    for drill in found:
+        if drill.brokers > brokers:
+            raise TooFewBrokers(name=drill.name, needed=drill.brokers, brokers=brokers)
+    return found
 
 
 def run(settings: Settings, drills: Iterable[Drill], rate: float | None, say: Callable[[str], None]) -> list[Outcome]:
@@ -94,7 +104,7 @@ def soak(settings: Settings, minutes: float, seed: int, rate: float | None, say:
     """Run random drills of the short set, with calm between them, for so many minutes; the last outcome is that of the whole time."""
     platform, chance = _platform(settings, say), random.Random(seed)
     until, outcomes = time.monotonic() + minutes * 60, []
-    short = [drill for drill in DRILLS.values() if drill.short]
+    short = chosen((), everything=False, short=True, brokers=settings.kafka_brokers)
     with _load(platform, rate):
         while time.monotonic() < until:
             platform.rest(min(chance.uniform(5, 30), max(0.0, until - time.monotonic())))
@@ -119,29 +129,33 @@ def _platform(settings: Settings, say: Callable[[str], None]) -> Platform:
 
 @contextmanager
 def _load(platform: Platform, rate: float | None) -> Iterator[None]:
-    """Keep the shop at a rate for a while; afterwards it has the one that it had."""
+    """Keep the shop at a rate for a while; afterwards it is as somebody wanted it before."""
     if rate is None:
         yield
         return
     run_dir = platform.settings.run_dir
     before = intents.read(run_dir, "generator")
-    _set_rate(platform, rate)
+    _want(platform, intents.after("rate", before, rate, time.time()))
     try:
         yield
     finally:
-        _set_rate(platform, before.rate or platform.settings.rate)
+        _want(platform, replace(before, since=time.time()))
 
 
-def _set_rate(platform: Platform, rate: float) -> None:
-    run_dir = platform.settings.run_dir
-    intent = intents.ask(run_dir, "generator", "rate", rate)
+def _want(platform: Platform, intent: intents.Intent) -> None:
+    """Have the generator at what is wanted: stopped, or at a rate."""
+    run_dir, rate = platform.settings.run_dir, intent.rate or platform.settings.rate
+    intents.write(run_dir, "generator", intent)
 
     def there() -> bool:
         beat = beats.read(run_dir, "generator")
-        return intents.carried_out(intent, supervision.find(run_dir, "generator"), beat) and beat is not None and beat.events_per_second > rate / 2
+        if not intents.carried_out(intent, supervision.find(run_dir, "generator"), beat):
+            return False
+        return intent.state == "stopped" or (beat is not None and beat.events_per_second > rate / 2)
 
-    platform.wait(there, 120, f"the shop at {rate:.0f} events/s")
-    platform.say(f"the shop is at {rate:.0f} events/s")
+    what = "stopped" if intent.state == "stopped" else f"at {rate:.0f} events/s"
+    platform.wait(there, 120, f"the shop {what}")
+    platform.say(f"the shop is {what}")
 
 
 def _run(platform: Platform, drill: Drill) -> Outcome:
