@@ -56,6 +56,8 @@ with DAG(
         table="dead_letters",
         partition_clause="arrived_at > now() - interval '5 minutes'",
         checks={"fewer_than_100_in_5_minutes": {"check_statement": "COUNT(*) < 100"}},
+        retries=2,  # The warehouse may be starting at this moment.
+        retry_delay=timedelta(seconds=10),
     )
 
     services(), brokers(), spark_progress(), dead_letters  # No arrows: each is looked at, whatever the others say.

@@ -87,14 +87,22 @@ def books() -> str:
 
 def _raise_what_stays(look: Callable[[], list[str]], say: Callable[[], None]) -> None:
     tick, until = threading.Event(), time.monotonic() + PATIENCE_SECONDS
-    faults = look()
+    faults = _faults(look)
     while faults and time.monotonic() < until:
         log.info("not well yet: %s", "; ".join(faults))
         tick.wait(5)
-        faults = look()
+        faults = _faults(look)
     say()
     if faults:
         raise PlatformFault(faults="; ".join(faults))
+
+
+def _faults(look: Callable[[], list[str]]) -> list[str]:
+    """Return what a look finds; a server that does not answer is a fault like others."""
+    try:
+        return look()
+    except (KafkaUnreachable, RedisUnreachable) as error:
+        return [str(error)]
 
 
 def _service_faults(settings: Settings) -> list[str]:
@@ -158,8 +166,8 @@ def _spark_faults(settings: Settings) -> list[str]:
 
 def spark_fault(progress: dict[str, Any] | None, newest: datetime | None, now: datetime, stale_seconds: float) -> str | None:
     """Return what is wrong with the live metrics, or None; without fresh events (newest in Kafka) no fresh batch is wanted."""
-    if progress is not None and (dropped := progress.get("dropped_by_watermark")):
-        return f"Spark's watermark dropped {dropped} rows, so live numbers are too low; stop live_metrics, remove its checkpoint, start it again"
+    if progress is not None and (dropped := metrics.dropped(progress, now)):
+        return f"Spark's watermark dropped {dropped} rows; docs/running.md says under run_live_metrics when that matters, and the cure"
     if newest is None or (now - newest).total_seconds() > stale_seconds:
         return None
     if progress is None:

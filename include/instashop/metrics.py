@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 WINDOW_SECONDS = 30
@@ -41,7 +42,7 @@ DIMENSIONS = ("category", "product_id", "product_name")
 
 PROGRESS_KEY = "live:progress"
 """JSON of the Spark job's last batch: batch, at (when it had ended), checkpoint_ms, end_offsets {topic: {partition: offset}}, behind, rows,
-rows_per_second, batch_seconds; and dropped_by_watermark, the rows dropped since the checkpoint was begun."""
+rows_per_second, batch_seconds; dropped_by_watermark, the rows dropped since the checkpoint was begun, and dropped_at, when the last of them was."""
 
 FILLED_KEY = "live:filled"
 """The checkpoint (its begin, Unix milliseconds) whose windows are in Redis, and the run of Redis that got them; gone with them when Redis is emptied."""
@@ -51,6 +52,16 @@ WRITER_KEY = "live:writer"
 
 PLATFORM_KEY = "platform"
 """Hash of the platform's start: started_at (ISO 8601)."""
+
+
+DROPPED_SECONDS = 3600
+"""How long a drop by Spark's watermark is told of."""
+
+
+def dropped(progress: Mapping[str, Any], now: datetime) -> int:
+    """Return how many rows Spark's watermark has dropped since the checkpoint was begun; 0 when the last drop was told for long enough."""
+    at = progress.get("dropped_at")
+    return progress["dropped_by_watermark"] if at and (now - datetime.fromisoformat(at)).total_seconds() < DROPPED_SECONDS else 0
 
 
 def reached(progress: Mapping[str, Any]) -> dict[tuple[str, int], int]:

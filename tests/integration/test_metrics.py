@@ -98,7 +98,7 @@ def test_what_the_watermark_dropped_stays_in_the_progress(spark, tmp_path):
     schema = "topic string, value binary"
     spark.createDataFrame([], schema).write.parquet(str(tmp_path / "messages"))
     rows = windows(spark.readStream.schema(schema).parquet(str(tmp_path / "messages"))).writeStream.outputMode("update")
-    query = rows.foreachBatch(lambda _frame, _batch: None).option("checkpointLocation", str(tmp_path / "checkpoint")).start()
+    query = rows.foreachBatch(lambda frame, _batch: frame.collect()).option("checkpointLocation", str(tmp_path / "checkpoint")).start()
     try:
         reports, dropped, events = Reports(query, 1), [], 0
         for age in (timedelta(0), timedelta(hours=25), timedelta(0)):

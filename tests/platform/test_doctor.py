@@ -103,7 +103,7 @@ def test_what_is_broken_is_named_until_it_is_cured(platform, monkeypatch, broken
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"dropped_by_watermark": 3}, "watermark dropped 3 rows"),
+        ({"dropped_by_watermark": 3, "dropped_at": datetime.now(UTC).isoformat()}, "watermark dropped 3 rows"),
         ({"at": (datetime.now(UTC) - timedelta(hours=1)).isoformat()}, "last batch is"),
         (None, "nothing yet"),
     ],

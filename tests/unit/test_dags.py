@@ -118,6 +118,25 @@ def test_the_dashboard_is_in_the_navigation(dags):
     assert next(view["name"] for view in InstaShopPages.external_views if view["destination"] == "nav") == "Dashboard"
 
 
+def test_a_server_that_does_not_answer_for_a_moment_is_no_fault(dags, monkeypatch):
+    import instashop_watch
+    from instashop.errors import RedisUnreachable
+
+    seen = iter([RedisUnreachable(address="redis", cause="gone")])
+
+    def look() -> list[str]:
+        for error in seen:
+            raise error
+        return []
+
+    monkeypatch.setattr(instashop_watch.threading.Event, "wait", lambda _event, _seconds: True)
+    instashop_watch._raise_what_stays(look, lambda: None)
+    monkeypatch.setattr(instashop_watch, "PATIENCE_SECONDS", 0.0)
+    seen = iter([RedisUnreachable(address="redis", cause="gone")])
+    with pytest.raises(instashop_watch.PlatformFault, match="gone"):
+        instashop_watch._raise_what_stays(look, lambda: None)
+
+
 def test_a_stale_batch_is_a_fault_only_while_events_arrive(dags):
     from datetime import UTC, datetime, timedelta
 
@@ -129,4 +148,6 @@ def test_a_stale_batch_is_a_fault_only_while_events_arrive(dags):
     assert spark_fault({"at": old.isoformat()}, old, now, 120) is None
     assert "300 s old" in (spark_fault({"at": old.isoformat()}, fresh, now, 120) or "")
     assert "not finished" in (spark_fault(None, fresh, now, 120) or "")
-    assert "dropped 3" in (spark_fault({"at": fresh.isoformat(), "dropped_by_watermark": 3}, old, now, 120) or "")
+    for dropped_at, told in ((old, True), (now - timedelta(hours=2), False)):
+        progress = {"at": fresh.isoformat(), "dropped_by_watermark": 3, "dropped_at": dropped_at.isoformat()}
+        assert ("dropped 3" in (spark_fault(progress, old, now, 120) or "")) is told

@@ -19,7 +19,7 @@ def test_with_one_broker_the_drills_that_take_one_away_are_left_out() -> None:
 
 
 def test_a_drill_that_is_not_there_is_named_with_those_that_are() -> None:
-    with pytest.raises(UnknownDrill, match="kill-everything; choose of kill-producer, .*random-kills"):
+    with pytest.raises(UnknownDrill, match=r"kill-everything; choose of kill-producer, .*random-kills"):
         chosen(["kill-consumer", "kill-everything"], everything=False, short=False, brokers=3)
 
 

@@ -36,9 +36,9 @@ def test_a_service_is_judged_by_its_beat_its_lease_and_what_is_wanted(beat: Beat
     ("progress", "level"),
     [
         (None, "fault"),
-        ({"at": NOW.isoformat(), "batch": 7, "dropped_by_watermark": 0}, "well"),
+        ({"at": NOW.isoformat(), "batch": 7, "dropped_by_watermark": 0, "dropped_at": ""}, "well"),
         ({"at": (NOW - timedelta(minutes=5)).isoformat(), "batch": 7}, "fault"),
-        ({"at": NOW.isoformat(), "batch": 7, "dropped_by_watermark": 3}, "fault"),
+        ({"at": NOW.isoformat(), "batch": 7, "dropped_by_watermark": 3, "dropped_at": NOW.isoformat()}, "fault"),
     ],
 )
 def test_spark_is_judged_by_its_last_batch(progress: dict[str, object] | None, level: str) -> None:

@@ -31,8 +31,11 @@ class _Query:
         )
 
 
-def test_before_the_first_report_there_is_no_progress() -> None:
-    reports = Reports(_Query(), 1)
+def test_until_a_batch_has_ended_there_is_no_progress() -> None:
+    query = _Query()
+    reports = Reports(query, 1)
+    assert reports.look() == 0
+    query.report(0)
     assert reports.look() == 0
     assert reports.progress is None
 
@@ -46,13 +49,13 @@ def test_each_batch_counts_once_however_often_it_is_looked_at() -> None:
     assert reports.look() == 0
     query.report(1, rows=4)
     assert reports.look() == 4
+    query.report(2)
+    assert reports.look() == 0
     assert reports.progress is not None
-    assert {name: reports.progress[name] for name in ("batch", "checkpoint_ms", "behind", "rows", "batch_seconds", "dropped_by_watermark")} == {
+    assert {name: reports.progress[name] for name in ("batch", "checkpoint_ms", "behind", "dropped_by_watermark")} == {
         "batch": 1,
         "checkpoint_ms": 1,
         "behind": 2,
-        "rows": 4,
-        "batch_seconds": 0.02,
         "dropped_by_watermark": 2,
     }
 
@@ -79,7 +82,7 @@ def test_a_job_that_starts_anew_goes_on_from_the_sum_of_its_checkpoint() -> None
     for checkpoint_ms in (1, 2):
         reports = Reports(query, checkpoint_ms)
         reports.look()
-        reports.carry_on(json.dumps({"checkpoint_ms": 1, "dropped_by_watermark": 3}))
+        reports.carry_on(json.dumps({"checkpoint_ms": 1, "dropped_by_watermark": 3, "dropped_at": "2026-05-01T11:00:00+00:00"}))
         assert reports.progress is not None
         sums.append(reports.progress["dropped_by_watermark"])
     assert sums == [4, 1]

@@ -20,7 +20,7 @@ from instashop.control.beats import Beat
 from instashop.errors import InstaShopError
 from instashop.local import health, programs, servers
 from instashop.local.progress import at_once
-from instashop.metrics import PROGRESS_KEY
+from instashop.metrics import PROGRESS_KEY, dropped
 from instashop.settings import Settings, variable
 from instashop.streams import CURSORS, STREAMS, of_database
 from instashop.transport.migrations import pending
@@ -218,13 +218,9 @@ def live_finding(progress: dict[str, Any] | None, now: datetime) -> Finding:
     age = (now - datetime.fromisoformat(progress["at"])).total_seconds()
     if age > PROGRESS_SECONDS:
         return Finding("live", "fault", f"Spark's last batch is {age:.0f} s old.", "look at the DAG run_live_metrics and at Spark's page.")
-    if progress.get("dropped_by_watermark"):
-        return Finding(
-            "live",
-            "fault",
-            f"Spark's watermark dropped {progress['dropped_by_watermark']} rows.",
-            "`./instashop verify` names the windows; docs/running.md says what to do.",
-        )
+    if rows := dropped(progress, now):
+        cure = "docs/running.md says under run_live_metrics when that matters, and the cure."
+        return Finding("live", "fault", f"Spark's watermark dropped {rows} rows.", cure)
     return Finding("live", "well", f"batch {progress.get('batch')}, {age:.1f} s ago.")
 
 

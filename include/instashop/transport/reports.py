@@ -30,12 +30,12 @@ class Reports:
         self._query, self._checkpoint_ms = query, checkpoint_ms
         self._seen, self._next = "", 0
         self._last: dict[str, Any] | None = None
-        self._dropped = 0
+        self._dropped, self._dropped_at = 0, ""
 
     @property
     def progress(self) -> dict[str, Any] | None:
-        """Return what Redis keeps under `live:progress`; None before the first report."""
-        return self._last and {**self._last, "dropped_by_watermark": self._dropped}
+        """Return what Redis keeps under `live:progress`; None until a batch has ended."""
+        return self._last and {**self._last, "dropped_by_watermark": self._dropped, "dropped_at": self._dropped_at}
 
     def look(self) -> int:
         """Take what is new into `progress`; return how many events the batches had that ended since the last look."""
@@ -44,22 +44,27 @@ class Reports:
             return 0
         new = [last] if last["batchId"] == self._next else [report for report in self._query.recentProgress if report["timestamp"] > self._seen]
         self._seen, self._next = last["timestamp"], last["batchId"] + ("addBatch" in last["durationMs"])
-        self._dropped += sum(state["numRowsDroppedByWatermark"] for report in new for state in report["stateOperators"])
-        self._last = self._progress_of(last)
+        self._drop(sum(state["numRowsDroppedByWatermark"] for report in new for state in report["stateOperators"]), _now())
+        if self._next:
+            self._last = self._progress_of(last)
         return sum(report["numInputRows"] for report in new)
 
-    def carry_on(self, kept: str | None) -> None:
+    def carry_on(self, kept: bytes | str | None) -> None:
         """Go on from the sum that an earlier job on this checkpoint left in Redis; a new checkpoint begins with nothing dropped."""
         before = json.loads(kept) if kept else {}
         if before.get("checkpoint_ms") == self._checkpoint_ms:
-            self._dropped += before["dropped_by_watermark"]
+            self._drop(before["dropped_by_watermark"], before["dropped_at"])
+
+    def _drop(self, rows: int, at: str) -> None:
+        if rows:
+            self._dropped, self._dropped_at = self._dropped + rows, max(self._dropped_at, at)
 
     def _progress_of(self, last: Report) -> dict[str, Any]:
         source = last["sources"][0]
         ends = source["endOffset"]
         return {
-            "batch": last["batchId"],
-            "at": datetime.now(UTC).isoformat(),
+            "batch": self._next - 1,  # A trigger that found nothing reports the number of the batch to come.
+            "at": _now(),
             "checkpoint_ms": self._checkpoint_ms,
             "end_offsets": (json.loads(ends) if isinstance(ends, str) else ends) or {},
             "behind": int(float((source.get("metrics") or {}).get("maxOffsetsBehindLatest", 0))),
@@ -67,3 +72,7 @@ class Reports:
             "rows_per_second": last.get("processedRowsPerSecond", 0.0),
             "batch_seconds": last["durationMs"].get("triggerExecution", 0) / 1000,
         }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
