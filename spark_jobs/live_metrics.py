@@ -72,11 +72,11 @@ def _money(event: Transaction | TransactionItem) -> tuple[int, ...]:
 
 
 def judged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Turn messages (topic, value) into events by the judge that consumer and enricher ask; what it refuses is left out."""
+    """Turn messages (topic, value, published_ms) into events by the judge that consumer and enricher ask; what it refuses is left out."""
     judges = {name: judge_of(name, BY_NAME[name].event_type) for name in TOPICS}
     for batch in batches:
-        topics, values = batch.column(0).to_pylist(), batch.column(1).to_pylist()
-        verdicts = (judges[topic](value) for topic, value in zip(topics, values, strict=True))
+        messages = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        verdicts = (judges[topic](value, published_ms) for topic, value, published_ms in messages)
         rows = [columns_of(event) for event in verdicts if not isinstance(event, Refusal)]
         columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
         arrays = [pa.array(column, type) for column, type in zip(columns, _TYPES, strict=True)]
@@ -84,8 +84,10 @@ def judged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def windows(messages: DataFrame, tasks: int = 1) -> DataFrame:
-    """Turn messages (topic, value) into the rows of windows.sql, with the window's begin as Unix seconds in `start`; judge them by so many tasks at once."""
-    few = messages.select("topic", "value").coalesce(tasks)  # Else every partition costs a task in every batch, however little is in it.
+    """Turn messages (topic, value, timestamp) into the rows of windows.sql, with the window's begin as Unix seconds in `start`; judge them by so many tasks at once."""
+    few = messages.select("topic", "value", F.unix_millis("timestamp")).coalesce(
+        tasks
+    )  # Else every partition costs a task in every batch, however little is in it.
     events = few.mapInArrow(judged, EVENTS_SCHEMA)
     events = events.withWatermark("occurred_at", "24 hours")  # Only frees state; late is decided by the event itself.
     events = events.withColumn("win", F.window("occurred_at", f"{WINDOW_SECONDS} seconds")).withColumn("win_end", F.col("win.end"))

@@ -94,6 +94,7 @@ def poison() -> list[tuple[str, bytes | None, Reason]]:
         ("searches", raw(search(event_id=str(uuid4()))), Reason.NOT_UUID7),
         ("searches", raw(search(occurred_at="1999-01-01T00:00:00Z")), Reason.IMPOSSIBLE_TIME),
         ("searches", raw(search(occurred_at=(now + timedelta(minutes=5)).isoformat())), Reason.CLOCK_AHEAD),
+        ("searches", raw(search(now + timedelta(hours=2))), Reason.CLOCK_AHEAD),
         ("transactions", raw({**good, "total_cents": good["total_cents"] + 1}), Reason.MONEY_IDENTITY),
         ("transactions", raw(broken_line), Reason.MONEY_IDENTITY),
         ("transaction_items", raw(item(category=None)), Reason.UNKNOWN_PRODUCT),

@@ -6,11 +6,12 @@ file, however long, since it judges by their fields: a kind that changes is chan
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 from uuid import UUID
 
 import msgspec
@@ -18,6 +19,9 @@ from msgspec import Meta, Struct
 
 CLOCK_AHEAD = timedelta(seconds=5)
 """How far a client's clock may run before the shop's; further, and one fast clock would make everybody else late."""
+
+RECORDED_AHEAD = timedelta(hours=1)
+"""How far the shop's clock may run before Kafka's; further, and one event of tomorrow would move Spark's watermark past those of today."""
 
 FIRST_DAY, LAST_DAY = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """Times outside are no facts of this shop, and would each cost the warehouse a partition."""
@@ -184,8 +188,15 @@ class Refusal(Struct, frozen=True):
     detail: str
 
 
-def judge_of(kind: str, event_type: type[Event]) -> Callable[[bytes | None], Event | Refusal]:
-    """Return the judge of one topic: from a message's body to the event in it, or to why it is none.
+class Judge(Protocol):
+    """Tells the event in a message's body from what is none."""
+
+    def __call__(self, body: bytes | None, published_ms: float = math.inf) -> Event | Refusal:
+        """Return the event, or why there is none; `published_ms` is when Kafka took the message, in Unix milliseconds."""
+
+
+def judge_of(kind: str, event_type: type[Event]) -> Judge:
+    """Return the judge of one topic.
 
     An event comes as the struct of its own schema version. Any bytes may come; nothing is raised.
     """
@@ -193,7 +204,7 @@ def judge_of(kind: str, event_type: type[Event]) -> Callable[[bytes | None], Eve
     decode = _decoder(versions)
     money = _MONEY.get(event_type)
 
-    def judge(body: bytes | None) -> Event | Refusal:
+    def judge(body: bytes | None, published_ms: float = math.inf) -> Event | Refusal:
         try:
             event = decode(body or b"")
         except _BROKEN as error:
@@ -207,6 +218,8 @@ def judge_of(kind: str, event_type: type[Event]) -> Callable[[bytes | None], Eve
             return Refusal(Reason.IMPOSSIBLE_TIME, f"occurred_at {occurred}, recorded_at {recorded}")
         if occurred - recorded > CLOCK_AHEAD:
             return Refusal(Reason.CLOCK_AHEAD, f"occurred_at is {(occurred - recorded).total_seconds():.3f} s after recorded_at")
+        if recorded.timestamp() * 1000 - _AHEAD_MS > published_ms:
+            return Refusal(Reason.CLOCK_AHEAD, f"recorded_at is {recorded.timestamp() - published_ms / 1000:.3f} s after Kafka took it")
         bits = event.event_id.int
         if (bits >> 76) & 0xF != 7 or not _FIRST_MS <= bits >> 80 < _LAST_MS:
             return Refusal(Reason.NOT_UUID7, f"event_id {event.event_id}")
@@ -217,6 +230,7 @@ def judge_of(kind: str, event_type: type[Event]) -> Callable[[bytes | None], Eve
     return judge
 
 
+_AHEAD_MS = RECORDED_AHEAD.total_seconds() * 1000
 _FIRST_MS, _LAST_MS = (int(day.timestamp() * 1000) for day in (FIRST_DAY, LAST_DAY))
 
 

@@ -64,7 +64,8 @@ def test_spark_and_postgres_say_the_same_of_the_same_events(spark, dwh):
     made = _events()
     messages = [(topic, bytearray(bodies.raw(body))) for topic, body in made]
     messages += [(topic, bytearray(body) if body is not None else None) for topic, body, _reason in bodies.poison()]
-    frame = spark.createDataFrame(messages, "topic string, value binary")
+    published = datetime.now(UTC)
+    frame = spark.createDataFrame([(*message, published) for message in messages], "topic string, value binary, timestamp timestamp")
     ours = {_key(row, row["start"]): {m: int(row[m]) for m in MEASURES} for row in (r.asDict() for r in windows(frame).collect())}
 
     with dwh.transaction(force_rollback=True), dwh.cursor(row_factory=dict_row) as cursor:
@@ -92,10 +93,10 @@ def test_what_the_watermark_dropped_stays_in_the_progress(spark, tmp_path):
     def arrive(age: timedelta) -> None:
         at = datetime.now(UTC) - age
         body = bytearray(bodies.raw({**bodies.search(at), "recorded_at": at.isoformat()}))
-        spark.createDataFrame([("searches", body)], schema).coalesce(1).write.mode("append").parquet(str(tmp_path / "messages"))
+        spark.createDataFrame([("searches", body, at)], schema).coalesce(1).write.mode("append").parquet(str(tmp_path / "messages"))
         query.processAllAvailable()
 
-    schema = "topic string, value binary"
+    schema = "topic string, value binary, timestamp timestamp"
     spark.createDataFrame([], schema).write.parquet(str(tmp_path / "messages"))
     rows = windows(spark.readStream.schema(schema).parquet(str(tmp_path / "messages"))).writeStream.outputMode("update")
     query = rows.foreachBatch(lambda frame, _batch: frame.collect()).option("checkpointLocation", str(tmp_path / "checkpoint")).start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -60,7 +61,8 @@ def test_the_warehouse_keeps_each_event_in_its_own_version(stack, dwh, ids):
 
 def test_spark_and_the_metrics_view_count_both(stack, dwh, ids):
     bodies_of = _messages(stack, ids)
-    batch = pa.RecordBatch.from_arrays([pa.array(["searches"] * len(bodies_of)), pa.array(bodies_of)], names=["topic", "value"])
+    columns = [pa.array(["searches"] * len(bodies_of)), pa.array(bodies_of), pa.array([time.time_ns() // 10**6] * len(bodies_of))]
+    batch = pa.RecordBatch.from_arrays(columns, names=["topic", "value", "published_ms"])
     (found,) = judged(iter([batch]))
     assert found.num_rows == len(ids)
     assert set(found.column(COLUMNS.index("results")).to_pylist()) == {7}

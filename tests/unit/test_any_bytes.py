@@ -45,7 +45,8 @@ def test_any_bytes_are_judged_and_carried_without_a_crash(message):
     if isinstance(verdict, Transaction):
         items_of(verdict, Catalogue([]))  # type: ignore[arg-type]
     if topic in TOPICS:
-        batch = pa.RecordBatch.from_arrays([pa.array([topic]), pa.array([body], pa.binary())], names=["topic", "value"])
+        columns = [pa.array([topic]), pa.array([body], pa.binary()), pa.array([2**52])]
+        batch = pa.RecordBatch.from_arrays(columns, names=["topic", "value", "published_ms"])
         rows = sum(part.num_rows for part in judged(iter([batch])))
         assert rows == isinstance(verdict, Event)
         if isinstance(verdict, Event):

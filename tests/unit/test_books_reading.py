@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import namedtuple
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -18,7 +19,7 @@ from instashop.local.drills.judging import Outcome, judge
 from tests import bodies
 
 AT = TopicPartition("searches", 0)
-Record = namedtuple("Record", "offset value")
+Record = namedtuple("Record", "offset value timestamp")
 
 
 class Partition:
@@ -26,7 +27,7 @@ class Partition:
 
     def __init__(self, txids, refused=()):
         changes = [{"txid": txid, **({"results": -1} if n in refused else {})} for n, txid in enumerate(txids)]
-        self.records = [Record(n, json.dumps(bodies.search(**change)).encode()) for n, change in enumerate(changes)]
+        self.records = [Record(n, json.dumps(bodies.search(**change)).encode(), time.time_ns() // 10**6) for n, change in enumerate(changes)]
         self.told, self.at = 0, 0
 
     def partitions_for_topic(self, topic):

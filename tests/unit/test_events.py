@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Literal, get_type_hints
@@ -33,7 +34,7 @@ def test_a_good_event_passes_the_judge(topic, body):
 
 @pytest.mark.parametrize(("topic", "body", "reason"), bodies.poison())
 def test_poison_is_refused_with_its_reason(topic, body, reason):
-    verdict = JUDGES[topic](body)
+    verdict = JUDGES[topic](body, time.time() * 1000)
     assert isinstance(verdict, Refusal)
     assert verdict.reason == reason, verdict.detail
 

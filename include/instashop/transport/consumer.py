@@ -69,7 +69,7 @@ class WarehouseSink:
         refused: list[tuple[Message, Refusal, UUID | None]] = []
         numbers: set[int] = set()
         for message in batch.records:
-            verdict = self._judges[message.topic()](message.value())
+            verdict = self._judges[message.topic()](message.value(), message.timestamp()[1])
             if isinstance(verdict, Refusal):
                 refused.append((message, verdict, _claimed_id(message)))
             else:

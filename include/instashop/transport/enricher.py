@@ -109,7 +109,7 @@ class ItemsSink:
         """Publish the items of a batch and move its offsets, together; what the judge refuses has no items."""
         self._producer.begin_transaction()
         for message in batch.records:
-            event = _judge_transaction(message.value())
+            event = _judge_transaction(message.value(), message.timestamp()[1])
             if isinstance(event, Transaction):
                 for item in items_of(event, self._catalogue):
                     self._producer.produce("transaction_items", msgspec.json.encode(item), str(event.customer_id))

@@ -192,13 +192,13 @@ class PageReader:
 
         What was written after this call began, from `end` on, is left for the next one; it says nothing of the page's end.
         """
-        return any(self._beyond(place, record.offset, record.value) for record in records if record.offset < end)
+        return any(self._beyond(place, record.offset, record.value, record.timestamp) for record in records if record.offset < end)
 
-    def _beyond(self, place: tuple[str, int], offset: int, body: bytes | None) -> bool:
+    def _beyond(self, place: tuple[str, int], offset: int, body: bytes | None, published_ms: int) -> bool:
         """Count a message, unless it lies beyond the page; return whether it does."""
         if place in self._ended:
             return True
-        event = self._judges[place[0]](body)
+        event = self._judges[place[0]](body, published_ms)
         if isinstance(event, Refusal):
             claim = _claim(body)
             if place in self._doubtful or (claim and self._is_later(claim.txid)):
