@@ -15,7 +15,7 @@ from dash import Dash, Input, Output, State, callback, clientside_callback, ctx,
 from dash._utils import to_json
 from fastapi import FastAPI, Request, Response
 
-from dashboard import api, filters, frame, rows
+from dashboard import api, filters, frame
 from dashboard.frame import CHOICES
 from dashboard.pages import behaviour, event, history, live, platform, products
 from dashboard.readings import Reader, why
@@ -113,9 +113,11 @@ def _register_asked(reader: Reader) -> None:
     dash.register_page("not_found_404", title="InstaShop", layout=event.missing())
 
     @callback(
-        Output("history-shown", "children"),
-        Output("history-age", "children"),
+        Output("history", "className"),
         Output("history-trouble", "children"),
+        Output("history-span", "children"),
+        Output("history-age", "children"),
+        Output("history-shown", "children"),
         Input("history-again", "n_intervals"),
         State("url", "search"),
         State("choices", "data"),
@@ -124,11 +126,8 @@ def _register_asked(reader: Reader) -> None:
     async def read_again(_count: int, search: str, choices: dict[str, Any]) -> Any:
         """Read the span of an open page again, unless the screen is paused; without an answer its numbers stay, with their age."""
         if choices["paused"]:
-            return (dash.no_update,) * 3
-        asked, _notes, known, now = await past(filters.asked_in(search))
-        if known.trouble:
-            return dash.no_update, dash.no_update, rows.trouble(known, kept=True)
-        return history.shown(asked, known, now), history.age(known, now), None
+            return (dash.no_update,) * 5
+        return history.read_again(*await past(filters.asked_in(search)))
 
 
 def _changes(reader: Reader, choices: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

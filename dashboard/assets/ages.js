@@ -133,13 +133,15 @@
       const asked = (window.dash_clientside.callback_context.triggered || []).some(function (one) {
         return one.prop_id === "history-show.n_clicks" && one.value;
       });
-      if (asked && from && to) {
-        query.delete("last");
-        query.delete("step");
-        query.set("from", from.replace(" ", "T"));
-        query.set("to", to.replace(" ", "T"));
+      const span = asked && (from || to);
+      if (span) {
+        ["last", "step", "from", "to"].forEach(function (name) {
+          query.delete(name);
+        });
+        if (from) query.set("from", from.replace(" ", "T")); // Else the server begins a day before the end.
+        query.set("to", (to || new Date().toISOString().slice(0, 19)).replace(" ", "T"));
       }
-      return changed.length || asked ? "/history?" + query.toString() : no;
+      return changed.length || span ? "/history?" + query.toString() : no;
     },
     ask: function (n, choices) {
       const late = !choices.paused && silence() > choices.seconds + 2;

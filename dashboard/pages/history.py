@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import dcc, html
+from dash import dcc, html, no_update
 from dash.development.base_component import Component
 
 from dashboard import cards, figures, filters, rows
@@ -28,7 +28,7 @@ def layout(snapshot: Snapshot, asked: Filters, notes: tuple[str, ...], past: Pas
     return html.Main(
         [
             html.Div(
-                [html.Div([html.H1(NAME), html.P(rows.span_words(asked))]), html.P(age(past, now), id="history-age", className="page-age")],
+                [html.Div([html.H1(NAME), html.P(rows.span_words(asked), id="history-span")]), html.P(age(past, now), id="history-age", className="page-age")],
                 className="page-head",
             ),
             *rows.notes(notes, asked, snapshot.shelf.products),
@@ -39,8 +39,20 @@ def layout(snapshot: Snapshot, asked: Filters, notes: tuple[str, ...], past: Pas
             dcc.Interval(id="history-again", interval=AGAIN_SECONDS * 1000),
         ],
         id="history",
-        className=f"page state-{'broken' if past.read_at is None else 'live'}",
+        className=class_name(past),
     )
+
+
+def class_name(past: Past) -> str:
+    """Return the class of the page, which tells whether the warehouse has answered."""
+    return f"page state-{'broken' if past.read_at is None else 'live'}"
+
+
+def read_again(asked: Filters, _notes: tuple[str, ...], past: Past, now: float) -> tuple[Any, ...]:
+    """Return class, trouble, span, age and numbers of an open page; without an answer its numbers stay, with their span and age."""
+    if past.trouble:
+        return class_name(past), rows.trouble(past, kept=True), *(no_update,) * 3
+    return class_name(past), None, rows.span_words(asked), age(past, now), shown(asked, past, now)
 
 
 def shown(asked: Filters, past: Past, now: float) -> list[Component]:
@@ -90,7 +102,11 @@ def _spans(asked: Filters) -> Component:
         [
             html.Div(chips, className="chips"),
             html.Div(
-                [_moment("From", "from", asked.since), _moment("to", "to", asked.until), html.Button("Show", id="history-show", n_clicks=0)],
+                [
+                    _moment("From", "from", asked.since, asked.last and f"{filters.LAST.get(asked.last, asked.last)} ago"),
+                    _moment("to", "to", asked.until, asked.last and "now"),
+                    html.Button("Show", id="history-show", n_clicks=0),
+                ],
                 className="moments",
             ),
         ],
@@ -98,11 +114,12 @@ def _spans(asked: Filters) -> Component:
     )
 
 
-def _moment(label: str, name: str, at: int) -> Component:
-    value = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
+def _moment(label: str, name: str, at: int, moving: str | None) -> Component:
+    """Return a picker of one end of the span; an end that moves on while the page is open is told in words."""
     picker = dmc.DateTimePicker(
         id=f"history-{name}",
-        value=value,
+        value=None if moving else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}",
+        placeholder=moving,
         valueFormat="D MMM YYYY HH:mm",
         size="xs",
         w=165,

@@ -113,6 +113,7 @@ def test_a_warehouse_that_goes_away_while_history_is_open_is_said_and_its_return
     try:
         page.clock.fast_forward(AGAIN_SECONDS * 1000)
         expect(page.locator("#history .banner.is-broken")).to_contain_text("does not answer", timeout=90_000)
+        expect(page.locator("#history")).to_have_class(re.compile("state-broken"))
         assert "€" in page.locator("#history .kpis").inner_text(), "What was known stays, with its age."
         page.goto(f"{apart.url}/event/01a20c7a-5cde-761b-8f8e-3e5e09bb357c")
         expect(page.locator("#event .banner.is-broken")).to_contain_text("does not answer")
@@ -123,6 +124,7 @@ def test_a_warehouse_that_goes_away_while_history_is_open_is_said_and_its_return
     page.clock.fast_forward(AGAIN_SECONDS * 1000)
     expect(page.locator("#history-summary")).to_contain_text("the same as the number above", timeout=90_000)
     expect(page.locator("#history .banner")).to_have_count(0)
+    expect(page.locator("#history")).to_have_class(re.compile("state-live"))
 
 
 def test_a_warehouse_that_is_away_leaves_the_live_numbers_and_says_what_is_missing(page: Page, apart: Apart) -> None:

@@ -180,6 +180,14 @@ def test_a_bar_leads_into_its_own_span(page: Page, dashboard_url: str) -> None:
     expect(page.locator("#history-summary")).to_contain_text(AGREES)
 
 
+def test_an_open_history_says_the_span_of_its_newest_numbers(page: Page, dashboard_url: str) -> None:
+    page.goto(f"{dashboard_url}/history?last=15m")
+    span = page.locator("#history-span")
+    first = span.inner_text()
+    expect(page.locator("#history-from")).to_contain_text("15 minutes ago")
+    expect(span).not_to_have_text(first, timeout=120_000)  # A minute, and the next reading.
+
+
 def test_a_row_leads_to_the_whole_way_of_its_event(page: Page, dashboard_url: str) -> None:
     page.goto(f"{dashboard_url}/history?last=15m")
     page.locator("#history-rows .number").last.click()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from dash import html
+from dash import html, no_update
 
 from dashboard import figures, filters, goods, past, rows, spans, table, visits
 from dashboard.filters import Filters
@@ -18,7 +18,7 @@ from dashboard.pages import behaviour, event, history, products
 from dashboard.past import Group, Past, Row
 from dashboard.shelf import Cart, Product, Shelf, Term
 from dashboard.snapshot import Sale, Snapshot, Window
-from tests.unit.test_dashboard import NOW, PAID, STATES, WINDOW, snapshot, texts, window
+from tests.unit.test_dashboard import NOW, PAID, STATES, WINDOW, by_id, snapshot, texts, window
 
 LAMP = Product(7, "Lamp", "Home", 900, stock=100, sold=40, active=True, at=NOW - 3600)
 SHELF = Shelf(read_at=NOW - 5, products=(LAMP,), terms=(Term("lamp", 4, 1, NOW), Term(None, 2, 2, NOW)), carts=(Cart("0192", NOW - 60, 1999, None),))
@@ -161,6 +161,27 @@ def test_history_says_why_something_is_missing(known: Past, state: str, words: s
     shown = history.layout(snapshot(), ASKED, (), known, NOW)
     assert f"state-{state}" in shown.className
     assert words in texts(shown)
+
+
+def test_an_open_history_tells_the_span_of_its_newest_numbers() -> None:
+    later = replace(ASKED, since=ASKED.since + 3600, until=ASKED.until + 3600)
+    class_name, trouble, span, _age, shown = history.read_again(later, (), PAST, NOW)
+    assert (class_name, trouble) == ("page state-live", None)
+    assert span == rows.span_words(later) != rows.span_words(ASKED)
+    assert "€238" in texts(shown)
+
+
+def test_an_open_history_keeps_its_numbers_with_their_span_while_the_warehouse_is_away() -> None:
+    class_name, trouble, *kept = history.read_again(ASKED, (), Past(trouble="gone"), NOW)
+    assert class_name == "page state-broken"
+    assert "gone" in texts(trouble)
+    assert kept == [no_update] * 3
+
+
+@pytest.mark.parametrize(("last", "value", "placeholder"), [("24h", None, "24 hours ago"), (None, "2027-01-14 08:00:00", None)])
+def test_a_picker_claims_no_moment_of_a_span_that_moves_on(last: str | None, value: str | None, placeholder: str | None) -> None:
+    picker = by_id(history.layout(snapshot(), replace(ASKED, last=last), (), PAST, NOW), "history-from")
+    assert (picker.value, picker.placeholder) == (value, placeholder)
 
 
 def test_a_history_that_is_not_known_shows_no_number() -> None:
