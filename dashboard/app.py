@@ -191,6 +191,7 @@ def _answer_choices() -> None:
         State("history-drawn", "data"),
         prevent_initial_call=True,
     )
+    clientside_callback(dash.ClientsideFunction("instashop", "goToRows"), Output("at-rows", "data"), Input("history-drawn", "data"))
     clientside_callback(dash.ClientsideFunction("instashop", "wall"), Output("on-wall", "data"), Input("wall", "n_clicks"), Input("url", "search"))
     clientside_callback(dash.ClientsideFunction("instashop", "choose"), Output("choices", "data"), *chosen)
     clientside_callback(

@@ -68,9 +68,13 @@ def parse(query: Mapping[str, Any], now: float) -> tuple[Filters, tuple[str, ...
 
     since, until, last = _span(asked, now, notes)
     step = one_of("step", STEP_SECONDS, None) or _fitting(until - since)
-    since, until = _cut(since, until, step, last is not None, now, notes)
+    begin, until = _at_steps(since, until, step, last is not None, now, notes)
+    since = _within_limit(begin, until, step, notes)
     product = _product(asked, notes)
     category = asked.get("category") or None
+    if category and product is not None:
+        notes.append(f"Sales are known by category or by product, not by both; shown is product {product}.")
+        category = None
     measure = one_of("measure", MEASURES, None)
     if (category or product is not None) and measure not in OF_ITEMS:
         if measure:
@@ -80,7 +84,7 @@ def parse(query: Mapping[str, Any], now: float) -> tuple[Filters, tuple[str, ...
         since=since,
         until=until,
         step=step,
-        last=last,
+        last=last if since == begin else None,  # A span that was cut is another one than its name says.
         counted=one_of("counted", COUNTED, "in_time") or "in_time",
         measure=measure or "revenue_cents",
         category=category,
@@ -142,8 +146,8 @@ def fitting(last: str) -> str:
     return _fitting(int(last[:-1]) * _UNITS[last[-1]])
 
 
-def _cut(since: float, until: float, step: str, ends_now: bool, now: float, notes: list[str]) -> tuple[int, int]:
-    """Return the span at whole steps: outwards, not beyond the step of now, and not longer than the step's limit."""
+def _at_steps(since: float, until: float, step: str, ends_now: bool, now: float, notes: list[str]) -> tuple[int, int]:
+    """Return the span at whole steps: outwards, and not beyond the step of now."""
     size = STEP_SECONDS[step]
     present = int(now // size + 1) * size
     end = min(int(-(-until // size)) * size, present)
@@ -151,11 +155,16 @@ def _cut(since: float, until: float, step: str, ends_now: bool, now: float, note
     if begin >= end:
         notes.append("The span lies in the future; shown is the newest step.")
         begin = end - size
-    if end - begin > LIMIT_SECONDS[step]:
-        more = " A larger step reaches further." if step != "day" else ""
-        notes.append(f"The span is too long for steps of one {step}: shown are its last {LIMIT_WORDS[step]}.{more}")
-        begin = end - LIMIT_SECONDS[step]
     return begin, end
+
+
+def _within_limit(since: int, until: int, step: str, notes: list[str]) -> int:
+    """Return the begin of a span that is not longer than its step's limit."""
+    if until - since <= LIMIT_SECONDS[step]:
+        return since
+    more = " A larger step reaches further." if step != "day" else ""
+    notes.append(f"The span is too long for steps of one {step}: shown are its last {LIMIT_WORDS[step]}.{more}")
+    return until - LIMIT_SECONDS[step]
 
 
 def asked_in(search: str | None) -> dict[str, list[str]]:

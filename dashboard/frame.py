@@ -84,6 +84,7 @@ def frame(names: dict[str, str], snapshot: Snapshot, now: float) -> Any:
     hidden = [
         dcc.Location(id="url", refresh="callback-nav"),
         dcc.Store(id="on-wall"),
+        dcc.Store(id="at-rows"),
         dcc.Store(id="choices", data=CHOICES),
         dcc.Store(id="ask"),
         dcc.Interval(id="fallback", interval=FALLBACK_SECONDS * 1000),

@@ -100,14 +100,14 @@ def terms(shelf: Shelf, now: float) -> list[Component]:
             "visit",
             formats.count(term.searches),
             f"{formats.count(term.without_result)} without result" if term.without_result else "",
-            cards.rows_behind("searches", since, now + 30, term=term.term),
+            cards.rows_behind("searches", since, now + 30, counted="restated", term=term.term),
         )
         for term in named[:TERMS]
     ]
     count, without = sum(term.searches for term in shelf.terms), sum(term.without_result for term in shelf.terms)
     facts = [
-        cards.fact(formats.count(count), "searches in the last hour", cards.rows_behind("searches", since, now + 30)),
-        cards.fact(formats.count(without), "without result", cards.rows_behind("searches_without_result", since, now + 30)),
+        cards.fact(formats.count(count), "searches in the last hour", cards.rows_behind("searches", since, now + 30, counted="restated")),
+        cards.fact(formats.count(without), "without result", cards.rows_behind("searches_without_result", since, now + 30, counted="restated")),
         cards.fact(formats.count(len(named)), "different words"),
     ]
     note = html.P("What found nothing is counted, not named: only words of the catalogue leave the shop.", className="list-foot")

@@ -143,6 +143,13 @@
       }
       return changed.length || span ? "/history?" + query.toString() : no;
     },
+    goToRows: function (drawn) {
+      const rows = drawn && window.location.hash === "#rows" && document.getElementById("rows");
+      if (rows) requestAnimationFrame(function () {
+        rows.scrollIntoView();
+      });
+      return Boolean(rows);
+    },
     ask: function (n, choices) {
       const late = !choices.paused && silence() > choices.seconds + 2;
       return late ? n : window.dash_clientside.no_update;

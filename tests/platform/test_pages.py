@@ -168,6 +168,13 @@ def test_filters_are_the_address_and_survive_a_reload(page: Page, dashboard_url:
     expect(page.locator("#history-summary")).to_contain_text(AGREES)
 
 
+def test_a_number_of_history_brings_its_rows_into_view(page: Page, dashboard_url: str) -> None:
+    page.goto(f"{dashboard_url}/history?last=1h")
+    page.locator("#kpi-orders-paid .number").click()
+    page.get_by_role("heading", name="Rows behind Orders paid").wait_for()
+    page.wait_for_function("document.querySelector('#rows').getBoundingClientRect().top < window.innerHeight / 2")
+
+
 def test_a_bar_leads_into_its_own_span(page: Page, dashboard_url: str) -> None:
     page.goto(f"{dashboard_url}/history?last=15m&measure=events")
     page.locator("#history-chart .barlayer .point path").first.wait_for(state="attached")
@@ -241,6 +248,13 @@ def test_the_csv_holds_the_rows_that_the_page_counts(page: Page, dashboard_url: 
     assert len(steps) == 30
     with pytest.raises(urllib.error.HTTPError, match="400"):
         fetched(f"{dashboard_url}/history.csv?measure=profit")
+
+
+def test_the_csv_of_a_span_that_was_cut_is_of_the_three_hours_shown(page: Page, dashboard_url: str) -> None:
+    page.goto(f"{dashboard_url}/history?last=24h&step=window&measure=searches")
+    expect(page.locator("#history .banner.is-note")).to_contain_text("shown are its last 3 hours")
+    numbers = page.locator(".download").last.get_attribute("href") or ""
+    assert len(list(csv.DictReader(io.StringIO(fetched(dashboard_url + numbers))))) == 3 * 120
 
 
 def test_the_wall_has_no_controls_turns_the_pages_and_ends_by_escape(page: Page, dashboard_url: str) -> None:

@@ -23,6 +23,7 @@ HOSTILE = st.one_of(
     ),
     st.datetimes().map(lambda moment: moment.isoformat()),
 )
+SPANS = st.fixed_dictionaries({"last": st.sampled_from(["15m", "3h", "4h", "24h", "32d"]), "step": st.sampled_from(list(STEP_SECONDS))})
 
 
 def at(address: str) -> Filters:
@@ -37,11 +38,12 @@ def test_anything_in_an_address_gives_filters_within_the_limits(query: dict[str,
     assert 0 < asked.seconds <= LIMIT_SECONDS[asked.step]
     assert asked.until <= NOW + size
     assert asked.measure in MEASURES
+    assert asked.category is None or asked.product is None
     assert all(note.strip() for note in notes)
     assert conditions(asked)["kinds"]
 
 
-@given(st.dictionaries(st.sampled_from(NAMES), HOSTILE))
+@given(st.dictionaries(st.sampled_from(NAMES), HOSTILE) | SPANS)
 def test_an_address_made_of_filters_gives_the_same_filters_without_a_note(query: dict[str, Any]) -> None:
     asked, _notes = parse(query, NOW)
     if asked.last is None or re.fullmatch(r"[1-9]\d?[mhd]", asked.last):
@@ -66,6 +68,7 @@ def test_an_address_made_of_filters_gives_the_same_filters_without_a_note(query:
         ({"last": "99999d"}, "its last 3 years"),
         ({"last": "40d", "step": "hour"}, "its last 31 days. A larger step reaches further."),
         ({"last": "4h", "step": "window"}, "its last 3 hours"),
+        ({"category": "Books", "product": "7"}, "by category or by product, not by both; shown is product 7."),
         ({"category": "Books", "measure": "sessions"}, "Sessions is not known by category or product"),
     ],
 )

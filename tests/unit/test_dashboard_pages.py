@@ -128,6 +128,12 @@ def test_abandoned_carts_and_searches_are_listed_with_their_value_and_links() ->
     assert "6 searches in the last hour 3 without result" in texts(visits.terms(SHELF, NOW))
 
 
+def test_searches_lead_to_all_of_them_late_ones_too() -> None:
+    links = [part.href for part in html.Div(visits.terms(SHELF, NOW))._traverse() if getattr(part, "className", "") == "number"]
+    assert len(links) == 3
+    assert all("counted=restated" in link for link in links)
+
+
 def test_searches_without_result_are_drawn_before_all_searches() -> None:
     known = snapshot(window(WINDOW, events=1, searches=3, searches_without_result=1))
     assert figures.searches(known.windows, spans.live_of(known, NOW)).data[-1].name == "without result"

@@ -1,10 +1,13 @@
+import time
 from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
 
+from dashboard import rows
 from dashboard.app import build
 from dashboard.filters import parse
+from dashboard.past import Past
 from dashboard.readings import Reader
 from instashop.settings import Settings
 
@@ -48,6 +51,13 @@ def test_csv_without_a_warehouse_is_an_error_that_says_what_to_do(browser: TestC
     assert answer.status_code == 503
     assert "INSTASHOP_WAREHOUSE_DSN" in answer.text
     assert "secret" not in answer.text
+
+
+def test_the_csv_of_a_span_that_was_cut_is_of_what_the_page_shows(browser: TestClient) -> None:
+    shown, notes = parse({"last": "24h", "step": "window"}, time.time())
+    assert notes
+    for link in rows.downloads(shown, Past()).children:
+        assert browser.get(link.href).status_code == 503, "Without a warehouse: its filters are taken as they are."
 
 
 @pytest.mark.parametrize("path", ["/history.csv", "/history-numbers.csv"])
