@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ def _numbers(connection: psycopg.Connection[dict[str, Any]], filters: Filters, n
     groups = connection.execute(f"WITH {exact} {statement('groups')}", {**group, **span, "since": _time(filters.since)}).fetchall()
     return {
         "series": {start: steps.get(start, Counter()) for start in range(filters.since, filters.until, STEP_SECONDS[filters.step])},
-        "before": before(steps, filters, now),
+        "before": before(steps, filters, now, _known_from(connection, filters)),
         "groups": tuple(
             Group(row["category"], row["product_id"], row["category"] or row["product_name"], row["items_sold"], row["sales_cents"]) for row in groups
         ),
@@ -126,8 +127,17 @@ def _exact(filters: Filters) -> str:
     )
 
 
-def before(steps: Mapping[int, Mapping[str, int]], filters: Filters, now: float) -> dict[str, float] | None:
-    """Return the span before, as long as this one: of its last step only the share that has passed of the present one. None when it is empty."""
+def _known_from(connection: psycopg.Connection[dict[str, Any]], filters: Filters) -> float:
+    """Return from when on the source of a step knows what happened."""
+    sources = ("first_event",) if filters.step == "window" else ("first_event", "first_hour")
+    found = [row["first_at"] for source in sources for row in connection.execute(statement(source)).fetchall() if row["first_at"]]
+    return min(found).timestamp() if found else math.inf
+
+
+def before(steps: Mapping[int, Mapping[str, int]], filters: Filters, now: float, known_from: float) -> dict[str, float] | None:
+    """Return the span before, as long as this one: of its last step only the share that has passed of the present one. None when it is not all known."""
+    if known_from > filters.since - filters.seconds:
+        return None
     size, ends = STEP_SECONDS[filters.step], filters.since
     passed = min(max((now - (filters.until - size)) / size, 0.0), 1.0)
     added: Counter[str] = Counter()
@@ -135,7 +145,7 @@ def before(steps: Mapping[int, Mapping[str, int]], filters: Filters, now: float)
         if start < ends:
             share = passed if start == ends - size else 1
             added.update({name: value * share for name, value in measured.items()})  # type: ignore[misc]
-    return dict(added) if added.get("events") else None
+    return dict(added)
 
 
 def _rows(connection: psycopg.Connection[dict[str, Any]], filters: Filters, _now: float) -> dict[str, Any]:

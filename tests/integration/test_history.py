@@ -66,6 +66,13 @@ def test_the_rows_behind_a_number_make_the_number(filled: Any, measure: str, cou
     assert len(known.rows) == min(known.rows_count, past.ROWS_SHOWN)
 
 
+def test_a_span_is_compared_only_with_one_that_the_warehouse_has_lived_through(filled: Any) -> None:
+    first = int(filled.execute(statement("first_event")).fetchone()["first_at"].timestamp()) // 30 * 30
+    for begin, is_known in ((first - 30, False), (first + 30, True)):
+        asked = Filters(begin + 300, begin + 600, "window")
+        assert (past.read(filled, asked, asked.until, 8).before is not None) == is_known
+
+
 def test_restated_is_in_time_and_late_together(filled: Any) -> None:
     in_time, late, both = (past.read(filled, replace(ASKED, counted=counted), ASKED.until, 8).totals for counted in COUNTED)
     assert both == in_time + late

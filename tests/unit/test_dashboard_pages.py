@@ -205,8 +205,15 @@ def test_what_the_catalogue_does_not_know_is_said() -> None:
 def test_of_the_last_step_before_only_the_share_that_has_passed_is_compared() -> None:
     asked = Filters(1_800_000_000, 1_800_000_000 + 7200, "hour", last="2h")
     steps = {asked.since - 7200: {"events": 10}, asked.since - 3600: {"events": 10}, asked.since: {"events": 99}}
-    assert past.before(steps, asked, asked.until - 1800) == {"events": 15}
-    assert past.before({asked.since: {"events": 99}}, asked, NOW) is None
+    assert past.before(steps, asked, asked.until - 1800, known_from=0) == {"events": 15}
+
+
+def test_a_span_is_not_compared_with_one_of_which_only_a_part_is_known() -> None:
+    asked = Filters(1_800_000_000, 1_800_000_000 + 7200, "hour")
+    steps = {asked.since - 3600: {"events": 10}}
+    assert past.before(steps, asked, NOW, known_from=asked.since - 7199) is None
+    assert past.before(steps, asked, asked.until, known_from=asked.since - 7200) == {"events": 10}
+    assert past.before({}, asked, NOW, known_from=0) == {}, "Nothing happened, and that is known."
 
 
 def test_the_step_that_has_not_ended_is_hatched_and_each_bar_leads_inside() -> None:
