@@ -48,11 +48,11 @@ def kpis(live: Live, now: float, kept_seconds: int, started_at: float | None) ->
 
 
 def _since_start(live: Live, now: float, kept_seconds: int, started_at: float | None) -> Component:
-    count = live.events_since_start
+    count, title = live.events_since_start, "Events since start"
     if started_at is None:
         since = "the start is not known"
     elif now - started_at > kept_seconds:
-        since = f"started {formats.age(now - started_at)} ago; the last {formats.age(kept_seconds)} are counted, all that Redis keeps"
+        title, since = f"Events of the last {kept_seconds // 60} minutes", f"started {formats.age(now - started_at)} ago; Redis keeps no older windows"
     else:
         since = f"started at {formats.clock(started_at)} UTC"
     begun = max(started_at or 0, now - kept_seconds)
@@ -60,7 +60,7 @@ def _since_start(live: Live, now: float, kept_seconds: int, started_at: float | 
     value = html.Div(cards.to_rows(formats.count(count), rows), id="events-since-start", className="kpi-value", **{"data-value": str(count or 0)})
     return html.Div(
         [
-            html.H3(["Events since start", html.Span("by window", className="kpi-hint")]),
+            html.H3([title, html.Span("by window", className="kpi-hint")]),
             value,
             html.P(since, className="kpi-before"),
             cards.as_of(live.as_of, now),

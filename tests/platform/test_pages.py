@@ -263,6 +263,7 @@ def test_the_wall_has_no_controls_turns_the_pages_and_ends_by_escape(page: Page,
     page.wait_for_url(re.compile("wall=1"))
     expect(page.locator(".controls")).to_be_hidden()
     page.wait_for_selector("#live .kpi")
+    expect(page.locator("#live-money .step", has_text="Kept")).to_be_visible()
     page.wait_for_function("document.documentElement.scrollHeight <= window.innerHeight")
     page.wait_for_selector("#products .kpi")
     assert "/products?wall=1" in page.url

@@ -149,6 +149,12 @@ def test_events_since_start_begin_with_the_first_whole_window() -> None:
     assert api.live(known, NOW)["events_since_start"] == 20
 
 
+@pytest.mark.parametrize(("ago", "title"), [(3_500, "Events since start"), (3_700, "Events of the last 60 minutes")])
+def test_events_are_called_what_is_counted(ago: float, title: str) -> None:
+    known = snapshot(window(WINDOW, **PAID), started_at=NOW - ago)
+    assert texts(live.values(known, NOW)["live-kpis"]["children"]).startswith(title)
+
+
 def test_events_of_an_unknown_start_are_unknown() -> None:
     assert api.live(STATES["live"], NOW)["events_since_start"] is None
 
