@@ -58,9 +58,10 @@ def all_as_of(live: Live, now: float) -> list[object]:
     return ["live numbers as of ", age(live.as_of, now, STALE_SECONDS)] if live.as_of else ["nothing read yet"]
 
 
-def chart(name: str, figure: Any) -> Component:
-    """Return a chart that is as high as it will be before it is drawn."""
-    return dcc.Graph(id=name, figure=figure, className="chart", config={"displayModeBar": False, "responsive": True}, style={"height": CHART_HEIGHT})
+def chart(name: str, figure: Any, says: str) -> Component:
+    """Return a chart that is as high as it will be before it is drawn; who cannot see it is told what it shows."""
+    drawn = dcc.Graph(id=name, figure=figure, className="chart", config={"displayModeBar": False, "responsive": True}, style={"height": CHART_HEIGHT})
+    return html.Div([drawn], className="chart-frame", role="img", **{"aria-label": f"Chart: {says}"})
 
 
 def marked(text: str) -> list[Component | str]:
@@ -89,8 +90,8 @@ def banner(state: State, trouble: str | None, live: Live, now: float) -> Compone
             cure = ["See ", html.Code("run_live_metrics"), " in Airflow, or run ", html.Code("./instashop doctor"), "."]
             return told(
                 "stale",
-                ["The live numbers are ", age(live.as_of, now, after=" old")],
-                [html.P([f"Spark has said nothing for more than {STALE_SECONDS} seconds. ", *cure])],
+                "The live numbers are old",
+                [html.P(["They are from ", since, f": Spark has said nothing for more than {STALE_SECONDS} seconds. ", *cure])],
             )
         case "zero":
             return told(
@@ -102,9 +103,9 @@ def banner(state: State, trouble: str | None, live: Live, now: float) -> Compone
             return None
 
 
-def told(name: str, title: str | list[object], body: list[Component]) -> Component:
-    """Return a message above the numbers; its name is its tone: a state, or `note`."""
-    return html.Div([html.Span(className="banner-mark"), html.Div([html.Strong(title), *body])], className=f"banner is-{name}", role="status")
+def told(name: str, title: str, body: list[Component]) -> Component:
+    """Return a message above the numbers; its name is its tone: a state, or `note`. Only the title is read aloud when it comes: ages in the body go on."""
+    return html.Div([html.Span(className="banner-mark"), html.Div([html.Strong(title, role="status"), *body])], className=f"banner is-{name}")
 
 
 def kpi(

@@ -28,13 +28,13 @@ def frame(names: dict[str, str], snapshot: Snapshot, now: float) -> Any:
         size="xs",
         persistence=True,
         persistence_type="local",
+        **{"aria-label": "Refresh every"},
     )
     pause = html.Button(
         [html.Span(className="icon-pause"), html.Span("Pause", className="pause-word")],
         id="pause",
         n_clicks=0,
-        title="Pause or go on",
-        **{"aria-pressed": "false"},
+        title="Hold the numbers, or let them go on",
     )
     theme = dmc.ColorSchemeToggle(
         id="theme",
@@ -65,7 +65,7 @@ def frame(names: dict[str, str], snapshot: Snapshot, now: float) -> Any:
             html.Span(className="banner-mark"),
             html.Div(
                 [
-                    html.Strong("This screen has lost the dashboard"),
+                    html.Strong("This screen has lost the dashboard", role="alert"),
                     html.P(
                         [
                             "Nothing has come for ",
@@ -79,7 +79,6 @@ def frame(names: dict[str, str], snapshot: Snapshot, now: float) -> Any:
             ),
         ],
         className="banner is-broken lost-banner",
-        role="alert",
     )
     hidden = [
         dcc.Location(id="url", refresh="callback-nav"),

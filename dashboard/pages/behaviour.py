@@ -39,8 +39,8 @@ def layout(snapshot: Snapshot, now: float) -> Component:
     def part(name: str, kind: type[Component] = html.Div, **more: Any) -> Component:
         return kind(id=name, **{**more, **at[name]})
 
-    def chart(name: str) -> Component:
-        return cards.chart(name, **at[name])
+    def chart(name: str, says: str) -> Component:
+        return cards.chart(name, says=says, **at[name])
 
     return html.Main(
         [
@@ -50,7 +50,9 @@ def layout(snapshot: Snapshot, now: float) -> Component:
             html.Div(
                 [
                     cards.card("Funnel", part("behaviour-funnel", className="steps"), note="each step, and its rate to the one before"),
-                    cards.card("Value of abandoned carts", chart("behaviour-abandoned"), note="by 30-second window"),
+                    cards.card(
+                        "Value of abandoned carts", chart("behaviour-abandoned", "value of abandoned carts by 30-second window"), note="by 30-second window"
+                    ),
                 ],
                 className="row is-two",
             ),
@@ -59,7 +61,11 @@ def layout(snapshot: Snapshot, now: float) -> Component:
                     cards.card("Searched most", part("behaviour-terms"), note=part("behaviour-terms-age", html.Span)),
                     html.Div(
                         [
-                            cards.card("Searches", chart("behaviour-searches"), note="by 30-second window; narrow: without result"),
+                            cards.card(
+                                "Searches",
+                                chart("behaviour-searches", "searches by 30-second window, and those without result"),
+                                note="by 30-second window; narrow: without result",
+                            ),
                             cards.card("Newest abandoned carts", part("behaviour-carts"), note=part("behaviour-carts-age", html.Span)),
                         ],
                         className="column",

@@ -58,14 +58,15 @@ def read_again(asked: Filters, _notes: tuple[str, ...], past: Past, now: float) 
 def shown(asked: Filters, past: Past, now: float) -> list[Component]:
     """Return everything that was read, all as of one moment."""
     measure = MEASURES[asked.measure]
+    title = f"{measure.title} {rows.STEP_WORDS[asked.step]}"
     total = measure.write(past.totals.get(asked.measure, 0))
     return [
         html.Div(rows.kpis(asked, past, now), className="kpis is-flow"),
         html.Div(
             [
                 cards.card(
-                    f"{measure.title} {rows.STEP_WORDS[asked.step]}",
-                    cards.chart("history-chart", figures.by_step(past, asked, now)),
+                    title,
+                    cards.chart("history-chart", figures.by_step(past, asked, now), says=title),
                     note=html.Span([html.Strong(total), " in all"]) if past.trouble is None else "",
                     name="is-wide",
                 ),

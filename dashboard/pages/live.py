@@ -38,8 +38,8 @@ def layout(snapshot: Snapshot, now: float) -> Component:
     def part(name: str, kind: type[Component] = html.Div, **more: Any) -> Component:
         return kind(id=name, **{**more, **at[name]})
 
-    def chart(name: str) -> Component:
-        return cards.chart(name, **at[name])
+    def chart(name: str, says: str) -> Component:
+        return cards.chart(name, says=says, **at[name])
 
     return html.Main(
         [
@@ -48,8 +48,8 @@ def layout(snapshot: Snapshot, now: float) -> Component:
             part("live-kpis", className="kpis"),
             html.Div(
                 [
-                    cards.card("Revenue", chart("live-revenue"), note="by 30-second window"),
-                    cards.card("Orders paid", chart("live-orders"), note="by 30-second window"),
+                    cards.card("Revenue", chart("live-revenue", "revenue by 30-second window"), note="by 30-second window"),
+                    cards.card("Orders paid", chart("live-orders", "orders paid by 30-second window"), note="by 30-second window"),
                 ],
                 className="row is-two",
             ),

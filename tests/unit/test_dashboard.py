@@ -12,7 +12,7 @@ import pytest
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import api, books, figures, formats, sales, spans, way
+from dashboard import api, books, figures, formats, frame, sales, spans, way
 from dashboard.pages import behaviour, live, platform, products
 from dashboard.readings import progress_from, verdict_from, window_from
 from dashboard.shelf import Late, Shelf
@@ -91,6 +91,21 @@ def test_each_state_that_needs_a_word_gets_one(state: str) -> None:
     shown = live.values(STATES[state], NOW)["live-banner"]["children"]
     assert f"is-{state}" in shown.className
     assert len(texts(shown)) > 40
+
+
+@pytest.mark.parametrize("state", ["starting", "zero", "stale", "broken"])
+def test_what_is_read_aloud_when_it_comes_does_not_tick(state: str) -> None:
+    page = html.Div([live.layout(STATES[state], NOW), frame.frame({}, STATES[state], NOW)])
+    aloud = [part for part in page._traverse() if getattr(part, "role", None) in ("alert", "status")]
+    assert len(aloud) == 2
+    assert all(isinstance(part.children, str) for part in aloud)
+
+
+@pytest.mark.parametrize("page", [live, behaviour])
+def test_every_chart_says_what_it_shows(page: Any) -> None:
+    charts = [part for part in page.layout(STATES["live"], NOW)._traverse() if getattr(part, "role", None) == "img"]
+    assert [type(chart.children[0]).__name__ for chart in charts] == ["Graph"] * 2
+    assert all(getattr(chart, "aria-label").endswith((" by 30-second window", " without result")) for chart in charts)
 
 
 def test_a_live_page_needs_no_banner() -> None:
