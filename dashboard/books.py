@@ -57,8 +57,9 @@ def _stage(stage: str, found: Verdict, now: float) -> Component:
     lines = [line for line in found.lines if line.stage == stage]
     wrong = [line for line in lines if not line.ok]
     what = lines[0].stream if len(lines) == 1 else f"{len(lines)} streams"
-    cents = sum(line.cents for line in lines)
-    facts = f"{what} · {formats.counted(sum(line.events for line in lines), 'event')}" + (f" · {formats.money(cents)}" if cents else "")
+    events, should = formats.count(sum(line.events for line in lines)), formats.counted(sum(line.expected_events for line in lines), "event")
+    to_the_cent = ", to the cent" if not wrong and any(line.cents for line in lines) else ""
+    facts = f"{what} · {events} of {should}{to_the_cent}"
     differences = [html.P([html.Strong(line.stream), " ", *_linked(_difference(line))]) for line in wrong]
     true_at = found.stages_true_at.get(stage)
     last = html.Span(["true ", age(true_at, now)] if true_at else "never true", className="stage-last")

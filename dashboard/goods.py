@@ -85,12 +85,12 @@ def kpis(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[
 
 def _low(shelf: Shelf, live: Live, goods: list[Good], now: float) -> Component:
     ranked = stock(shelf, goods)
-    low = sum(lasts is not None and lasts < SOON_SECONDS for _product, lasts in ranked)
+    low, out = (sum(_tone(product, lasts) == tone for product, lasts in ranked) for tone in ("soon", "out"))
     known = shelf.read_at is not None and not shelf.unbuilt and live.as_of is not None
     words = "last less than an hour at the pace of now" if known else "needs the warehouse's catalogue"
     return html.Div(
         [
-            html.H3("Running low"),
+            html.H3(["Running low", html.Span(f"{formats.count(out)} sold out", className="kpi-hint")] if known else "Running low"),
             html.Div(formats.count(low) if known else formats.UNKNOWN, id="kpi-low", className="kpi-value"),
             html.P(words, className="kpi-before"),
             cards.as_of(shelf.read_at, now, OLD_SECONDS),
@@ -163,7 +163,7 @@ def left(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[
             [product.name, html.Small(product.category)],
             0,
             min(max(product.left, 0) / max(product.stock, 1), 1),
-            "less" if lasts is not None and lasts < SOON_SECONDS else "category",
+            _tone(product, lasts),
             f"{formats.count(max(product.left, 0))} left",
             _lasting(product, lasts, live),
             None if live.as_of is None else cards.rows_behind("items_sold", product.at, now + 30, product=product.product_id, counted="restated"),
@@ -171,6 +171,13 @@ def left(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[
         for product, lasts in stock(shelf, goods)[:LOW]
     ]
     return [*rows, *trouble(shelf, now)]
+
+
+def _tone(product: Product, lasts: float | None) -> str:
+    """Return how a product's stock is drawn: none left, little left, or enough."""
+    if product.left <= 0:
+        return "out"
+    return "soon" if lasts is not None and lasts < SOON_SECONDS else "category"
 
 
 def _lasting(product: Product, lasts: float | None, live: Live) -> str:

@@ -47,11 +47,9 @@ def funnel(live: Live) -> list[Component]:
         above = FUNNEL[number - 1] if number else None
         rate = _rate(live, name, above[1], above[0]) if above else "events, not visitors"
         rows.append(cards.step(label, 0, live.now.get(name, 0) / widest, "visit", formats.count(live.measured(name).value), rate, cards.behind(live, name)))
-    paid = live.measured("orders_paid").value
     facts = [
         cards.fact(formats.share(live.ratio("checkouts", "sessions").value), "sessions to checkouts", cards.behind(live, "checkouts")),
         cards.fact(formats.share(_abandoned_share(live)), "of ended carts abandoned", cards.behind(live, "carts_abandoned")),
-        cards.fact(formats.count(paid), "orders paid", cards.behind(live, "orders_paid")),
     ]
     return [*rows, html.Div(facts, className="facts")]
 

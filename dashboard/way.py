@@ -121,29 +121,28 @@ def _arrow(of: Hop, now: float, name: str, source: str = "") -> Component:
 
 
 def services(snapshot: Snapshot, now: float) -> Component:
-    """Return the table of services, each with the age of its beat."""
-    heads = ("Service", "State", "Beat", "Events/s", "Lag", "Events", "Message")
-    return html.Table(
-        [html.Thead(html.Tr([html.Th(head) for head in heads])), html.Tbody([_row(service, snapshot.beats.get(service), now) for service in SERVICES])],
-        className="services",
-    )
+    """Return the table of services, each with the age of its beat; messages have a column when there are any."""
+    rows = {service: _cells(service, snapshot.beats.get(service), now) for service in SERVICES}
+    heads = [head for head in ("State", "Beat", "Events/s", "Lag", "Events", "Message") if any(cells[head] for cells in rows.values())]
+    body = [html.Tr([html.Th(service, scope="row"), *[html.Td(cells[head], **{"data-head": head}) for head in heads]]) for service, cells in rows.items()]
+    return html.Table([html.Thead(html.Tr([html.Th(head) for head in ("Service", *heads)])), html.Tbody(body)], className="services")
 
 
-def _row(service: str, beat: Beat | None, now: float) -> Component:
+def _cells(service: str, beat: Beat | None, now: float) -> dict[str, object]:
     state = state_of(beat, now)
-    mark = html.Span(WORDS.get(state, state), className=f"mark is-{state}")
+    return {
+        "State": [html.Span(WORDS.get(state, state), className=f"mark is-{state}")],
+        "Beat": [age(beat.at.timestamp() if beat else None, now, None if state == "stopped" else STALE_SECONDS)],
+        "Events/s": f"{beat.events_per_second:,.1f}" if beat and state == "running" else formats.UNKNOWN,
+        "Lag": (lag_of(beat) if beat else "") or formats.UNKNOWN,
+        "Events": formats.count(beat.events_total if beat else None),
+        "Message": _message(service, beat, state),
+    }
+
+
+def _message(service: str, beat: Beat | None, state: str) -> object:
     if beat is None:
-        cells: list[object] = [mark, age(None, now), *[formats.UNKNOWN] * 3, f"Has not run yet; the DAG run_{service} starts it."]
-    else:
-        message = marked(beat.message) if beat.message else (f"Its DAG run_{service} should start it again." if state in ("stopped", "silent") else "")
-        limit = None if state == "stopped" else STALE_SECONDS
-        cells = [
-            mark,
-            age(beat.at.timestamp(), now, limit),
-            f"{beat.events_per_second:,.1f}" if state == "running" else formats.UNKNOWN,
-            lag_of(beat) or formats.UNKNOWN,
-            formats.count(beat.events_total),
-            message,
-        ]
-    heads = ("State", "Beat", "Events/s", "Lag", "Events", "Message")
-    return html.Tr([html.Th(service, scope="row"), *[html.Td(cell, **{"data-head": head}) for head, cell in zip(heads, cells, strict=True)]])
+        return f"Has not run yet; the DAG run_{service} starts it."
+    if beat.message:
+        return marked(beat.message)
+    return f"Its DAG run_{service} should start it again." if state in ("stopped", "silent") else ""

@@ -99,6 +99,10 @@ def test_light_and_dark_and_the_pace_are_remembered(page: Page, dashboard_url: s
     page.click("#theme")
     page.get_by_text("15 s", exact=True).click()
     page.wait_for_function(f"{scheme} === 'dark'")
+    tones = "name => getComputedStyle(document.documentElement).getPropertyValue(name).trim()"
+    bar = page.locator("#live-orders .barlayer .trace:first-child .point path").first
+    red, green, blue = bytes.fromhex(page.evaluate(tones, "--indigo")[1:])
+    expect(bar).to_have_css("fill", f"rgb({red}, {green}, {blue})")
     page.reload()
     page.wait_for_selector("#live")
     assert page.evaluate(scheme) == "dark"

@@ -17,7 +17,7 @@ from dashboard.pages import behaviour, live, platform, products
 from dashboard.readings import progress_from, verdict_from, window_from
 from dashboard.shelf import Late, Shelf
 from dashboard.snapshot import DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window
-from instashop.control.beats import Beat
+from instashop.control.beats import SERVICES, Beat
 from instashop.control.books import Line
 from instashop.metrics import MEASURES
 
@@ -256,6 +256,20 @@ def test_the_generator_follows_nobody_and_a_lag_of_no_time_is_not_told() -> None
     assert way.lag_of(beat("producer", lag_events=1, lag_seconds=0.01)) == "≤ 1"
 
 
+def test_messages_have_a_column_when_there_are_any() -> None:
+    well = {service: beat(service) for service in SERVICES}
+    assert "Message" not in texts(way.services(snapshot(beats=well), NOW))
+    assert "Message" in texts(way.services(snapshot(beats={**well, "consumer": beat(message="no topic")}), NOW))
+
+
+def test_bars_in_the_dark_have_the_tones_of_the_lists() -> None:
+    style = (Path(live.__file__).parents[1] / "assets" / "style.css").read_text(encoding="utf-8")
+    for colour in (figures.REVENUE, figures.ORDERS):
+        red, green, blue = bytes.fromhex(colour[1:])
+        for written in ('[style*="fill: {}"]', '[style*="stroke: {}"]', '[stroke="{}"]'):
+            assert written.format(f"rgb({red}, {green}, {blue})") in style
+
+
 def test_a_silent_service_claims_no_rate() -> None:
     known = snapshot(beats={"consumer": beat(age=30, events_per_second=18.4)})
     assert "18.4" not in texts([way.picture(known, NOW), way.services(known, NOW)])
@@ -280,8 +294,8 @@ def test_the_books_say_what_was_found_and_when(warehouse: Warehouse, words: str)
 
 def test_each_stage_says_when_it_was_true_last() -> None:
     shown = texts(books.verdict(Warehouse(read_at=NOW, verdict=Verdict(NOW, False, LINES, stages_true_at={"shop": NOW - 9})), NOW))
-    assert "5 events · €1.00 true 9 s ago" in shown
-    assert "6 events · €1.00 never true" in shown
+    assert "transactions · 5 of 5 events, to the cent true 9 s ago" in shown
+    assert "transactions · 6 of 5 events never true" in shown
 
 
 def test_a_difference_in_the_books_is_named() -> None:

@@ -75,6 +75,13 @@ def test_a_product_that_sold_more_than_there_was_is_said_to_be_oversold() -> Non
     assert "0 left 3 oversold" in texts(products.values(known, NOW)["products-stock"]["children"])
 
 
+def test_sold_out_looks_worse_than_running_low_and_is_counted_apart() -> None:
+    shelf = replace(SHELF, products=(LAMP, replace(LAMP, product_id=8, sold=100), replace(LAMP, product_id=9, sold=103), replace(LAMP, product_id=10)))
+    shown = products.values(snapshot(sold(WINDOW, 60), sold(WINDOW - 30, 1, 8), shelf=shelf), NOW)
+    assert [row.className for row in shown["products-stock"]["children"]] == ["step is-out", "step is-out", "step is-soon", "step is-category"]
+    assert "Running low 2 sold out 1 last less than an hour at the pace of now" in texts(shown["products-kpis"]["children"])
+
+
 def test_products_not_on_sale_have_no_stock_to_watch() -> None:
     assert goods.stock(replace(SHELF, products=(replace(LAMP, active=False),)), []) == []
 
@@ -118,6 +125,7 @@ def test_the_funnel_tells_each_rate_to_the_step_before() -> None:
     assert "Put in a cart 8 40.0 % of product views" in shown
     assert "Checkouts 2 25.0 % of put in a cart" in shown
     assert "75.0 % of ended carts abandoned" in shown
+    assert "paid" not in shown, "Orders are made apart from visits, so they are no step of them."
 
 
 def test_abandoned_carts_and_searches_are_listed_with_their_value_and_links() -> None:
