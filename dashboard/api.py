@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import psycopg
 from fastapi import Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from dashboard import filters, past, spans
+from dashboard import filters, past, spans, today
 from dashboard.filters import Filters
 from dashboard.readings import Reader, why
 from dashboard.snapshot import Snapshot
@@ -45,6 +46,7 @@ def live(snapshot: Snapshot, now: float) -> dict[str, Any]:
         "progress_age_seconds": None if shown.as_of is None else round(now - shown.as_of, 3),
         "snapshot_age_seconds": round(now - snapshot.taken_at, 3),
         "span_seconds": spans.SPAN_SECONDS,
+        "today": {**asdict(today.of(snapshot.shelf, now)), "read_at": snapshot.shelf.read_at},
         "kpis": {name: {"value": number.value, "before": number.before} for name, number in measured.items()},
     }
 

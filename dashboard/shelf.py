@@ -1,4 +1,4 @@
-"""What the warehouse says at a slow pace: stock, searches, abandoned carts and what came late. Dataclasses, and the queries on a connection that is handed in."""
+"""What the warehouse says at a slow pace: today, who is here, stock, searches, abandoned carts, what came late. Dataclasses, and queries on a connection."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any
 import psycopg
 
 from dashboard.sql import statement
+from instashop.metrics import MEASURES
 
 LOOK_SECONDS = 3600
 """How far back searches and abandoned carts are looked at."""
+VISITOR_SECONDS, CART_SECONDS = 300, 900
+"""How long ago a visitor may have done something, and something may have been put in a cart, to be here now."""
 LATE_LOOK_SECONDS = 1200
 """How far back late events are looked for: the span of Live, and some more."""
 
@@ -79,6 +82,10 @@ class Shelf:
     products: tuple[Product, ...] = ()
     terms: tuple[Term, ...] = ()
     carts: tuple[Cart, ...] = ()
+    today: Mapping[str, int] | None = None
+    """The measures of the day of `read_at` in UTC, up to then; None while the roll-ups are not there."""
+    visitors: int | None = None
+    active_carts: int | None = None
     late: Mapping[int, Late] = field(default_factory=dict)
     """By the begin of the window, in Unix seconds; a window of which nothing came late is not there."""
 
@@ -89,21 +96,33 @@ def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
     Raises:
         psycopg.Error: the warehouse does not answer in time, or its tables are not there.
     """
-    since = {"since": datetime.fromtimestamp(now - LOOK_SECONDS, UTC)}
+
+    def rows(name: str, seconds: float) -> list[dict[str, Any]]:
+        return connection.execute(statement(name), {"since": datetime.fromtimestamp(now - seconds, UTC)}).fetchall()
+
     as_of_one_moment(connection)
     with connection.transaction():
-        terms = connection.execute(statement("searches"), since).fetchall()
-        carts = connection.execute(statement("abandoned"), since).fetchall()
-        late = connection.execute(statement("late"), {"since": datetime.fromtimestamp(now - LATE_LOOK_SECONDS, UTC)}).fetchall()
-        products = connection.execute(statement("stock")).fetchall() if built(connection) else None
+        terms, carts, late = rows("searches", LOOK_SECONDS), rows("abandoned", LOOK_SECONDS), rows("late", LATE_LOOK_SECONDS)
+        visitors, active_carts = rows("visitors", VISITOR_SECONDS), rows("active_carts", CART_SECONDS)
+        is_built = built(connection)
+        products = connection.execute(statement("stock")).fetchall() if is_built else []
+        day = connection.execute(statement("today"), {"day": datetime.fromtimestamp(day_of(now), UTC)}).fetchone() if is_built else None
     return Shelf(
         read_at=now,
-        unbuilt=products is None,
-        products=tuple(product_from(row) for row in products or ()),
+        unbuilt=not is_built,
+        products=tuple(product_from(row) for row in products),
+        today={name: day[name] if day else 0 for name in MEASURES} if is_built else None,
+        visitors=visitors[0]["visitors"],
+        active_carts=active_carts[0]["carts"],
         terms=tuple(Term(row["term"], row["searches"], row["without_result"], row["newest_at"].timestamp()) for row in terms),
         carts=tuple(Cart(str(row["event_id"]), row["occurred_at"].timestamp(), row["value_cents"], row["customer_id"]) for row in carts),
         late={row["start"]: Late(row["events"], row["orders_paid"], row["revenue_cents"]) for row in late},
     )
+
+
+def day_of(unix_seconds: float) -> int:
+    """Return the begin, in Unix seconds, of the day in UTC in which a moment lies."""
+    return int(unix_seconds // 86_400) * 86_400
 
 
 def as_of_one_moment(connection: psycopg.Connection[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Page Live: the last minutes of the shop, against the same span before."""
+"""Page Live: today so far, and apart from it the last minutes of the shop against the same span before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import cards, figures, sales, spans
+from dashboard import cards, figures, sales, spans, today
 from dashboard.snapshot import Snapshot
 
 PATH, NAME = "/", "Live"
@@ -20,6 +20,7 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
         "live": {"className": f"page state-{live.state}"},
         "live-span": {"children": cards.span_words(live)},
         "live-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now)},
+        "live-today": {"children": today.row(snapshot.shelf, now)},
         "live-kpis": {"children": sales.kpis(live, now, snapshot.kept_seconds, snapshot.started_at)},
         "live-revenue": {"figure": figures.revenue(snapshot.windows, live)},
         "live-orders": {"figure": figures.orders(snapshot.windows, live)},
@@ -45,6 +46,7 @@ def layout(snapshot: Snapshot, now: float) -> Component:
         [
             html.Div([html.Div([html.H1(NAME), part("live-span", html.P)]), part("live-ages", html.P, className="page-age")], className="page-head"),
             part("live-banner"),
+            part("live-today", className="today"),
             part("live-kpis", className="kpis"),
             html.Div(
                 [

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -13,7 +14,7 @@ from psycopg.rows import dict_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from dashboard import past, shelf
-from dashboard.filters import COUNTED, Filters
+from dashboard.filters import COUNTED, DAY, Filters
 from dashboard.sql import statement
 from instashop.metrics import MEASURES
 from tests import bodies
@@ -38,18 +39,22 @@ def events() -> Iterator[tuple[str, dict[str, Any]]]:
             yield kind, {**body(at, **more), "recorded_at": (at + timedelta(seconds=60 if number % 5 == 0 else 0)).isoformat()}
 
 
+def keep(dwh: psycopg.Connection, kind: str, body: dict[str, Any]) -> None:
+    dwh.execute(
+        'INSERT INTO realtime_events (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload)'
+        " VALUES (%s, %s, 1, %s, %s, 1, %s, 0, 0, %s)",
+        [body["event_id"], kind, body["occurred_at"], body["recorded_at"], kind, Jsonb(body)],
+    )
+
+
 @pytest.fixture
 def filled(dwh: psycopg.Connection) -> Iterator[psycopg.Connection]:
     """The warehouse with those events, for one test; its rows are dictionaries, as the dashboard reads them."""
     with dwh.transaction(force_rollback=True):
         if not dwh.execute("SELECT 1 FROM pg_partitioned_table WHERE partrelid = 'realtime_events'::regclass AND partdefid <> 0").fetchone():
             dwh.execute("CREATE TABLE realtime_events_test PARTITION OF realtime_events DEFAULT")
-        for number, (kind, body) in enumerate(events()):
-            dwh.execute(
-                'INSERT INTO realtime_events (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload)'
-                " VALUES (%s, %s, 1, %s, %s, 1, %s, 0, %s, %s)",
-                [body["event_id"], kind, body["occurred_at"], body["recorded_at"], kind, number, Jsonb(body)],
-            )
+        for kind, body in events():
+            keep(dwh, kind, body)
         dwh.row_factory = dict_row  # type: ignore[assignment]
         yield dwh
         dwh.row_factory = tuple_row
@@ -98,6 +103,41 @@ def test_searches_and_abandoned_carts_of_the_last_hour_are_read(filled: Any) -> 
     assert (TERM, 12, 6) in [(term.term, term.searches, term.without_result) for term in read.terms]
     assert read.carts
     assert [cart.at for cart in read.carts] == sorted((cart.at for cart in read.carts), reverse=True)
+
+
+def test_today_is_what_history_says_of_the_day(filled: Any) -> None:
+    read = shelf.read(filled, ASKED.until)
+    begin = shelf.day_of(ASKED.until)
+    day = past.read(filled, Filters(begin, begin + DAY, "day"), ASKED.until, 8)
+    assert read.today == {name: day.totals[name] for name in MEASURES}
+    assert read.today["revenue_cents"] > 0
+
+
+def test_a_visitor_is_a_session_and_a_cart_is_active_until_it_ends(filled: Any) -> None:
+    now = datetime.now(UTC)
+    before = shelf.read(filled, now.timestamp())
+    visit = {"session_id": str(uuid4())}
+    for kind, body in (
+        ("user_behavior", bodies.behavior(now, **visit)),
+        ("searches", bodies.search(now - timedelta(seconds=200), **visit)),
+        ("user_behavior", bodies.behavior(now - timedelta(seconds=400))),
+        ("transactions", bodies.transaction(now)),
+    ):
+        keep(filled, kind, body)
+    for actions, ago in (
+        (("add",), 600),
+        (("add", "remove"), 600),
+        (("add", "checkout"), 600),
+        (("add", "abandon"), 600),
+        (("remove",), 600),
+        (("add",), 1000),
+    ):
+        cart = str(uuid4())
+        for action in actions:
+            keep(filled, "cart_events", bodies.cart(now - timedelta(seconds=ago), action=action, cart_id=cart))
+    after = shelf.read(filled, now.timestamp())
+    assert (after.visitors or 0) - (before.visitors or 0) == 1
+    assert (after.active_carts or 0) - (before.active_carts or 0) == 2
 
 
 def test_a_refused_message_is_no_event_that_arrived(filled: Any) -> None:

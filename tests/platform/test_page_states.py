@@ -133,6 +133,8 @@ def test_a_warehouse_that_is_away_leaves_the_live_numbers_and_says_what_is_missi
         apart.progress(FRESH)
         page.goto(f"{apart.url}/platform")
         expect(page.locator("#platform-books")).to_contain_text("does not answer")
+        page.goto(apart.url)
+        expect(page.locator("#live-today")).to_contain_text(re.compile("does not answer|not been read"), timeout=90_000)
         page.goto(f"{apart.url}/products")
         expect(page.locator("#products-stock")).to_contain_text(re.compile("does not answer|not been read"), timeout=90_000)
     finally:

@@ -122,6 +122,7 @@ def test_nothing_known_is_never_shown_as_zero() -> None:
     shown = live.values(STATES["starting"], NOW)
     for name in ("live-kpis", "live-money", "live-categories", "live-behaviour"):
         assert not re.search(r"\d", texts(shown[name]["children"]).replace("start is not known", "")), texts(shown[name]["children"])
+    assert numbers_of_today(STATES["starting"].shelf) == [formats.UNKNOWN] * 6
 
 
 def test_a_true_zero_is_shown_as_zero() -> None:
@@ -381,6 +382,52 @@ def test_late_money_is_told_beside_the_live_one() -> None:
     late = shown["live-revenue"]["figure"].data[-1]
     assert (late.name, late.y, late.base) == ("came late", (5.0,), (119.0,))
     assert "€119.00 live, €124.00 restated" in late.customdata[0][0]
+
+
+DAY = Shelf(
+    read_at=NOW - 5,
+    today={**dict.fromkeys(MEASURES, 0), "revenue_cents": 250_000, "orders_paid": 20, "checkouts": 5, "sessions": 40},
+    visitors=12,
+    active_carts=3,
+)
+
+
+def numbers_of_today(shelf: Shelf) -> list[str]:
+    row = html.Div(live.values(replace(STATES["live"], shelf=shelf), NOW)["live-today"]["children"])
+    return [texts(part) for part in row._traverse() if str(getattr(part, "id", "")).startswith("today-")]
+
+
+def test_today_and_who_is_here_are_told_apart_from_the_last_minutes() -> None:
+    assert numbers_of_today(DAY) == ["€2,500.00", "20", "€125.00", "12.5\u00a0%", "12", "3"]
+    row = html.Div(live.values(replace(STATES["live"], shelf=DAY), NOW)["live-today"]["children"])
+    assert texts(row).endswith("as of 5 s ago")
+    assert {"Visitors, 5 min", "Active carts, 15 min"} <= set(map(texts, row._traverse()))
+    links = [part.href for part in row._traverse() if getattr(part, "className", "") == "number"]
+    assert len(links) == 6
+    assert links[0] == "/history?from=2027-01-15T00%3A00&to=2027-01-16T00%3A00&measure=revenue_cents"
+    assert links[5].endswith("counted=restated&measure=events&kind=cart_events")
+
+
+@pytest.mark.parametrize(
+    ("shelf", "numbers", "words"),
+    [
+        (Shelf(), "— — — — — —", "has not been read yet"),
+        (Shelf(trouble="gone; run `./instashop up`"), "— — — — — —", "gone; run ./instashop up"),
+        (replace(DAY, today=None, unbuilt=True), "— — — — 12 3", "The DAG build_warehouse has not run yet"),
+        (replace(DAY, trouble="gone"), "€2,500.00 20 €125.00 12.5\u00a0% 12 3", "as of 5 s ago . gone"),
+        (replace(DAY, read_at=NOW - 301, trouble="gone"), "€2,500.00 20 €125.00 12.5\u00a0% — 3", "as of 5 min 1 s ago . gone"),
+        (replace(DAY, read_at=NOW - 86_400, trouble="gone"), "— — — — — —", "gone"),
+        (replace(DAY, today=dict.fromkeys(MEASURES, 0), visitors=0, active_carts=0), "€0.00 0 — — 0 0", "as of 5 s ago"),
+    ],
+)
+def test_a_number_of_today_that_is_not_known_is_a_dash_and_says_why(shelf: Shelf, numbers: str, words: str) -> None:
+    assert " ".join(numbers_of_today(shelf)) == numbers
+    assert words in texts(live.values(replace(STATES["live"], shelf=shelf), NOW)["live-today"]["children"])
+
+
+def test_the_json_tells_today_as_the_page_does() -> None:
+    told = api.live(replace(STATES["live"], shelf=DAY), NOW)["today"]
+    assert (told["revenue_cents"], told["conversion"], told["visitors"], told["read_at"]) == (250_000, 0.125, 12, NOW - 5)
 
 
 def test_nothing_late_is_said_and_not_known_is_not_nothing() -> None:
