@@ -49,6 +49,10 @@ class CursorOfAnotherShop(InstaShopError):
     """The cursor for `{database}` was written for Postgres system {known}, but this is system {found}; connect the right server, or `./instashop reset`."""
 
 
+class TopicHeld(InstaShopError):
+    """{topic} cannot be read to its end: a transaction in it has been open for {seconds} s, and what was committed after it waits. It ends by itself when its writer, or Kafka, commits it or rolls it back; if this stays, `kafka-transactions.sh find-hanging` names it."""
+
+
 class SomebodyElseIsFurther(InstaShopError):
     """Another consumer has moved {where} on; this batch is rolled back and read again from the stored offsets."""
 

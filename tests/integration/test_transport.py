@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from uuid import UUID
 
 import pytest
@@ -13,10 +14,10 @@ from confluent_kafka.admin import NewTopic
 
 from instashop import connect
 from instashop.control import dead_letters
-from instashop.errors import SomebodyElseIsFurther
+from instashop.errors import SomebodyElseIsFurther, TopicHeld
 from instashop.events import Refusal, judge_of
-from instashop.streams import BY_NAME, STREAMS
-from instashop.transport import enricher, producer
+from instashop.streams import BY_NAME, CURSORS, STREAMS
+from instashop.transport import enricher, producer, topics
 from instashop.transport.consumer import TOPICS, WarehouseSink
 from instashop.transport.loop import Batch
 from instashop.transport.topics import ToEnd, TopicReader, consumer
@@ -44,14 +45,30 @@ def _in_kafka(settings, topic) -> list[UUID]:
     return [event.event_id for event in verdicts if not isinstance(event, Refusal)]
 
 
+def _read(source) -> Batch:
+    """Return the next batch that has something in it."""
+    read: list[Batch] = []
+    wait_until(lambda: read.append(source.read()) or read[-1].records, 20, "something to read")
+    return read[-1]
+
+
 def _repeated(ids: list[UUID]) -> dict[UUID, int]:
     """Return how often ids came that came more than once; a stranger of another test may have sent some again."""
     return {event_id: count for event_id, count in Counter(ids).items() if count > 1}
 
 
+@contextmanager
+def _topic(settings, name):
+    """A topic of one partition that nobody else knows."""
+    admin = connect.kafka_admin(settings)
+    admin.create_topics([NewTopic(name, 1, 3)])[name].result()
+    wait_until(lambda: len(admin.list_topics(name, timeout=10).topics[name].partitions) == 1, 20, "the topic")
+    yield
+    admin.delete_topics([name])[name].result()
+
+
 def test_the_present_end_of_a_topic_is_reached_while_messages_keep_coming(stack):
-    admin, stop = connect.kafka_admin(stack), threading.Event()
-    admin.create_topics([NewTopic("never-quiet", 1, 1)])["never-quiet"].result()
+    stop = threading.Event()
 
     def write():
         writer = Producer(connect.kafka_options(stack))
@@ -60,16 +77,16 @@ def test_the_present_end_of_a_topic_is_reached_while_messages_keep_coming(stack)
             writer.flush()
 
     thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        with consumer(stack, "test") as client:
+    with _topic(stack, "never-quiet"), consumer(stack, "test") as client:
+        wait_until(lambda: "never-quiet" in client.list_topics(timeout=10).topics, 20, "the topic")
+        thread.start()
+        try:
             wait_until(lambda: len(list(ToEnd(client, ["never-quiet"]))) > 10, 20, "a beginning of the topic")
             began = len(list(ToEnd(client, ["never-quiet"])))
             assert len(list(ToEnd(client, ["never-quiet"]))) >= began
-    finally:
-        stop.set()
-        thread.join()
-        admin.delete_topics(["never-quiet"])["never-quiet"].result()
+        finally:
+            stop.set()
+            thread.join()
 
 
 def test_rows_that_commit_late_or_roll_back_reach_kafka_once_or_never(stack, shop):
@@ -134,9 +151,7 @@ def test_a_consumer_that_is_behind_another_keeps_nothing(stack, dwh):
         place, offset = next(iter(stale.items()))
         reader = TopicReader(client, TOPICS, 10, 1.0)
         reader.seek({**sink.position(), place: offset})
-        read: list[Batch] = []
-        wait_until(lambda: read.append(reader.read()) or read[-1].records, 20, "a message")
-        batch = read[-1]
+        batch = _read(reader)
         sink._offsets[place] = offset
         with pytest.raises(SomebodyElseIsFurther):
             sink.write(batch)
@@ -183,6 +198,92 @@ def test_items_of_a_product_that_is_known_by_now_are_replayed_once(stack, dwh):
     named = dwh.execute("SELECT count(*) FROM realtime_events WHERE kind = 'transaction_items' AND payload ->> 'product_id' = %s", [str(10**9)]).fetchone()
     assert named == (2,)
     assert _repeated(_in_kafka(stack, "transaction_items")) == before
+
+
+@contextmanager
+def _writing(settings, name):
+    """A transaction of a writer of that name, open until its caller ends it; what is sent is in Kafka when `flush` returns."""
+    writer = connect.kafka_producer(settings, name)
+    writer.init_transactions(30)
+    writer.begin_transaction()
+    yield writer
+    writer.close()
+
+
+def _publish_alone(settings, topic, body, key="7"):
+    with _writing(settings, "alone") as writer:
+        writer.produce(topic, bodies.raw(body), key)
+        writer.commit_transaction(30)
+
+
+def _names_of(settings, product_id) -> list[str | None]:
+    """Return what the items of a product are called, one for each line."""
+    with consumer(settings, "test") as client:
+        found = [json.loads(message.value()) for message in ToEnd(client, ["transaction_items"]) if message.key() == b"7"]
+    return [item["product_name"] for item in found if item["product_id"] == product_id]
+
+
+@contextmanager
+def _order_before_its_product(settings, product_id):
+    """An enricher's sink, the batch of an order that can be read, and the open transaction of the order's product."""
+    with enricher.work(settings, threading.Event())() as (source, sink), _writing(settings, "slow") as slow:
+        source.seek(sink.position())
+        carry(source, sink, 3)
+        slow.produce("products", bodies.raw(bodies.product(product_id=product_id)), "x")
+        slow.flush()
+        _publish_alone(settings, "transactions", bodies.transaction(product_id=product_id))
+        yield sink, _read(source), slow
+
+
+def test_an_order_that_can_be_read_before_its_product_gets_the_products_name(stack):
+    with _order_before_its_product(stack, 10**9 + 1) as (sink, batch, slow):
+        later = threading.Timer(2, slow.commit_transaction)
+        later.start()
+        sink.write(batch)
+        later.join()
+    assert _names_of(stack, 10**9 + 1) == ["Blue Kettle"] * 2
+
+
+def test_an_order_is_not_carried_while_its_product_may_still_be_committed(stack, monkeypatch):
+    with _order_before_its_product(stack, 10**9 + 2) as (sink, batch, slow):
+        monkeypatch.setattr(topics, "HELD_SECONDS", 1)
+        with pytest.raises(TopicHeld, match="products/"):
+            sink.write(batch)
+        slow.commit_transaction(30)
+        monkeypatch.undo()
+        sink.write(batch)
+    assert _names_of(stack, 10**9 + 2) == ["Blue Kettle"] * 2
+
+
+def test_a_product_that_changes_its_name_is_called_so_without_a_new_session(stack):
+    with enricher.work(stack, threading.Event())() as (source, sink):
+        source.seek(sink.position())
+        _publish_alone(stack, "products", bodies.product(product_id=10**9 + 3))
+        _publish_alone(stack, "transactions", bodies.transaction(product_id=10**9 + 3))
+        carry(source, sink)
+        _publish_alone(stack, "products", bodies.product(product_id=10**9 + 3, version=2, name="Green Kettle"))
+
+        def renamed():
+            _publish_alone(stack, "transactions", bodies.transaction(product_id=10**9 + 3))
+            carry(source, sink)
+            return _names_of(stack, 10**9 + 3)[-1] == "Green Kettle"
+
+        wait_until(renamed, 10, "an item of the new name")
+    assert _names_of(stack, 10**9 + 3)[:2] == ["Blue Kettle"] * 2
+
+
+def test_a_replay_that_is_under_way_does_not_hide_the_producers_cursor(stack, shop):
+    with producer.work(stack, threading.Event())() as (source, sink), _writing(stack, "a-replay") as replay:
+        replay.produce(CURSORS, b"{}", "replay/test")
+        replay.flush()
+        _insert(shop)
+        source.seek(sink.position())
+        batch = _read(source)
+        sink.write(batch)
+        later = threading.Timer(2, replay.abort_transaction)
+        later.start()
+        assert producer.stored_cursor(stack, sink._systems)["instashop"] == batch.position["instashop"]
+        later.join()
 
 
 def test_what_is_no_event_stays_a_dead_letter_when_it_is_replayed(stack):

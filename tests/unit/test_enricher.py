@@ -1,4 +1,4 @@
-"""The enricher gives a call up that Kafka's client would wait for without end."""
+"""The enricher gives a call up that Kafka's client would wait for without end, and reads the catalogue once a batch."""
 
 import threading
 
@@ -6,8 +6,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from instashop import connect
-from instashop.transport.enricher import ItemsSink, OffsetsNotTaken
+from instashop.transport.enricher import Catalogue, ItemsSink, OffsetsNotTaken
 from instashop.transport.loop import Batch
+from tests import bodies
 
 
 class Client:
@@ -34,6 +35,31 @@ class Broken:
         self.committed = True
 
 
+class Said:
+    """A message of which only the value is asked."""
+
+    def __init__(self, body):
+        self._body = body
+
+    def value(self):
+        return bodies.raw(self._body)
+
+
+class Shelf:
+    """A list of products as topic `products`: what has come by itself, and what is there once somebody reads to its end."""
+
+    def __init__(self, arrives=(), rest=()):
+        self.arrives, self.rest, self.ends_read = list(arrives), list(rest), 0
+
+    def arrived(self):
+        came, self.arrives = self.arrives, []
+        return map(Said, came)
+
+    def __iter__(self):
+        self.ends_read += 1
+        return map(Said, self.rest)
+
+
 BATCH = Batch([], {("transactions", 1): 7})
 
 
@@ -42,7 +68,7 @@ def test_offsets_that_nobody_takes_end_the_session(monkeypatch):
     returned = threading.Event()
     producer = Broken(returned.wait)
     with pytest.raises(OffsetsNotTaken):
-        ItemsSink(producer, Client(), None).write(BATCH)
+        ItemsSink(producer, Client(), Catalogue(Shelf())).write(BATCH)
     assert not producer.committed
     returned.set()
 
@@ -53,11 +79,28 @@ def test_an_error_of_the_client_is_told():
 
     producer = Broken(refuse)
     with pytest.raises(KafkaException):
-        ItemsSink(producer, Client(), None).write(BATCH)
+        ItemsSink(producer, Client(), Catalogue(Shelf())).write(BATCH)
     assert not producer.committed
 
 
 def test_taken_offsets_are_committed():
     producer = Broken(lambda: None)
-    ItemsSink(producer, Client(), None).write(BATCH)
+    ItemsSink(producer, Client(), Catalogue(Shelf())).write(BATCH)
     assert producer.committed
+
+
+def test_a_known_product_that_changes_is_known_anew_without_reading_to_the_end():
+    shelf = Shelf(arrives=[bodies.product(version=1)])
+    catalogue = Catalogue(shelf)
+    catalogue.renew([1])
+    shelf.arrives = [bodies.product(version=2, name="Green Kettle")]
+    catalogue.renew([1])
+    assert catalogue.known(1).name == "Green Kettle"
+    assert shelf.ends_read == 0
+
+
+def test_products_that_are_not_known_are_looked_for_once_in_a_batch():
+    shelf = Shelf(rest=[bodies.product(product_id=5)])
+    catalogue = Catalogue(shelf)
+    catalogue.renew([5, 6, 7, 6])
+    assert (catalogue.known(5) is not None, catalogue.known(6), shelf.ends_read) == (True, None, 1)

@@ -6,19 +6,19 @@ Items and the offsets of `transactions` go into one Kafka transaction.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from instashop import connect
 from instashop.errors import InstaShopError
 from instashop.events import Product, Transaction, TransactionItem, item_id, judge_of
 from instashop.settings import Settings
 from instashop.transport.loop import Batch, Sink, Source, Work
-from instashop.transport.topics import Offsets, ToEnd, TopicReader, consumer, partitions_of, require
+from instashop.transport.topics import UNCOMMITTED, Offsets, ToEnd, TopicReader, consumer, partitions_of, require
 
 GROUP = "instashop-enricher"
 _judge_transaction = judge_of("transactions", Transaction)
@@ -37,19 +37,30 @@ class Catalogue:
         self._known: dict[int, Product] = {}
 
     def read_to_end(self) -> None:
-        """Take in every product published until now."""
-        for message in self._products:
+        """Take in every product published until now.
+
+        Raises:
+            TopicHeld: some are published, but cannot be read yet.
+        """
+        self._take(self._products)
+
+    def renew(self, product_ids: Iterable[int]) -> None:
+        """Take in what has come; if one of these products is not known even so, all that is published, since a product is before any order names it.
+
+        Raises:
+            TopicHeld: the same.
+        """
+        self._take(self._products.arrived())
+        if not self._known.keys() >= set(product_ids):
+            self.read_to_end()
+
+    def _take(self, messages: Iterable[Message]) -> None:
+        for message in messages:
             product = _judge_product(message.value())
             if isinstance(product, Product):
                 known = self._known.get(product.product_id)
                 if known is None or known.version < product.version:
                     self._known[product.product_id] = product
-
-    def find(self, product_id: int) -> Product | None:
-        """Return a product; one not known yet is looked for up to the topic's present end, since it was published before any order names it."""
-        if product_id not in self._known:
-            self.read_to_end()
-        return self.known(product_id)
 
     def known(self, product_id: int) -> Product | None:
         """Return a product of those read until now."""
@@ -65,7 +76,7 @@ def items_of(event: Transaction, catalogue: Catalogue) -> list[TransactionItem]:
         return []
     items = []
     for line in event.lines:
-        product = catalogue.find(line.product_id)
+        product = catalogue.known(line.product_id)
         items.append(
             TransactionItem(
                 event_id=item_id(event.event_id, line.line),
@@ -107,12 +118,13 @@ class ItemsSink:
 
     def write(self, batch: Batch) -> None:
         """Publish the items of a batch and move its offsets, together; what the judge refuses has no items."""
+        verdicts = [_judge_transaction(message.value(), message.timestamp()[1]) for message in batch.records]
+        events = [verdict for verdict in verdicts if isinstance(verdict, Transaction)]
+        self._catalogue.renew(line.product_id for event in events for line in event.lines)
         self._producer.begin_transaction()
-        for message in batch.records:
-            event = _judge_transaction(message.value(), message.timestamp()[1])
-            if isinstance(event, Transaction):
-                for item in items_of(event, self._catalogue):
-                    self._producer.produce("transaction_items", msgspec.json.encode(item), str(event.customer_id))
+        for event in events:
+            for item in items_of(event, self._catalogue):
+                self._producer.produce("transaction_items", msgspec.json.encode(item), str(event.customer_id))
         offsets = [TopicPartition(topic, number, offset) for (topic, number), offset in batch.position.items()]
         self._send(offsets)
         self._producer.commit_transaction(connect.COMMIT_SECONDS)
@@ -145,11 +157,15 @@ def work(settings: Settings, _stop: threading.Event) -> Work:
 
     @contextmanager
     def session() -> Iterator[tuple[Source, Sink]]:
-        with consumer(settings, GROUP) as client, consumer(settings, "instashop-catalogue") as products:
+        with (
+            consumer(settings, GROUP) as client,
+            consumer(settings, "instashop-catalogue") as products,
+            consumer(settings, "instashop-catalogue", **UNCOMMITTED) as ends,
+        ):
             require(client, settings, ["transactions", "products", "transaction_items"])
             producer = connect.kafka_producer(settings, "instashop-enricher")
             producer.init_transactions(30)
-            catalogue = Catalogue(ToEnd(products, ["products"]))
+            catalogue = Catalogue(ToEnd(products, ["products"], ends))
             catalogue.read_to_end()
             yield TopicReader(client, ["transactions"], settings.batch_limit, wait_seconds=0.2), ItemsSink(producer, client, catalogue)
 

@@ -24,7 +24,7 @@ from instashop.errors import CursorMissing, CursorOfAnotherShop, NotPrepared, Wr
 from instashop.settings import Settings
 from instashop.streams import CURSORS, DATABASES, Stream, of_database
 from instashop.transport.loop import Batch, Sink, Source, Work
-from instashop.transport.topics import ToEnd, consumer, require
+from instashop.transport.topics import UNCOMMITTED, ToEnd, consumer, require
 
 log = logging.getLogger(__name__)
 
@@ -197,11 +197,11 @@ def stored_cursor(settings: Settings, systems: dict[str, str]) -> Cursor:
         CursorMissing: there is none, yet the topics hold events.
         CursorOfAnotherShop: it was written for another Postgres.
     """
-    with consumer(settings, "instashop-cursor") as client:
+    with consumer(settings, "instashop-cursor") as client, consumer(settings, "instashop-cursor", **UNCOMMITTED) as ends:
         names = [CURSORS, *(stream.name for database in DATABASES for stream in of_database(database))]
         require(client, settings, names)
         stored: dict[str, StoredCursor] = {}
-        for message in ToEnd(client, [CURSORS]):
+        for message in ToEnd(client, [CURSORS], ends):  # A replay that is under way may hold it.
             writer, _, database = (message.key() or b"").decode().partition("/")
             if writer != "producer":
                 continue  # A note of a replay.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from instashop import connect
-from instashop.errors import NotPrepared
+from instashop.errors import NotPrepared, TopicHeld
 from instashop.settings import Settings
 from instashop.transport.loop import Batch
 
@@ -19,6 +20,11 @@ log = logging.getLogger(__name__)
 
 Offsets = dict[tuple[str, int], int]
 """The next offset of each topic and partition."""
+
+UNCOMMITTED = {"isolation.level": "read_uncommitted"}
+
+HELD_SECONDS = 2 * connect.OPEN_SECONDS
+"""How long an open transaction may keep a reader from the end of a topic: Kafka looks every ten seconds for those that it has to roll back."""
 
 
 def place_of(message: Message) -> tuple[str, int]:
@@ -58,31 +64,49 @@ def partitions_of(client: Consumer, topics: Sequence[str]) -> list[TopicPartitio
 class ToEnd:
     """Reads what is in some topics up to their present end; each call goes on where the last one ended.
 
-    The end is that of the call: a topic into which messages keep coming never stands still at the end of a partition.
+    The end is that of the call: a topic into which messages keep coming never stands still at the end of a partition. `ends` is a
+    client that is asked for it: a read-uncommitted one also knows of messages that are committed, while a transaction that began
+    before them, or the mark of their own, still keeps them from read-committed readers; then the call waits for them.
     """
 
-    def __init__(self, client: Consumer, topics: Sequence[str]) -> None:
-        self._client = client
-        self._next = {(p.topic, p.partition): p.offset for p in partitions_of(client, topics)}
+    def __init__(self, client: Consumer, topics: Sequence[str], ends: Consumer | None = None) -> None:
+        places = partitions_of(client, topics)
+        self._client, self._ends = client, ends or client
+        self._next = {(p.topic, p.partition): p.offset for p in places}
+        client.assign(places)
 
     def __iter__(self) -> Iterator[Message]:
-        ends = {place: self._client.get_watermark_offsets(TopicPartition(*place), timeout=10)[1] for place in self._next}
-        waiting = {place for place, end in ends.items() if self._next[place] < end}
-        self._client.assign([TopicPartition(topic, number, offset) for (topic, number), offset in self._next.items()])
-        while waiting:
-            messages = self._client.consume(5000, timeout=0.05)
-            for message in messages:
-                place = place_of(message)
-                error = message.error()
-                if error is None:
-                    self._next[place] = after(message)
-                    if self._next[place] >= ends[place]:
-                        waiting.discard(place)
-                    yield message
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    waiting.discard(place)
-                else:
-                    raise KafkaException(error)
+        """Yield everything up to the present end.
+
+        Raises:
+            TopicHeld: an open transaction keeps the reader from it.
+        """
+        ends = {place: self._ends.get_watermark_offsets(TopicPartition(*place), timeout=10)[1] for place in self._next}
+        behind, since = self._behind(ends), time.monotonic()
+        while behind:
+            yield from self.arrived(0.05)
+            before, behind = behind, self._behind(ends)
+            if behind != before:
+                since = time.monotonic()
+            elif time.monotonic() - since > HELD_SECONDS:
+                raise TopicHeld(topic=", ".join(f"{topic}/{number}" for topic, number in behind), seconds=HELD_SECONDS)
+
+    def _behind(self, ends: Offsets) -> Offsets:
+        return {place: self._next[place] for place, end in ends.items() if self._next[place] < end}
+
+    def arrived(self, seconds: float = 0) -> list[Message]:
+        """Return what has come since the last call; waits for it no longer than asked."""
+        messages = []
+        for message in self._client.consume(5000, timeout=seconds):
+            error = message.error()
+            if error is None:
+                self._next[place_of(message)] = after(message)
+                messages.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._next[place_of(message)] = cast("int", message.offset())  # After the marks of transactions, which are no messages.
+            elif not error.retriable():
+                raise KafkaException(error)
+        return messages
 
 
 class TopicReader:
