@@ -49,6 +49,26 @@ class CursorOfAnotherShop(InstaShopError):
     """The cursor for `{database}` was written for Postgres system {known}, but this is system {found}; connect the right server, or `./instashop reset`."""
 
 
+class CursorAhead(InstaShopError):
+    """The cursor for `{database}` is at transaction {txid}, which this Postgres has not begun yet (its next is {next_txid}): it was set back, by a backup or a standby that had not everything, and rows it writes now would never be published. Bring the newest server back, or `./instashop reset`."""
+
+
+class OffsetsMissing(InstaShopError):
+    """Kafka has no offsets of group `{group}`, yet topic `transaction_items` holds items; starting from zero would publish them twice. Set the group's offsets of `transactions` with `kafka-consumer-groups.sh --reset-offsets`, to where the last items were made, or `./instashop reset`."""
+
+
+class RowNotTaken(InstaShopError):
+    """Row {row_id} of `{stream}`, written by transaction {txid} of the shop, cannot be published: {cause}. It and all rows after it wait; make the row smaller in the shop."""
+
+
+class OtherPartitions(InstaShopError):
+    """At {address} these topics have other partitions than the platform counts on: {topics}. Nothing is read or written there; delete those that are empty and run `./instashop prepare`, or give brokers of others topics of this shape."""
+
+
+class DayNotMade(InstaShopError):
+    """The table for the events of {day} is not made yet ({cause}). Somebody else makes it at this moment, or a forgotten transaction has read `realtime_events` and is still open: end that one."""
+
+
 class TopicHeld(InstaShopError):
     """{topic} cannot be read to its end: a transaction in it has been open for {seconds} s, and what was committed after it waits. It ends by itself when its writer, or Kafka, commits it or rolls it back; if this stays, `kafka-transactions.sh find-hanging` names it."""
 

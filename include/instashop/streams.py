@@ -49,6 +49,8 @@ DATABASES = ("instashop", "crm_db")
 
 CURSORS = "cursors"
 PARTITIONS = 3
+PARTITIONS_OF = dict.fromkeys(BY_NAME, PARTITIONS) | {CURSORS: 1}
+"""How many partitions each topic of the platform has."""
 RETENTION_MS = 7 * 24 * 3600 * 1000
 """How long Kafka keeps an event, and how long a compacted topic keeps every version."""
 

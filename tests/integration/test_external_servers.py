@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from confluent_kafka.admin import NewTopic
 
 import instashop_watch
 from instashop import connect
 from instashop.control import doctor
-from instashop.errors import KafkaUnreachable
+from instashop.errors import KafkaUnreachable, OtherPartitions
 from instashop.local import health, passwords, postgres, preflight, programs, servers, status
 from instashop.local.down import down
 from instashop.local.failures import HomeTaken
@@ -19,6 +20,7 @@ from instashop.local.up import start_servers
 from instashop.settings import ADDRESSES, PORTS, Settings, load, variable
 from instashop.streams import CURSORS, STREAMS
 from instashop.transport.prepare import prepare
+from instashop.transport.topics import consumer, require
 from tests import bodies
 from tests.integration.conftest import drain, publish
 from tests.waiting import wait_until
@@ -99,6 +101,17 @@ def test_tables_and_topics_that_are_not_there_yet_are_named_by_doctor_and_watch(
     assert tables.text.startswith("missing: shop: feed.products")
     assert topics.text.startswith("missing: cursors, products")
     assert any("transaction_items" in fault and "run prepare_platform" in fault for fault in instashop_watch._broker_faults(ours))
+
+
+def test_a_topic_of_another_shape_is_refused_by_name(ours):
+    admin = connect.kafka_admin(ours)
+    admin.create_topics([NewTopic("searches", 1, 1)])["searches"].result()
+    with pytest.raises(OtherPartitions, match=r"searches \(1, not 3\)"):
+        prepare(ours)
+    with consumer(ours, "test") as client, pytest.raises(OtherPartitions, match=r"searches \(1, not 3\)"):
+        require(client, ours, ["searches"])
+    admin.delete_topics(["searches"])["searches"].result()
+    wait_until(lambda: "searches" not in admin.list_topics(timeout=10).topics, 30, "the end of that topic")
 
 
 def test_facts_go_all_the_way_through_them(ours):

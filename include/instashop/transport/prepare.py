@@ -10,8 +10,9 @@ from confluent_kafka.admin import NewTopic
 from instashop import connect, sql
 from instashop.errors import KafkaUnreachable, TopicNotMade
 from instashop.settings import Settings
-from instashop.streams import CURSORS, PARTITIONS, RETENTION_MS, STREAMS
+from instashop.streams import CURSORS, PARTITIONS_OF, RETENTION_MS, STREAMS
 from instashop.transport.migrations import migrate, of_folder
+from instashop.transport.topics import require_partitions
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,8 @@ def topics(replication: int) -> list[NewTopic]:
     common = {"min.insync.replicas": str(min(2, replication)), "message.timestamp.type": "LogAppendTime"}
     kept = {**common, "retention.ms": str(RETENTION_MS)}
     compacted = {**common, "cleanup.policy": "compact", "min.compaction.lag.ms": str(RETENTION_MS)}
-    wanted = [NewTopic(s.name, PARTITIONS, replication, config=compacted if s.compacted else kept) for s in STREAMS]
-    cursors = NewTopic(CURSORS, 1, replication, config={**common, "cleanup.policy": "compact", "segment.ms": "3600000"})
+    wanted = [NewTopic(s.name, PARTITIONS_OF[s.name], replication, config=compacted if s.compacted else kept) for s in STREAMS]
+    cursors = NewTopic(CURSORS, PARTITIONS_OF[CURSORS], replication, config={**common, "cleanup.policy": "compact", "segment.ms": "3600000"})
     return [*wanted, cursors]
 
 
@@ -59,6 +60,7 @@ def prepare_topics(settings: Settings) -> None:
 
     Raises:
         KafkaUnreachable: no broker answers.
+        OtherPartitions: one is there with more or fewer partitions.
         TopicNotMade: the brokers refuse one, for example since they are too few for its copies.
     """
     admin = connect.kafka_admin(settings)
@@ -66,6 +68,7 @@ def prepare_topics(settings: Settings) -> None:
         there = admin.list_topics(timeout=10)
     except KafkaException as error:
         raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
+    require_partitions(there.topics, settings)
     missing = [topic for topic in topics(copies(settings, len(there.brokers))) if topic.topic not in there.topics]
     for topic, future in (admin.create_topics(missing, operation_timeout=20) if missing else {}).items():
         try:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import TopicMetadata
 
 from instashop import connect
-from instashop.errors import NotPrepared, TopicHeld
+from instashop.errors import NotPrepared, OtherPartitions, TopicHeld
 from instashop.settings import Settings
+from instashop.streams import PARTITIONS_OF
 from instashop.transport.loop import Batch
 
 log = logging.getLogger(__name__)
@@ -48,11 +50,43 @@ def consumer(settings: Settings, group: str, **options: str) -> Iterator[Consume
 
 
 def require(client: Consumer, settings: Settings, names: Sequence[str]) -> None:
-    """Raise NotPrepared unless each topic is there."""
+    """Return if each topic is there in our shape.
+
+    Raises:
+        NotPrepared: one is missing.
+        OtherPartitions: one has more or fewer partitions.
+    """
     there = client.list_topics(timeout=10).topics
     missing = [name for name in names if name not in there]
     if missing:
         raise NotPrepared(what=f"topic {', '.join(missing)} at {settings.kafka_bootstrap}")
+    require_partitions({name: there[name] for name in names}, settings)
+
+
+def require_partitions(there: Mapping[str, TopicMetadata], settings: Settings) -> None:
+    """Return if those of these topics that are ours have our partitions.
+
+    Raises:
+        OtherPartitions: one has more or fewer.
+    """
+    counts = {name: (len(topic.partitions), PARTITIONS_OF[name]) for name, topic in there.items() if name in PARTITIONS_OF}
+    others = [f"{name} ({found}, not {wanted})" for name, (found, wanted) in counts.items() if found != wanted]
+    if others:
+        raise OtherPartitions(address=settings.kafka_bootstrap, topics=", ".join(others))
+
+
+def publish(producer: Producer, topic: str, body: str | bytes, key: str) -> None:
+    """Hand a message to the client; one that holds as many as it may first lets the brokers take them.
+
+    Raises:
+        KafkaException: the client does not take this message.
+        BufferError: the brokers take none.
+    """
+    try:
+        producer.produce(topic, body, key)
+    except BufferError:
+        producer.flush(connect.OPEN_SECONDS)
+        producer.produce(topic, body, key)
 
 
 def partitions_of(client: Consumer, topics: Sequence[str]) -> list[TopicPartition]:
