@@ -14,9 +14,9 @@ from confluent_kafka.admin import NewTopic
 
 from instashop import connect
 from instashop.control import dead_letters
-from instashop.errors import SomebodyElseIsFurther, TopicHeld
-from instashop.events import Refusal, judge_of
-from instashop.streams import BY_NAME, CURSORS, STREAMS
+from instashop.errors import RowNotTaken, SomebodyElseIsFurther, TopicHeld
+from instashop.events import Refusal, Search, judge_of
+from instashop.streams import BY_NAME, CURSORS, STREAMS, Stream, of_database
 from instashop.transport import enricher, producer, topics
 from instashop.transport.consumer import TOPICS, WarehouseSink
 from instashop.transport.loop import Batch
@@ -284,6 +284,45 @@ def test_a_replay_that_is_under_way_does_not_hide_the_producers_cursor(stack, sh
         later.start()
         assert producer.stored_cursor(stack, sink._systems)["instashop"] == batch.position["instashop"]
         later.join()
+
+
+def test_more_rows_than_the_client_may_hold_wait_for_the_brokers(stack):
+    small = connect.kafka_producer(stack, "small", **{"queue.buffering.max.messages": 10})
+    small.init_transactions(30)
+    rows = [(Stream("narrow", Search, None, "key"), producer.Row(0, 1, number, "key", "{}")) for number in range(500)]
+    with _topic(stack, "narrow"), consumer(stack, "test") as client:
+        producer.KafkaSink(small, {}, {}).write(Batch(rows, {}))
+        assert len(list(ToEnd(client, ["narrow"]))) == 500
+
+
+def test_a_row_that_kafka_does_not_take_is_named(stack, shop):
+    (event_id,) = _insert(shop)
+    (row_id,) = shop.execute("UPDATE searches SET term = repeat('x', 1200000) WHERE event_id = %s RETURNING id", [event_id]).fetchone()
+    try:
+        with producer.work(stack, threading.Event())() as (source, sink):
+            source.seek(sink.position())
+            batch = _read(source)
+            with pytest.raises(RowNotTaken, match=f"Row {row_id} of `searches`"):
+                sink.write(batch)
+    finally:
+        shop.execute("DELETE FROM searches WHERE event_id = %s", [event_id])
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "0044-03-15 12:00:00 BC"])
+def test_a_row_of_no_time_is_read_like_any_other(stack, shop, moment):
+    (top,) = shop.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1").fetchone()
+    places = {stream.name: (top, 2**62) for stream in of_database("instashop")}
+    (event_id,) = _insert(shop)
+    try:
+        shop.execute("UPDATE searches SET recorded_at = %s WHERE event_id = %s", [moment, event_id])
+        with connect.feed(stack, "instashop", "test", autocommit=True) as connection:
+            feed = producer.Feed("instashop", connection, 10)
+            assert feed.waiting(places) == (1, None)
+            reader = producer.FeedReader([feed], 0.0, threading.Event())
+            reader.seek({"instashop": places})
+            assert _read(reader).newest_recorded_at is None
+    finally:
+        shop.execute("DELETE FROM searches WHERE event_id = %s", [event_id])
 
 
 def test_what_is_no_event_stays_a_dead_letter_when_it_is_replayed(stack):

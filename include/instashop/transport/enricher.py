@@ -18,7 +18,7 @@ from instashop.errors import InstaShopError
 from instashop.events import Product, Transaction, TransactionItem, item_id, judge_of
 from instashop.settings import Settings
 from instashop.transport.loop import Batch, Sink, Source, Work
-from instashop.transport.topics import UNCOMMITTED, Offsets, ToEnd, TopicReader, consumer, partitions_of, require
+from instashop.transport.topics import UNCOMMITTED, Offsets, ToEnd, TopicReader, consumer, partitions_of, publish, require
 
 GROUP = "instashop-enricher"
 _judge_transaction = judge_of("transactions", Transaction)
@@ -124,7 +124,7 @@ class ItemsSink:
         self._producer.begin_transaction()
         for event in events:
             for item in items_of(event, self._catalogue):
-                self._producer.produce("transaction_items", msgspec.json.encode(item), str(event.customer_id))
+                publish(self._producer, "transaction_items", msgspec.json.encode(item), str(event.customer_id))
         offsets = [TopicPartition(topic, number, offset) for (topic, number), offset in batch.position.items()]
         self._send(offsets)
         self._producer.commit_transaction(connect.COMMIT_SECONDS)

@@ -17,14 +17,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 import psycopg
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from instashop import connect
-from instashop.errors import CursorMissing, CursorOfAnotherShop, NotPrepared, WriterTaken
+from instashop.errors import CursorAhead, CursorMissing, CursorOfAnotherShop, NotPrepared, RowNotTaken, WriterTaken
+from instashop.events import FIRST_DAY, LAST_DAY
 from instashop.settings import Settings
 from instashop.streams import CURSORS, DATABASES, Stream, of_database
 from instashop.transport.loop import Batch, Sink, Source, Work
-from instashop.transport.topics import UNCOMMITTED, ToEnd, consumer, require
+from instashop.transport.topics import UNCOMMITTED, ToEnd, consumer, publish, require
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +73,8 @@ class Feed:
             for n, s in enumerate(self.streams)
         )
         self._waiting = " UNION ALL ".join(
-            f"SELECT count(*), min(recorded_at) FROM (SELECT recorded_at FROM feed.{s.name}"
-            f" WHERE (txid, id) > (%s::text::xid8, %s) ORDER BY txid, id LIMIT 10000) AS waiting"
+            f"SELECT count(*), min(recorded_at) FILTER (WHERE recorded_at >= '{FIRST_DAY}' AND recorded_at < '{LAST_DAY}')"
+            f" FROM (SELECT recorded_at FROM feed.{s.name} WHERE (txid, id) > (%s::text::xid8, %s) ORDER BY txid, id LIMIT 10000) AS waiting"
             for s in self.streams
         )
 
@@ -91,7 +92,10 @@ class Feed:
         return first if len(first) == self.limit else rows
 
     def waiting(self, places: dict[str, Place]) -> tuple[int, datetime | None]:
-        """Return how many rows (at most 10,000 of each stream) are not published, and when the oldest was written; also those above the horizon."""
+        """Return how many rows (at most 10,000 of each stream) are not published, and when the oldest was written; also those above the horizon.
+
+        A time that no event may have is nobody's age.
+        """
         found = self.connection.execute(self._waiting, self._arguments(places), prepare=True).fetchall()
         times = [oldest for _count, oldest in found if oldest is not None]
         return sum(count for count, _oldest in found), min(times, default=None)
@@ -142,8 +146,7 @@ class FeedReader:
             self._busy_until = looked + BUSY_SECONDS
         self._pauses = LOADED_PAUSES if len(records) >= LOADED_ROWS else 1 if looked < self._busy_until else QUIET_PAUSES
         self._count()
-        newest = msgspec.json.decode(records[-1][1].body, type=_Recorded).recorded_at if records else None
-        return Batch(records, moved, newest, *self._lag)
+        return Batch(records, moved, _recorded_at(records[-1][1]) if records else None, *self._lag)
 
     def _count(self) -> None:
         """Look once a second at what waits, also above the horizon: a long writing transaction shows as lag."""
@@ -163,6 +166,14 @@ class _Recorded(msgspec.Struct):
     recorded_at: datetime
 
 
+def _recorded_at(row: Row) -> datetime | None:
+    """Return when a row was written, unless it says what is no time of an event: Postgres also knows infinity and years before Christ."""
+    try:
+        return msgspec.json.decode(row.body, type=_Recorded).recorded_at
+    except msgspec.MsgspecError:
+        return None
+
+
 class KafkaSink:
     """The sink: messages and cursor in one Kafka transaction."""
 
@@ -177,15 +188,21 @@ class KafkaSink:
         """Publish rows and cursor together.
 
         Raises:
+            RowNotTaken: a row is too large for a message; nothing of this batch is published.
             KafkaException: it is not known whether they were published; a new session reads the cursor and knows.
         """
         producer = self._producer
         producer.begin_transaction()
         for stream, row in batch.records:
-            producer.produce(stream.name, row.body, row.key)
+            try:
+                publish(producer, stream.name, row.body, row.key)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise
+                raise RowNotTaken(row_id=row.id, stream=stream.name, txid=row.txid, cause=error.args[0].str()) from error
         for database, places in batch.position.items():
             stored = StoredCursor(self._systems[database], places)
-            producer.produce(CURSORS, msgspec.json.encode(stored), f"producer/{database}")
+            publish(producer, CURSORS, msgspec.json.encode(stored), f"producer/{database}")
         producer.commit_transaction(connect.COMMIT_SECONDS)
         self._cursor = batch.position
 
