@@ -14,7 +14,7 @@ from confluent_kafka.admin import NewTopic
 
 from instashop import connect
 from instashop.control import dead_letters
-from instashop.errors import RowNotTaken, SomebodyElseIsFurther, TopicHeld
+from instashop.errors import CursorAhead, OffsetsMissing, RowNotTaken, SomebodyElseIsFurther, TopicHeld
 from instashop.events import Refusal, Search, judge_of
 from instashop.streams import BY_NAME, CURSORS, STREAMS, Stream, of_database
 from instashop.transport import enricher, producer, topics
@@ -284,6 +284,28 @@ def test_a_replay_that_is_under_way_does_not_hide_the_producers_cursor(stack, sh
         later.start()
         assert producer.stored_cursor(stack, sink._systems)["instashop"] == batch.position["instashop"]
         later.join()
+
+
+def test_an_enricher_without_offsets_beside_items_does_not_begin_at_zero(stack):
+    with consumer(stack, "nobody-yet") as client, pytest.raises(OffsetsMissing):
+        enricher.ItemsSink(None, client, None).position()
+
+
+def test_a_shop_that_was_set_back_is_told(stack):
+    with producer.work(stack, threading.Event())() as (_source, sink):
+        systems, cursor = sink._systems, sink.position()
+    name = "instashop"
+
+    def keep(places):
+        _publish_alone(stack, CURSORS, {"system_identifier": systems[name], "places": places}, f"producer/{name}")
+
+    keep({**cursor[name], "searches": (2**50, 1)})
+    try:
+        with pytest.raises(CursorAhead, match=f"`{name}` is at transaction {2**50}"), producer.work(stack, threading.Event())():
+            pass
+    finally:
+        keep(cursor[name])
+    assert producer.stored_cursor(stack, systems) == cursor
 
 
 def test_more_rows_than_the_client_may_hold_wait_for_the_brokers(stack):

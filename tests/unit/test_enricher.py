@@ -1,6 +1,7 @@
 """The enricher gives a call up that Kafka's client would wait for without end, and reads the catalogue once a batch."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -104,3 +105,11 @@ def test_products_that_are_not_known_are_looked_for_once_in_a_batch():
     catalogue = Catalogue(shelf)
     catalogue.renew([5, 6, 7, 6])
     assert (catalogue.known(5) is not None, catalogue.known(6), shelf.ends_read) == (True, None, 1)
+
+
+def test_a_broker_that_does_not_tell_an_offset_is_no_beginning_from_zero():
+    lost = SimpleNamespace(topic="transactions", partition=0, offset=-1001, error=KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS))
+    topics = SimpleNamespace(topics={"transactions": SimpleNamespace(partitions=[0])})
+    client = SimpleNamespace(list_topics=lambda timeout: topics, committed=lambda places, timeout: [lost])
+    with pytest.raises(KafkaException):
+        ItemsSink(Broken(lambda: None), client, Catalogue(Shelf())).position()

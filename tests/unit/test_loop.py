@@ -1,8 +1,11 @@
 import threading
+from types import SimpleNamespace
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
-from instashop.transport.loop import Batch, move
+from instashop.errors import CursorAhead, OffsetsMissing, RowNotTaken
+from instashop.transport.loop import Batch, _work_on, move
 
 
 class ListSource:
@@ -58,3 +61,49 @@ def test_a_stop_ends_the_loop_before_the_next_read():
     stop, sink = threading.Event(), ListSink()
     move(ListSource(list(range(10)), 3, stop), sink, stop, lambda batch: stop.set())
     assert sink.kept == [0, 1, 2]
+
+
+class Said:
+    """A pulse that keeps what is said."""
+
+    settings = SimpleNamespace(beat_seconds=60)
+
+    def __init__(self):
+        self.said = []
+
+    def beat(self, state, message="", now=False):
+        self.said.append((state, message))
+
+
+def _failing(error, stop):
+    """A session that cannot be opened, twice; then the stop is asked for."""
+    tries = []
+
+    def work():
+        tries.append(error)
+        if len(tries) == 2:
+            stop.set()
+        raise error
+
+    return work, tries
+
+
+ROW = RowNotTaken(row_id=5, stream="searches", txid=9, cause="too large")
+
+
+@pytest.mark.parametrize("error", [KafkaException(KafkaError(KafkaError._TRANSPORT)), BufferError("Queue full"), ROW])
+def test_a_passing_fault_is_told_and_the_work_taken_up_again(error):
+    stop, pulse = threading.Event(), Said()
+    work, tries = _failing(error, stop)
+    _work_on(work, stop, pulse, lambda batch: None)
+    assert len(tries) == 2
+    assert pulse.said == [("waiting", str(error))] * 2
+
+
+@pytest.mark.parametrize("error", [CursorAhead(database="instashop", txid=9, next_txid=5), OffsetsMissing(group="g")])
+def test_a_fault_that_no_waiting_mends_ends_the_service(error):
+    stop, pulse = threading.Event(), Said()
+    work, tries = _failing(error, stop)
+    with pytest.raises(type(error)):
+        _work_on(work, stop, pulse, lambda batch: None)
+    assert len(tries) == 1

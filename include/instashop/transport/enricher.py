@@ -14,7 +14,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from instashop import connect
-from instashop.errors import InstaShopError
+from instashop.errors import InstaShopError, OffsetsMissing
 from instashop.events import Product, Transaction, TransactionItem, item_id, judge_of
 from instashop.settings import Settings
 from instashop.transport.loop import Batch, Sink, Source, Work
@@ -23,6 +23,7 @@ from instashop.transport.topics import UNCOMMITTED, Offsets, ToEnd, TopicReader,
 GROUP = "instashop-enricher"
 _judge_transaction = judge_of("transactions", Transaction)
 _judge_product = judge_of("products", Product)
+_judge_item = judge_of("transaction_items", TransactionItem)
 
 
 class OffsetsNotTaken(InstaShopError):
@@ -112,9 +113,20 @@ class ItemsSink:
         self._producer, self._client, self._catalogue = producer, client, catalogue
 
     def position(self) -> Offsets:
-        """Return the offsets that Kafka keeps for the enricher."""
+        """Return the offsets that Kafka keeps for the enricher.
+
+        Raises:
+            OffsetsMissing: there are none, yet items are published.
+            KafkaException: the brokers do not tell.
+        """
         committed = self._client.committed(partitions_of(self._client, ["transactions"]), timeout=15)
-        return {(place.topic, place.partition): place.offset for place in committed if place.offset >= 0}
+        for place in committed:
+            if place.error:
+                raise KafkaException(place.error)
+        kept = {(place.topic, place.partition): place.offset for place in committed if place.offset >= 0}
+        if not kept and any(isinstance(_judge_item(message.value()), TransactionItem) for message in ToEnd(self._client, ["transaction_items"])):
+            raise OffsetsMissing(group=GROUP)
+        return kept
 
     def write(self, batch: Batch) -> None:
         """Publish the items of a batch and move its offsets, together; what the judge refuses has no items."""

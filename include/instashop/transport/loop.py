@@ -22,16 +22,16 @@ from redis import RedisError
 from instashop import connect
 from instashop.control import lease
 from instashop.control.beats import Beat, BeatWriter, State
-from instashop.errors import CursorMissing, CursorOfAnotherShop, InstaShopError
+from instashop.errors import CursorAhead, CursorMissing, CursorOfAnotherShop, InstaShopError, OffsetsMissing
 from instashop.settings import Settings
 
 log = logging.getLogger(__name__)
 
-PASSING = (psycopg.OperationalError, psycopg.errors.AdminShutdown, KafkaException, RedisError, InstaShopError)
+PASSING = (psycopg.OperationalError, psycopg.errors.AdminShutdown, KafkaException, BufferError, RedisError, InstaShopError)
 """Faults after which the work is taken up again from the stored position."""
 
 
-FINAL = (CursorMissing, CursorOfAnotherShop)
+FINAL = (CursorMissing, CursorOfAnotherShop, CursorAhead, OffsetsMissing)
 """Faults that no waiting mends; the service ends with them."""
 
 

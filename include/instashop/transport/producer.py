@@ -91,6 +91,18 @@ class Feed:
         first = [row for row in rows if row.stream == 0]
         return first if len(first) == self.limit else rows
 
+    def require_past(self, places: dict[str, Place]) -> None:
+        """Return if this server has begun every transaction up to these places.
+
+        Raises:
+            CursorAhead: it has not, so it was set back.
+        """
+        txid = max((txid for txid, _id in places.values()), default=0)
+        found = self.connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint").fetchone()
+        assert found is not None
+        if txid >= found[0]:
+            raise CursorAhead(database=self.database, txid=txid, next_txid=found[0])
+
     def waiting(self, places: dict[str, Place]) -> tuple[int, datetime | None]:
         """Return how many rows (at most 10,000 of each stream) are not published, and when the oldest was written; also those above the horizon.
 
@@ -254,6 +266,8 @@ def work(settings: Settings, stop: threading.Event) -> Work:
             producer.init_transactions(30)
             systems = {feed.database: feed.system_identifier for feed in feeds}
             cursor = stored_cursor(settings, systems)
+            for feed in feeds:
+                feed.require_past(cursor.get(feed.database, {}))
             log.info("publishing after %s", cursor or "the very first row")
             yield FeedReader(feeds, settings.feed_pause_ms / 1000, stop), KafkaSink(producer, cursor, systems)
 
