@@ -347,6 +347,19 @@ def test_a_row_of_no_time_is_read_like_any_other(stack, shop, moment):
         shop.execute("DELETE FROM searches WHERE event_id = %s", [event_id])
 
 
+def test_a_reader_that_gets_nothing_more_says_for_how_long(stack):
+    _publish_alone(stack, "searches", bodies.search())
+    with consumer(stack, "test") as client:
+        reader = TopicReader(client, ["searches"], 1, 0.2)
+        reader.seek({})
+        _read(reader)
+        client.pause(topics.partitions_of(client, ["searches"]))
+        read = [reader.read(), reader.read()]
+        assert not read[-1].records
+        assert read[-1].lag_events > 0
+        assert read[-1].lag_seconds > 0
+
+
 def test_what_is_no_event_stays_a_dead_letter_when_it_is_replayed(stack):
     done = dead_letters.replay(stack, reason="not_json")
     assert not done.published

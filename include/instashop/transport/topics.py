@@ -155,6 +155,7 @@ class TopicReader:
         self._at_end: dict[tuple[str, int], bool] = {}
         self._position: Offsets = {}
         self._moved_over = False
+        self._published: datetime
 
     def seek(self, position: Offsets) -> None:
         """Begin at these offsets; a partition without one begins at its first event."""
@@ -179,6 +180,7 @@ class TopicReader:
             place.offset = position.get((place.topic, place.partition), 0)
         self._at_end = {(p.topic, p.partition): False for p in places}
         self._position = {(p.topic, p.partition): p.offset for p in places}
+        self._published = datetime.now(UTC)  # Until a message tells: whoever is behind has been so at least from here on.
         client.assign(places)
 
     def read(self) -> Batch:
@@ -205,10 +207,11 @@ class TopicReader:
             self._client.assign([TopicPartition(topic, number, offset) for (topic, number), offset in self._position.items()])
             records, moved = [], {}
         self._position.update(moved)
-        published = datetime.fromtimestamp(records[-1].timestamp()[1] / 1000, UTC) if records else None
+        if records:
+            self._published = datetime.fromtimestamp(records[-1].timestamp()[1] / 1000, UTC)
         lag_events = self._behind() if self._at_end else None
-        lag_seconds = 0.0 if lag_events == 0 else (datetime.now(UTC) - published).total_seconds() if published else None
-        return Batch(records, moved, published, lag_events, lag_seconds)
+        lag_seconds = (datetime.now(UTC) - self._published).total_seconds() if lag_events else lag_events
+        return Batch(records, moved, self._published if records else None, lag_events, lag_seconds)
 
     def _behind(self) -> int:
         """Return an upper bound of the messages not read yet; exact when zero, since offsets also number the marks of transactions."""
