@@ -24,6 +24,18 @@ COMMIT_SECONDS = 8
 _RECONNECT_MS = 500
 """Most between two tries to connect: the client's own ten seconds would outlast the election of another leader."""
 
+_SESSION = " ".join(
+    f"-c {setting}"
+    for setting in (
+        "timezone=UTC",
+        "tcp_keepalives_idle=10",
+        "tcp_keepalives_interval=5",
+        "tcp_keepalives_count=3",
+        "client_connection_check_interval=10s",
+    )
+)
+"""What each session asks of Postgres. It ends within half a minute of its client, also when it waits for a lock or the client's machine is gone, and lets its locks go."""
+
 
 def address(dsn: str) -> str:
     """Return host, port and database of a DSN, without its password."""
@@ -37,7 +49,7 @@ def _postgres(dsn: str, unreachable: type[InstaShopError], name: str, **options:
             dsn,
             application_name=f"instashop-{name}",
             connect_timeout=5,
-            options="-c timezone=UTC",
+            options=_SESSION,
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=3,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections import Counter
 from contextlib import contextmanager
+from datetime import date
 from uuid import UUID
 
 import pytest
@@ -14,7 +17,7 @@ from confluent_kafka.admin import NewTopic
 
 from instashop import connect
 from instashop.control import dead_letters
-from instashop.errors import CursorAhead, OffsetsMissing, RowNotTaken, SomebodyElseIsFurther, TopicHeld
+from instashop.errors import CursorAhead, DayNotMade, OffsetsMissing, RowNotTaken, SomebodyElseIsFurther, TopicHeld
 from instashop.events import Refusal, Search, judge_of
 from instashop.streams import BY_NAME, CURSORS, STREAMS, Stream, of_database
 from instashop.transport import enricher, producer, topics
@@ -358,6 +361,63 @@ def test_a_reader_that_gets_nothing_more_says_for_how_long(stack):
         assert not read[-1].records
         assert read[-1].lag_events > 0
         assert read[-1].lag_seconds > 0
+
+
+DAY = date(2021, 3, 5)
+
+
+@contextmanager
+def _making_a_day(settings):
+    """What makes the table of DAY in a session of its own."""
+    with connect.warehouse(settings, "maker", autocommit=True) as connection:
+        sink = WarehouseSink(connection)
+
+        def make():
+            with connection.transaction(), connection.cursor() as cursor:
+                sink._make_partitions(cursor, {DAY})
+
+        yield make
+        connection.execute(f"DROP TABLE IF EXISTS realtime_events_{DAY:%Y%m%d}")
+
+
+def test_a_forgotten_reader_makes_a_new_day_wait_and_nobody_else(stack, dwh):
+    with connect.warehouse(stack, "forgotten") as reader, _making_a_day(stack) as make:
+        reader.execute("SELECT count(*) FROM realtime_events WHERE false")
+        with pytest.raises(DayNotMade, match="forgotten transaction"):
+            make()
+        dwh.execute("SELECT count(*) FROM realtime_events WHERE false")
+        reader.rollback()
+        make()
+
+
+def test_two_members_that_make_one_day_at_once_both_go_on(stack):
+    with connect.warehouse(stack, "other") as other, _making_a_day(stack) as make:
+        sink = WarehouseSink(other)
+        with other.cursor() as cursor:
+            sink._make_partitions(cursor, {DAY})
+        later = threading.Timer(0.5, other.commit)
+        later.start()
+        with pytest.raises(DayNotMade):
+            make()
+        later.join()
+        make()
+
+
+def test_a_killed_clients_lock_goes_though_it_waits_for_another(stack, dwh):
+    script = (
+        "from instashop import connect; from instashop.settings import load; db = connect.warehouse(load(), 'doomed', autocommit=True);"
+        "db.execute('SELECT pg_advisory_lock(4711)'); db.execute('BEGIN'); db.execute('LOCK TABLE realtime_events')"
+    )
+    with connect.warehouse(stack, "forgotten") as reader:
+        reader.execute("SELECT count(*) FROM realtime_events WHERE false")
+        doomed = subprocess.Popen([sys.executable, "-c", script])
+        where = "FROM pg_stat_activity WHERE application_name = 'instashop-doomed'"
+        wait_until(lambda: dwh.execute(f"SELECT 1 {where} AND wait_event_type = 'Lock'").fetchone(), 20, "the wait for a lock")
+        doomed.kill()
+        doomed.wait()
+        wait_until(lambda: not dwh.execute(f"SELECT 1 {where}").fetchone(), 15, "the end of its session")
+        assert dwh.execute("SELECT pg_try_advisory_lock(4711), pg_advisory_unlock(4711)").fetchone() == (True, True)
+    assert dwh.execute("SHOW tcp_keepalives_idle").fetchone() == ("10",)
 
 
 def test_what_is_no_event_stays_a_dead_letter_when_it_is_replayed(stack):

@@ -19,7 +19,7 @@ import psycopg
 from confluent_kafka import Message
 
 from instashop import connect, sql
-from instashop.errors import NotPrepared, SomebodyElseIsFurther, WriterTaken
+from instashop.errors import DayNotMade, NotPrepared, SomebodyElseIsFurther, WriterTaken
 from instashop.events import Event, Reason, Refusal, judge_of, uuid7
 from instashop.settings import Settings
 from instashop.streams import PARTITIONS, STREAMS
@@ -30,6 +30,8 @@ GROUP = "instashop-consumer"
 MEMBERS = PARTITIONS
 """More members than partitions of a topic would have nothing to do."""
 TOPICS = tuple(stream.name for stream in STREAMS)
+_LOCK_TIMEOUT = "1s"
+"""Who waits longer for `realtime_events` lets go again, since all who want to read it wait behind."""
 _COPY = 'COPY {table} (event_id, occurred_at, recorded_at, kind, schema_version, txid, topic, "partition", "offset", payload) FROM STDIN'
 _ESCAPES = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\t", b"\\t"))
 _DAY_MS, _EPOCH = 86_400_000, date(1970, 1, 1).toordinal()
@@ -64,6 +66,7 @@ class WarehouseSink:
 
         Raises:
             SomebodyElseIsFurther: another consumer moved these offsets; nothing of this batch is kept.
+            DayNotMade: the table of a new day has to wait; the same.
         """
         lines: list[bytes] = []
         refused: list[tuple[Message, Refusal, UUID | None]] = []
@@ -126,7 +129,11 @@ class WarehouseSink:
         for day in sorted(days):
             first, last = (uuid7(datetime(d.year, d.month, d.day, tzinfo=UTC), 0) for d in (day, day + timedelta(days=1)))
             low, high = (UUID(int=bound.int >> 80 << 80) for bound in (first, last))
-            cursor.execute(f"CREATE TABLE IF NOT EXISTS realtime_events_{day:%Y%m%d} PARTITION OF realtime_events FOR VALUES FROM ('{low}') TO ('{high}')")
+            try:
+                cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+                cursor.execute(f"CREATE TABLE IF NOT EXISTS realtime_events_{day:%Y%m%d} PARTITION OF realtime_events FOR VALUES FROM ('{low}') TO ('{high}')")
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.DuplicateTable, psycopg.errors.UniqueViolation) as error:
+                raise DayNotMade(day=day, cause=error.diag.message_primary) from error
 
 
 class _Claim(msgspec.Struct):
