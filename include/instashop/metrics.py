@@ -47,6 +47,9 @@ rows_per_second, batch_seconds; dropped_by_watermark, the rows dropped since the
 FILLED_KEY = "live:filled"
 """The checkpoint (its begin, Unix milliseconds) whose windows are in Redis, and the run of Redis that got them; gone with them when Redis is emptied."""
 
+FILLING_KEY = "live:filling"
+"""A random word for each filling of Redis from the warehouse, and the run of Redis; when it is gone, so is what was filled."""
+
 WRITER_KEY = "live:writer"
 """Who writes the windows: host and process of the one Spark job; expires unless it is renewed."""
 

@@ -1,9 +1,13 @@
-"""The window sink of a query while its Redis is away, and its job while the first batch takes long."""
+"""The window sink of a query while its Redis is away, the keeper of a Redis that is lost, and their job while the first batch takes long."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,11 +16,14 @@ from redis import Redis, RedisError
 from instashop.control import beats
 from instashop.control.beats import BeatWriter
 from instashop.live import SERVICE
-from instashop.metrics import MEASURES, WRITER_KEY, window_key, window_of
+from instashop.metrics import FILLED_KEY, FILLING_KEY, MEASURES, WRITER_KEY, window_key, window_of
+from instashop.transport import refill
 from instashop.transport.loop import Pulse
+from instashop.transport.refill import Keeper, filled_mark
 from instashop.transport.window_sink import OnlyWriter, PatientSink, WindowSink
 from spark_jobs.live_metrics import watch
 from tests.gate import Gate
+from tests.integration.rows import keep
 from tests.waiting import wait_until
 
 
@@ -63,6 +70,76 @@ def test_a_stop_ends_the_waiting_and_the_batch_is_not_taken_for_written(redis, g
     stop.set()
     with pytest.raises(RedisError):
         sink.write(7, [_row()])
+
+
+@pytest.fixture
+def kept_window(dwh, monkeypatch) -> Iterator[str]:
+    """The key of a window of which the warehouse has one event; a keeper looks whenever it is asked."""
+    monkeypatch.setattr(refill, "LOOK_SECONDS", 0)
+    now = datetime.now(UTC)
+    event_id = keep(dwh, "searches", now)
+    yield window_key(window_of(now.timestamp()))
+    dwh.execute("DELETE FROM realtime_events WHERE event_id = %s", [event_id])
+
+
+def _progress(batch: int, searches: int = 0) -> dict[str, object]:
+    return {"checkpoint_ms": 1, "batch": batch, "end_offsets": {"searches": {"0": searches}}}
+
+
+FAR = 10**9
+"""An offset that the warehouse does not reach."""
+
+
+def _pending(redis, stack) -> Keeper:
+    """Return a keeper that has noticed an empty Redis at batch 100, and waits for the warehouse."""
+    keeper = Keeper(stack, redis, nullcontext)
+    for _ in range(3):
+        keeper.look(_progress(100, FAR))
+    assert redis.get(FILLED_KEY) is None
+    return keeper
+
+
+def test_a_redis_that_is_emptied_again_before_it_is_filled_is_filled_as_of_later(stack, redis, kept_window):
+    keeper = _pending(redis, stack)
+    redis.flushdb()
+    for _ in range(2):
+        keeper.look(_progress(200))
+    assert redis.hget(kept_window, "written").startswith("1 200 ")
+    assert redis.get(FILLED_KEY) == filled_mark(redis, 1)
+    assert not redis.exists(FILLING_KEY)
+
+
+@pytest.mark.parametrize("saved", [FILLED_KEY, FILLING_KEY])
+def test_a_redis_that_comes_back_older_before_it_is_filled_loses_what_it_brings(stack, redis, kept_window, saved):
+    keeper = _pending(redis, stack)
+    redis.flushdb()
+    redis.set(saved, "1 another-run")
+    redis.hset(kept_window, mapping={"written": "1 150 0", "total": "of batch 90", "product:7": "of batch 90"})
+    for _ in range(2):
+        keeper.look(_progress(200))
+    assert json.loads(redis.hget(kept_window, "total"))["events"] >= 1
+    assert not redis.hexists(kept_window, "product:7")
+    assert redis.get(FILLED_KEY) == filled_mark(redis, 1)
+
+
+def test_a_redis_that_is_emptied_while_it_is_filled_does_not_count_as_full(stack, redis, kept_window):
+    losses = [redis.flushdb]
+
+    @contextmanager
+    def losing():
+        yield
+        if losses:
+            losses.pop()()
+
+    keeper = Keeper(stack, redis, losing)
+    for _ in range(2):
+        keeper.look(_progress(100))
+    assert not losses
+    assert redis.get(FILLED_KEY) is None
+    for _ in range(2):
+        keeper.look(_progress(100))
+    assert redis.get(FILLED_KEY) == filled_mark(redis, 1)
+    assert redis.hexists(kept_window, "total")
 
 
 class _NoBatchYet:

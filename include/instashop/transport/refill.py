@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 from psycopg.rows import dict_row
@@ -21,7 +22,7 @@ from redis import Redis
 
 from instashop import connect, sql
 from instashop.errors import InstaShopError
-from instashop.metrics import FILLED_KEY, WINDOW_SECONDS, reached, window_of
+from instashop.metrics import FILLED_KEY, FILLING_KEY, WINDOW_SECONDS, reached, window_of
 from instashop.settings import Settings
 from instashop.transport.window_sink import WindowSink
 
@@ -33,12 +34,16 @@ MARKS = 2
 
 
 class Keeper:
-    """Looks whether Redis still has the windows, by a mark that is lost with them and that a new run of Redis does not know, and fills it until it has."""
+    """Looks whether Redis still has the windows, by a mark that is lost with them and that a new run of Redis does not know, and fills it until it has.
+
+    A filling has a mark, too: when that is lost, Redis was lost once more, and the filling begins anew.
+    """
 
     def __init__(self, settings: Settings, redis: Redis, beating: Callable[[], AbstractContextManager[None]]) -> None:
         self._settings, self._redis, self._beating = settings, redis, beating
+        self._set_filled = redis.register_script((sql.FOLDER / "metrics" / "filled.lua").read_text(encoding="utf-8"))
+        self._filling: str | None = None
         self._as_of: dict[str, Any] | None = None
-        self._noticed = False
         self._next = 0.0
 
     def look(self, progress: dict[str, Any]) -> None:
@@ -50,28 +55,33 @@ class Keeper:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + LOOK_SECONDS
-        known, mark = self._redis.get(FILLED_KEY), filled_mark(self._redis, progress["checkpoint_ms"])
-        if known == mark:
-            self._as_of, self._noticed = None, False
+        filled, filling = self._redis.mget(FILLED_KEY, FILLING_KEY)
+        mark = filled_mark(self._redis, progress["checkpoint_ms"])
+        run = mark.split()[-1]
+        if filled == mark:
             return
-        if not self._noticed:  # A batch may be under way that wrote into the lost Redis; at the next look it is part of the progress.
-            self._noticed = True
-            if known and known.split()[-1] != mark.split()[-1]:  # What came back may be older than what was there: away with it, as if all were lost.
-                self._redis.delete(*self._redis.scan_iter("window:*"), FILLED_KEY)
-            return
-        if self._as_of is None or self._as_of["checkpoint_ms"] != progress["checkpoint_ms"]:
+        if filling is None or filling != self._filling or run not in filling:
+            self._begin(run, came_back=any(said and run not in said for said in (filled, filling)))
+            return  # A batch may be under way that wrote into the lost Redis; at the next look it is part of the progress.
+        if self._as_of is None:
             self._as_of = progress
             log.warning("Redis lacks windows of the last hour, or came back with older ones; filling them from the warehouse")
         try:
             with self._beating():  # To fill an hour of windows takes long.
-                filled = refill(self._settings, self._redis, self._as_of)
-            if not filled:
-                log.info("the warehouse has not got as far as batch %d yet", self._as_of["batch"])
-                return
-            self._redis.set(FILLED_KEY, mark)
-            log.info("the windows are in Redis again, as of batch %d", self._as_of["batch"])
+                written = refill(self._settings, self._redis, self._as_of)
         except (InstaShopError, psycopg.Error) as error:
             log.warning("not filled yet: %s", error)
+            return
+        if not written:
+            log.info("the warehouse has not got as far as batch %d yet", self._as_of["batch"])
+        elif self._set_filled([FILLED_KEY, FILLING_KEY], [mark, filling]):
+            log.info("the windows are in Redis again, as of batch %d", self._as_of["batch"])
+
+    def _begin(self, run: str, came_back: bool) -> None:
+        if came_back:  # With what is older than what was there: away with it, as if all were lost.
+            self._redis.delete(*self._redis.scan_iter("window:*"), FILLED_KEY)
+        self._filling, self._as_of = f"{uuid4()} {run}", None
+        self._redis.set(FILLING_KEY, self._filling)
 
 
 def filled_mark(redis: Redis, checkpoint_ms: int) -> str:

@@ -14,7 +14,7 @@ from instashop import connect, sql
 from instashop.control.books.pages import Page
 from instashop.control.trace import in_shop
 from instashop.errors import InstaShopError, RedisUnreachable
-from instashop.metrics import FILLED_KEY, window_key, window_of
+from instashop.metrics import FILLED_KEY, FILLING_KEY, window_key, window_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME
 
@@ -83,7 +83,7 @@ def accept(settings: Settings, event_ids: Iterable[UUID], why: str) -> int:
                 counted_twice.add(window_key(window_of(occurred_at.timestamp())))
         if counted_twice:
             try:
-                connect.redis(settings).delete(*counted_twice, FILLED_KEY)
+                connect.redis(settings).delete(*counted_twice, FILLED_KEY, FILLING_KEY)
             except RedisError as error:
                 raise RedisUnreachable(address=settings.where("redis_url"), cause=error) from error
     return len(counted_twice)
