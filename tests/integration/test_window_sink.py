@@ -63,6 +63,44 @@ def test_a_batch_waits_until_redis_is_back_and_is_whole_then(redis, gate):
     assert redis.hexists(window_key(row["start"]), "total")
 
 
+@pytest.mark.parametrize(
+    ("ill", "well", "says"),
+    [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 256mb", "maxmemory"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "read only"),
+        ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", "NOREPLICAS"),
+    ],
+    ids=["full", "read-only", "without its replica"],
+)
+def test_a_batch_waits_for_a_redis_that_takes_no_writes(redis, ill, well, says):
+    sink, row = PatientSink(WindowSink(redis, 1, 3600), threading.Event()), _row()
+    redis.execute_command(ill)
+    try:
+        writing = threading.Thread(target=sink.write, args=(7, [row]))
+        writing.start()
+        wait_until(lambda: "batch 7 waits for Redis" in sink.trouble, 10, "a batch that waits")
+        assert says in sink.trouble
+    finally:
+        redis.execute_command(well)
+    writing.join(10)
+    assert not writing.is_alive()
+    assert redis.hexists(window_key(row["start"]), "total")
+
+
+def test_a_window_of_very_many_products_is_written_whole(redis):
+    rows = [{**_row(), "product_id": number, "product_name": "Kettle"} for number in range(5000)]
+    WindowSink(redis, 1, 3600).write(7, rows)
+    assert redis.hlen(window_key(rows[0]["start"])) == 5001
+
+
+def test_what_fills_a_window_changes_nothing_that_the_same_batch_wrote(redis):
+    sink, row = WindowSink(redis, 1, 3600), _row()
+    sink.write(7, [row])
+    sink.write(7, [{**row, "events": 0}, {**row, "category": "Toys"}], fill=True)
+    assert json.loads(redis.hget(window_key(row["start"]), "total"))["events"] == 1
+    assert redis.hexists(window_key(row["start"]), "category:Toys")
+
+
 def test_a_stop_ends_the_waiting_and_the_batch_is_not_taken_for_written(redis, gate):
     stop = threading.Event()
     sink = PatientSink(WindowSink(redis, 1, 3600), stop)

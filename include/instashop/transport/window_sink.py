@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from redis import ConnectionError, Redis, TimeoutError
+from redis import Redis, RedisError
 
 from instashop import sql
 from instashop.errors import InstaShopError
@@ -86,7 +86,7 @@ class WindowSink:
 
 
 class PatientSink:
-    """A window sink whose batch waits for a Redis that does not answer, so that a query outlives it; `trouble` says what it waits for."""
+    """A window sink whose batch waits for a Redis that is away, full or read-only, so that a query outlives it; `trouble` says what it waits for."""
 
     AGAIN_SECONDS = 0.5
 
@@ -98,13 +98,13 @@ class PatientSink:
         """Write the windows of one batch as soon as Redis takes them; what of them it had already changes nothing.
 
         Raises:
-            redis.RedisError: Redis does not answer, and a stop is asked for; the next job repeats the batch.
+            redis.RedisError: Redis does not take it, and a stop is asked for; the next job repeats the batch.
         """
         while True:
             try:
                 self._sink.write(batch, rows)
-            except (ConnectionError, TimeoutError) as error:
-                self.trouble = f"batch {batch} waits for Redis, which does not answer ({error})"
+            except RedisError as error:
+                self.trouble = f"batch {batch} waits for Redis, which does not take it ({error})"
                 if self._stop.wait(self.AGAIN_SECONDS):
                     raise
             else:
