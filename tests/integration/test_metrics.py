@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from instashop import live, sql
 from instashop.events import Refusal, judge_of
-from instashop.metrics import DIMENSIONS, MEASURES
+from instashop.metrics import MEASURES, field_of
 from instashop.streams import BY_NAME
 from instashop.transport.reports import Reports
 from tests import bodies
@@ -35,6 +35,10 @@ def spark(stack):
         logging.getLogger("py4j").setLevel(logging.WARNING)  # It still speaks when pytest has closed its streams.
 
 
+NAMES = ("Kettle", "kettle", "Kettle, blue", "Über-Kettle")
+"""Of each product within one window."""
+
+
 def _events(seed: int = 3) -> list[tuple[str, dict]]:
     """Return events over five windows, late ones and refused ones among them."""
     rng, begin = random.Random(seed), datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -45,7 +49,9 @@ def _events(seed: int = 3) -> list[tuple[str, dict]]:
         kind = rng.choice(("transactions", "transaction_items", "user_behavior", "searches", "cart_events"))
         body = {
             "transactions": lambda at: bodies.transaction(at, status=rng.choice(("created", "paid", "failed", "refunded"))),
-            "transaction_items": lambda at: bodies.item(at, category=rng.choice(("Books", "Toys")), product_id=rng.randint(1, 4)),
+            "transaction_items": lambda at: bodies.item(
+                at, category=rng.choice(("Books", "Toys")), product_id=rng.randint(1, 4), product_name=rng.choice(NAMES)
+            ),
             "user_behavior": lambda at: bodies.behavior(at, action=rng.choice(("session_start", "page_view", "product_view", "wishlist_add"))),
             "searches": lambda at: rng.choice((bodies.search, bodies.search_v2))(at, results=rng.choice((0, 5))),
             "cart_events": lambda at: bodies.cart(at, action=rng.choice(("add", "remove", "checkout", "abandon"))),
@@ -54,8 +60,11 @@ def _events(seed: int = 3) -> list[tuple[str, dict]]:
     return made
 
 
-def _key(row: dict, start: int) -> tuple:
-    return (start, *(row[name] for name in DIMENSIONS))
+def _by_field(rows: list[tuple[int, dict]]) -> dict[tuple[int, str], dict]:
+    """Return the measures and the name of each row by its window and its field in Redis, which no two rows share."""
+    found = {(start, field_of(row)): {"name": row["product_name"], **{m: int(row[m]) for m in MEASURES}} for start, row in rows}
+    assert len(found) == len(rows)
+    return found
 
 
 def test_spark_and_postgres_say_the_same_of_the_same_events(spark, dwh):
@@ -66,7 +75,7 @@ def test_spark_and_postgres_say_the_same_of_the_same_events(spark, dwh):
     messages += [(topic, bytearray(body) if body is not None else None) for topic, body, _reason in bodies.poison()]
     published = datetime.now(UTC)
     frame = spark.createDataFrame([(*message, published) for message in messages], "topic string, value binary, timestamp timestamp")
-    ours = {_key(row, row["start"]): {m: int(row[m]) for m in MEASURES} for row in (r.asDict() for r in windows(frame).collect())}
+    ours = _by_field([(row["start"], row.asDict()) for row in windows(frame).collect()])
 
     with dwh.transaction(force_rollback=True), dwh.cursor(row_factory=dict_row) as cursor:
         cursor.execute("CREATE TABLE realtime_events_test PARTITION OF realtime_events DEFAULT")
@@ -80,10 +89,10 @@ def test_spark_and_postgres_say_the_same_of_the_same_events(spark, dwh):
             )
         span = {"since": datetime(2026, 5, 1, 12, tzinfo=UTC), "until": datetime(2026, 5, 1, 12, 5, tzinfo=UTC)}
         rows = cursor.execute(sql.statement("metrics/events_between") + sql.statement("metrics/windows"), span).fetchall()
-    theirs = {_key(row, int(row["win"].timestamp())): {m: int(row[m]) for m in MEASURES} for row in rows}
+    theirs = _by_field([(int(row["win"].timestamp()), row) for row in rows])
 
     assert len(theirs) > 30
-    assert sum(values["events"] for place, values in theirs.items() if place[1:] == (None, None, None)) < len(made)  # Late ones are left out.
+    assert sum(values["events"] for place, values in theirs.items() if place[1] == "total") < len(made)  # Late ones are left out.
     assert ours == theirs
 
 

@@ -1,6 +1,6 @@
--- Rows of today and yesterday in which the daily roll-ups and the sum of the hourly ones differ, as each of them says it.
+-- Rows of today and yesterday in which the days and the sum of their hours differ, as each of them says it.
 WITH today AS (
-    SELECT * FROM rollups.days WHERE start >= date_trunc('day', now(), 'UTC') - INTERVAL '1 day'
+    SELECT * FROM rollups.exact_days WHERE start >= date_trunc('day', now(), 'UTC') - INTERVAL '1 day'
 ),
 summed AS (
     SELECT
@@ -8,7 +8,7 @@ summed AS (
         date_trunc('day', start, 'UTC'),
         category,
         product_id,
-        product_name,
+        max(product_name),
         sum(events)::bigint,
         sum(orders_created)::bigint,
         sum(orders_paid)::bigint,
@@ -33,9 +33,9 @@ summed AS (
         sum(checkouts)::bigint,
         sum(carts_abandoned)::bigint,
         sum(abandoned_cents)::bigint
-    FROM rollups.hours
+    FROM rollups.exact_hours
     WHERE start >= date_trunc('day', now(), 'UTC') - INTERVAL '1 day'
-    GROUP BY 1, 2, 3, 4, 5
+    GROUP BY 1, 2, 3, 4
 )
 SELECT 'days' AS said_by, * FROM (TABLE today EXCEPT TABLE summed) AS only_in_days
 UNION ALL
