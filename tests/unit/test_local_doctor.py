@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from instashop.control.beats import Beat
-from instashop.control.doctor import live_finding, service_finding
+from instashop.control.doctor import books_finding, live_finding, service_finding
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -43,3 +43,26 @@ def test_a_service_is_judged_by_its_beat_its_lease_and_what_is_wanted(beat: Beat
 )
 def test_spark_is_judged_by_its_last_batch(progress: dict[str, object] | None, level: str) -> None:
     assert live_finding(progress, NOW).level == level
+
+
+@pytest.mark.parametrize(
+    ("verdict", "up", "level", "says"),
+    [
+        ((True, 5), 60, "well", "balance"),
+        ((True, 60), 10, "well", "balance"),
+        ((True, 60), 20, "fault", "not since"),
+        ((True, 60), None, "fault", "not since"),
+        ((False, 5), 60, "fault", "did not balance"),
+        (None, 10, "note", "first round"),
+        (None, 20, "fault", "never yet"),
+        (None, None, "note", "first round"),
+    ],
+)
+def test_the_books_are_judged_by_a_verdict_that_is_not_too_old(verdict: tuple[bool, int] | None, up: int | None, level: str, says: str) -> None:
+    def ago(minutes: int) -> datetime:
+        return NOW - timedelta(minutes=minutes)
+
+    found = books_finding(verdict and (verdict[0], ago(verdict[1])), up and ago(up), NOW)
+    assert found.level == level
+    assert says in found.text
+    assert found.cure or level != "fault"

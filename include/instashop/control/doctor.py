@@ -20,7 +20,7 @@ from instashop.control.beats import Beat
 from instashop.errors import InstaShopError
 from instashop.local import health, programs, servers
 from instashop.local.progress import at_once
-from instashop.metrics import PROGRESS_KEY, dropped
+from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY, dropped
 from instashop.settings import Settings, variable
 from instashop.streams import CURSORS, STREAMS, of_database
 from instashop.transport.migrations import pending
@@ -31,6 +31,8 @@ PROGRESS_SECONDS = 60
 """The Spark job writes its progress with each batch, also with an empty one."""
 SILENCE_SECONDS = 60
 """As long as the generator runs, the warehouse gets an event at least so often."""
+VERDICT_SECONDS = 900
+"""A platform that has been up for so long has a verdict of the books that is younger; a round begins every five minutes."""
 
 Level = Literal["well", "note", "fault"]
 
@@ -73,6 +75,7 @@ def examine(settings: Settings) -> list[Finding]:
         "services": _services,
         "live": _live,
         "warehouse": _warehouse,
+        "books": _books,
     }
     answers = at_once({hop: _surely(hop, look) for hop, look in hops.items()}, settings)
     return [finding for hop in hops for finding in answers[hop]]
@@ -233,7 +236,6 @@ def _warehouse(settings: Settings) -> list[Finding]:
     with connect.warehouse(settings, "doctor") as connection:
         newest = connection.execute("SELECT max(moved_at) FROM consumer_offsets").fetchone()
         refused = connection.execute("SELECT count(*), max(reason) FROM dead_letters WHERE arrived_at > now() - interval '1 hour'").fetchone()
-        verdict = connection.execute("SELECT balanced, at FROM verdicts ORDER BY verdict_id DESC LIMIT 1").fetchone()
     found, now = [], datetime.now(UTC)
     generator_runs = lease.holder(settings.run_dir, "generator") is not None
     age = (now - newest[0]).total_seconds() if newest and newest[0] else None
@@ -248,10 +250,24 @@ def _warehouse(settings: Settings) -> list[Finding]:
                 "warehouse", "note", f"{refused[0]} events were refused in the last hour, for example: {refused[1]}.", "they are in the table dead_letters."
             )
         )
+    return found or [Finding("warehouse", "well", "events arrive, none was refused in the last hour.")]
+
+
+def books_finding(verdict: tuple[bool, datetime] | None, up_since: datetime | None, now: datetime) -> Finding:
+    """Return what the newest verdict of the books says (whether they balanced, and when); one that is too old says nothing."""
     if verdict and not verdict[0]:
-        found.append(
-            Finding("books", "fault", f"did not balance at {verdict[1]:%Y-%m-%d %H:%M} UTC.", "`./instashop verify` looks again and names the difference.")
-        )
-    return found or [
-        Finding("warehouse", "well", "events arrive, none was refused in the last hour, the books balance." if verdict else "events arrive, none was refused.")
-    ]
+        return Finding("books", "fault", f"did not balance at {verdict[1]:%Y-%m-%d %H:%M} UTC.", "`./instashop verify` looks again and names the difference.")
+    awaited = max(filter(None, (verdict and verdict[1], up_since)), default=now)
+    if (now - awaited).total_seconds() > VERDICT_SECONDS:
+        last = f"not since {verdict[1]:%Y-%m-%d %H:%M} UTC" if verdict else "never yet"
+        return Finding("books", "fault", f"were compared {last}.", "look at the DAG balance_books (paused? red?); `./instashop verify` compares them now.")
+    return (
+        Finding("books", "well", f"they balance, as of {verdict[1]:%H:%M} UTC.") if verdict else Finding("books", "note", "their first round is still to come.")
+    )
+
+
+def _books(settings: Settings) -> list[Finding]:
+    up_since = connect.redis(settings).hget(PLATFORM_KEY, "started_at")
+    with connect.warehouse(settings, "doctor") as connection:
+        verdict = connection.execute("SELECT balanced, at FROM verdicts ORDER BY verdict_id DESC LIMIT 1").fetchone()
+    return [books_finding(verdict, datetime.fromisoformat(str(up_since)) if up_since else None, datetime.now(UTC))]
