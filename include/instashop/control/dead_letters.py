@@ -6,6 +6,7 @@ transaction, so a letter is published at most once more, whatever is killed, and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,8 +24,8 @@ from instashop.streams import BY_NAME, CURSORS
 from instashop.transport.enricher import Catalogue
 from instashop.transport.topics import ToEnd, consumer
 
-LIMIT = 10_000
-"""Letters that one replay looks at, at most."""
+PAGE_LETTERS = 10_000
+"""Letters that a replay looks at and publishes at once."""
 
 
 class UnknownChoice(InstaShopError):
@@ -56,7 +57,7 @@ class Letter:
 
 @dataclass
 class Replay:
-    """What a replay did: letters published again, those that are still refused (by reason), and those whose id is kept already."""
+    """What a replay did: letters published again, those that are still refused (by reason), and those whose id is kept or published already."""
 
     published: list[str] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class Replay:
     def describe(self) -> str:
         """Return it as a sentence."""
         still = ", ".join(f"{count} {reason}" for reason, count in sorted(self.refused.items()))
-        return f"{len(self.published)} published again; still refused: {still or 'none'}; {self.known} whose id the warehouse has already."
+        return f"{len(self.published)} published again; still refused: {still or 'none'}; {self.known} whose id is known already."
 
 
 def check(reason: str | None, topic: str | None) -> None:
@@ -115,32 +116,42 @@ def show(settings: Settings, place: str) -> dict[str, Any]:
     raise NoSuchLetter(place=place)
 
 
-def replay(settings: Settings, reason: str | None = None, topic: str | None = None, limit: int = LIMIT) -> Replay:
-    """Publish again what the judge takes for good now; what it still refuses stays as it is.
+def replay(settings: Settings, reason: str | None = None, topic: str | None = None) -> Replay:
+    """Publish again what the judge takes for good now, of two letters with one id the older; what it still refuses stays as it is.
 
     Raises:
         UnknownChoice: there is no such reason or topic.
         confluent_kafka.KafkaException: Kafka did not take it; the next replay goes on.
     """
     check(reason, topic)
-    done = Replay()
+    done, repair = Replay(), _Repair(settings)
+    published: set[UUID] = set()
     with connect.warehouse(settings, "dead-letters", autocommit=True) as dwh:
         dwh.execute("SELECT pg_advisory_lock(hashtext('instashop replay'))")
-        rows = dwh.execute(sql.statement("dead_letters/open"), {"reason": reason, "topic": topic, "limit": limit}).fetchall()  # type: ignore[arg-type]
-        good = []
-        repair = _Repair(settings)
-        for place_topic, number, offset, why, _event_id, key, letter, known in rows:
-            body = repair.named(letter) if why == Reason.UNKNOWN_PRODUCT else letter
-            verdict = judge_of(place_topic, BY_NAME[place_topic].event_type)(body)
-            if not isinstance(verdict, Event):
-                done.refused[verdict.reason.value] = done.refused.get(verdict.reason.value, 0) + 1
-            elif known or why == Reason.SAME_ID_OTHER_BODY:
-                done.known += 1
-            else:
-                good.append((place_topic, number, offset, key, body))
-        if good:
-            _publish(settings, dwh, good, done)
+        for page in _open(dwh, reason, topic):
+            good = []
+            for place_topic, number, offset, why, key, letter, _arrived_at, known in page:
+                body = repair.named(letter) if why == Reason.UNKNOWN_PRODUCT else letter
+                verdict = judge_of(place_topic, BY_NAME[place_topic].event_type)(body)
+                if not isinstance(verdict, Event):
+                    done.refused[verdict.reason.value] = done.refused.get(verdict.reason.value, 0) + 1
+                elif known or verdict.event_id in published or why == Reason.SAME_ID_OTHER_BODY:
+                    done.known += 1
+                else:
+                    good.append((place_topic, number, offset, key, body))
+                    published.add(verdict.event_id)
+            if good:
+                _publish(settings, dwh, good, done)
     return done
+
+
+def _open(dwh: psycopg.Connection, reason: str | None, topic: str | None) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the letters that have not been replayed, page by page."""
+    after = {"after": "-infinity", "after_topic": "", "after_partition": 0, "after_offset": 0}
+    while page := dwh.execute(sql.statement("dead_letters/open"), {"reason": reason, "topic": topic, "limit": PAGE_LETTERS, **after}).fetchall():  # type: ignore[arg-type]
+        yield page
+        last_topic, number, offset, *_, arrived_at, _known = page[-1]
+        after = {"after": arrived_at, "after_topic": last_topic, "after_partition": number, "after_offset": offset}
 
 
 class _Repair:
