@@ -8,6 +8,8 @@ import pytest
 
 from instashop.control.books import pages
 from instashop.control.books.pages import page_end
+from instashop.control.books.round import _open
+from instashop.errors import ShopUnreachable, WarehouseUnreachable
 from tests import bodies
 
 
@@ -70,3 +72,9 @@ def test_a_transaction_longer_than_a_minute_is_not_cut(shop):
 def test_a_shop_without_rows_since_is_a_page_up_to_the_horizon(shop):
     (horizon,) = shop.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 1000").fetchone()
     assert page_end(shop, horizon - 1, horizon) == horizon
+
+
+@pytest.mark.parametrize(("lost", "error"), [("instashop", ShopUnreachable), ("crm_db", ShopUnreachable), ("dwh", WarehouseUnreachable)])
+def test_a_server_that_goes_away_during_a_round_is_named(stack, lost, error):
+    with pytest.raises(error), _open(stack, 10) as opened:
+        opened.shops.get(lost, opened.dwh).execute("SELECT pg_terminate_backend(pg_backend_pid())")

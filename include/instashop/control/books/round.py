@@ -22,7 +22,7 @@ from instashop.control.books.reading import Client, PageReader
 from instashop.control.books.verdict import Line, Verdict
 from instashop.control.books.waiting import read_page, wait_for_readers
 from instashop.control.books.windows import compare_windows
-from instashop.errors import InstaShopError, KafkaUnreachable, RedisUnreachable
+from instashop.errors import InstaShopError, KafkaUnreachable, RedisUnreachable, ShopUnreachable, WarehouseUnreachable
 from instashop.settings import Settings
 from instashop.streams import BY_NAME
 
@@ -135,7 +135,12 @@ class _Books:
 @contextmanager
 def _open(settings: Settings, wait_seconds: float) -> Iterator[_Books]:
     """Open the books for one round; a second round waits for the first."""
-    with connect.shop(settings, "books") as shop, connect.crm(settings, "books") as crm, connect.warehouse(settings, "books") as dwh:
+    with (
+        connect.shop(settings, "books") as shop,
+        connect.crm(settings, "books") as crm,
+        connect.warehouse(settings, "books") as dwh,
+        _naming((shop, settings.shop_dsn, ShopUnreachable), (crm, settings.crm_dsn, ShopUnreachable), (dwh, settings.warehouse_dsn, WarehouseUnreachable)),
+    ):
         for connection in (shop, crm, dwh):
             connection.autocommit = True
         dwh.execute("SELECT set_config('lock_timeout', %s, false)", [f"{max(1, round(wait_seconds * 1000))}ms"])
@@ -146,3 +151,23 @@ def _open(settings: Settings, wait_seconds: float) -> Iterator[_Books]:
         dwh.execute("SET lock_timeout = 0")
         with closing(Client(partial(connect.independent_reader, settings))) as kafka:
             yield _Books(settings, {"instashop": shop, "crm_db": crm}, dwh, Ledger(dwh), kafka)
+
+
+@contextmanager
+def _naming(*servers: tuple[psycopg.Connection, str, type[InstaShopError]]) -> Iterator[None]:
+    """Name the server that goes away meanwhile."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        for connection, dsn, unreachable in servers:
+            if not _answers(connection):
+                raise unreachable(address=connect.address(dsn), cause=str(error).strip().splitlines()[0]) from error
+        raise
+
+
+def _answers(connection: psycopg.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.Error:
+        return False
+    return True
