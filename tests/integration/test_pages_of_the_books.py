@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from instashop.control.books import pages
-from instashop.control.books.pages import page_end
-from instashop.control.books.round import _open
+from instashop.control.books.pages import Page, page_end
+from instashop.control.books.round import _Books, _open
+from instashop.control.books.verdict import Verdict
 from instashop.errors import ShopUnreachable, WarehouseUnreachable
 from tests import bodies
 
@@ -72,6 +75,22 @@ def test_a_transaction_longer_than_a_minute_is_not_cut(shop):
 def test_a_shop_without_rows_since_is_a_page_up_to_the_horizon(shop):
     (horizon,) = shop.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 1000").fetchone()
     assert page_end(shop, horizon - 1, horizon) == horizon
+
+
+@pytest.fixture
+def books(stack) -> Iterator[_Books]:
+    """The books, which keep nothing of what a test writes into them."""
+    with _open(stack, 10) as opened, opened.dwh.transaction(force_rollback=True):
+        yield opened
+
+
+def test_a_shop_whose_transaction_ids_went_back_is_a_red_line(books):
+    books.ledger.keep(Page(0, 2**62, datetime.now(UTC)), {}, [])
+    verdict = Verdict(1000)
+    assert books.compare_new(verdict, time.monotonic()) == {}
+    (line,) = verdict.lines
+    assert not line.ok
+    assert "its transaction ids went back" in line.detail
 
 
 @pytest.mark.parametrize(("lost", "error"), [("instashop", ShopUnreachable), ("crm_db", ShopUnreachable), ("dwh", WarehouseUnreachable)])

@@ -30,6 +30,12 @@ RECHECK_MINUTES = 10.0
 """Balanced pages younger than this are added up again in each round, at the shop and in the warehouse."""
 
 
+WENT_BACK = (
+    "its transaction ids went back: the last page ends at {}, beyond the horizon. This is another shop, or an older copy of it;"
+    " restore the one that the books are of, or `./instashop reset`"
+)
+
+
 class BooksBusy(InstaShopError):
     """Another round of the books has been running for {seconds:.0f} s; wait for its verdict, or end it if it hangs."""
 
@@ -89,6 +95,9 @@ class _Books:
         """Compare page after page up to the horizon; return the stages that did not pass it in time."""
         while True:
             page = self.ledger.next_page(self.shops["instashop"], verdict.horizon, verdict.at)
+            if page.from_txid > verdict.horizon:
+                verdict.lines.append(Line("shop", "all", False, 0, 0, detail=WENT_BACK.format(page.from_txid)))
+                return {}
             late = self._compare(page, deadline)
             if late:
                 return late
