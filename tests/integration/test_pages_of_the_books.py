@@ -1,19 +1,23 @@
-"""Where a page of the books ends: about a minute of the shop's clock, or a tenth of what lies behind, or so many rows."""
+"""Where a page of the books ends: about a minute of the shop's clock, or a tenth of what lies behind, or so many rows; what becomes of one that Kafka has forgotten."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
+from confluent_kafka import TopicPartition
 
-from instashop.control.books import pages
+from instashop import connect
+from instashop.control.books import accept, pages
 from instashop.control.books.pages import Page, page_end
 from instashop.control.books.round import _Books, _open
-from instashop.control.books.verdict import Verdict
+from instashop.control.books.verdict import Line, Verdict
 from instashop.errors import ShopUnreachable, WarehouseUnreachable
 from tests import bodies
+from tests.integration.conftest import drain
 
 
 def _write(shop, recorded_at: list[datetime]) -> int:
@@ -82,6 +86,72 @@ def books(stack) -> Iterator[_Books]:
     """The books, which keep nothing of what a test writes into them."""
     with _open(stack, 10) as opened, opened.dwh.transaction(force_rollback=True):
         yield opened
+
+
+@pytest.fixture
+def forgotten(stack, dwh) -> tuple[str, Page, dict[tuple[str, int], int]]:
+    """A foreign message that Kafka has forgotten by now: its id, and a page of it alone with its end."""
+    body = bodies.crm_interaction()
+    sender = connect.kafka_producer(stack, "somebody-else")
+    sender.init_transactions(30)
+    sender.begin_transaction()
+    sender.produce("crm_interactions", bodies.raw(body), "x")
+    sender.commit_transaction(30)
+    sender.close()
+    drain(stack)
+    ((number, offset),) = dwh.execute('SELECT "partition", "offset" FROM realtime_events WHERE event_id = %s', [body["event_id"]])
+    admin, until = connect.kafka_admin(stack), TopicPartition("crm_interactions", number, offset + 1)
+    admin.delete_records([until])[until].result(30)
+    return body["event_id"], Page(2**61, 2**61, datetime.now(UTC), begin={("crm_interactions", number): offset}), {("crm_interactions", number): offset + 1}
+
+
+def _keep(books: _Books, page: Page, end: dict[tuple[str, int], int], lines: list[Line]) -> None:
+    """Keep a page that begins where one before it ends."""
+    books.ledger.keep(Page(page.from_txid, page.to_txid, page.cut_at), page.begin, [])
+    books.ledger.keep(page, end, lines)
+
+
+def _look_again(books: _Books, whole: bool = False) -> Verdict:
+    verdict = Verdict(0)
+    books.look_again(verdict, None if whole else 0)
+    return verdict
+
+
+def _found(books: _Books) -> Page:
+    return max([*books.ledger.red(), *books.ledger.recent(None)], key=lambda page: page.page_id or 0)
+
+
+def test_a_red_page_that_kafka_has_forgotten_stays_as_it_was_found_until_it_is_accepted(stack, books, forgotten):
+    event_id, page, end = forgotten
+    warehouse = Line("warehouse", "crm_interactions", True, 5, 5)
+    _keep(books, page, end, [Line("kafka", "crm_interactions", False, 5, 5, detail=f"1 repeated: {event_id}", repeated=1), warehouse])
+    for _ in range(2):
+        _look_again(books)
+        kafka, other = _found(books).lines
+        assert (kafka.ok, kafka.events, kafka.repeated) == (False, 5, 1)
+        assert kafka.detail == f"1 repeated: {event_id}; Kafka no longer has its messages, so it is not compared anew"
+        assert other == warehouse
+    accept(stack, [UUID(event_id)], "sent by a test")
+    _look_again(books)
+    assert all(line.ok and not line.repeated for line in _found(books).lines)
+    assert not [page for page in books.ledger.red() if page.page_id == _found(books).page_id]
+
+
+def test_a_loss_is_not_accepted_with_what_else_a_forgotten_page_names(stack, books, forgotten):
+    event_id, page, end = forgotten
+    _keep(books, page, end, [Line("kafka", "crm_interactions", False, 4, 5, detail=f"-1 event not in Kafka: {UUID(int=7)}; not in shop: {event_id}")])
+    accept(stack, [UUID(event_id)], "sent by a test")
+    _look_again(books)
+    assert not _found(books).lines[0].ok
+
+
+def test_a_balanced_page_that_kafka_has_forgotten_and_that_has_changed_is_named(books, forgotten):
+    _event_id, page, end = forgotten
+    _keep(books, page, end, [Line("warehouse", "crm_interactions", True, 5, 5)])
+    line = next(line for line in _look_again(books, whole=True).lines if line.stage == "warehouse")
+    assert not line.ok
+    assert _found(books).name in line.detail
+    assert _found(books).lines == (Line("warehouse", "crm_interactions", True, 5, 5),)
 
 
 def test_a_shop_whose_transaction_ids_went_back_is_a_red_line(books):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from dataclasses import replace
 from uuid import UUID
 
 import psycopg
@@ -15,6 +17,9 @@ from instashop.control.books.verdict import Line, Sum, named
 from instashop.streams import STREAMS, Stream
 
 Shops = dict[str, psycopg.Connection]
+
+FORGOTTEN = "Kafka no longer has its messages, so it is not compared anew"
+_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 def shop_sums(shops: Shops, page: Page) -> dict[str, Sum]:
@@ -55,6 +60,27 @@ def compare(page: Page, reader: PageReader, expected: dict[str, Sum], shops: Sho
         if read.refused or letters:
             lines.append(Line("dead", stream.name, letters == read.refused, letters, read.refused, detail="" if letters == read.refused else "letters differ"))
     return lines
+
+
+def as_found(page: Page, known: Explained, dwh: psycopg.Connection) -> tuple[Line, ...]:
+    """Return the lines of a red page that Kafka no longer has: as they were found, or closed if a person has accepted every event that they name."""
+    red = [line for line in page.lines if not line.ok]
+    if not all(_is_accepted(line, known, dwh) for line in red):
+        return tuple(line if line.ok or FORGOTTEN in line.detail else replace(line, detail=f"{line.detail}; {FORGOTTEN}") for line in page.lines)
+    kept = warehouse_sums(dwh, page, known)
+    totals = (kept[line.stream] if line.stage == "warehouse" else Sum(line.expected_events, line.expected_cents) for line in page.lines)
+    return tuple(Line.of(line.stage, line.stream, total, total) for line, total in zip(page.lines, totals, strict=True))
+
+
+def _is_accepted(line: Line, known: Explained, dwh: psycopg.Connection) -> bool:
+    """Whether each event that a line names is accepted, or what it was made of; its text is all that there is of it."""
+    accepted, names = known.strangers | known.repeats, [UUID(name) for name in _ID.findall(line.detail)]
+    return bool(names) and all(accepted.intersection((name, _source(dwh, name))) for name in names)
+
+
+def _source(dwh: psycopg.Connection, event_id: UUID) -> UUID | None:
+    kept = dwh.execute(sql.statement("books/accepted_event"), {"event_id": event_id}).fetchone()  # type: ignore[arg-type]
+    return kept[1] if kept else None
 
 
 def _from_the_shop(page: Page, stream: Stream, read: StreamRead, should: Sum, shop: psycopg.Connection) -> list[Line]:

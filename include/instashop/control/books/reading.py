@@ -103,6 +103,13 @@ class Client:
             self._now = None
 
 
+def forgotten(client: Client, page: Page) -> bool:
+    """Whether the messages of a page that was read before are no longer all in Kafka, because of its retention."""
+    begins = {place: page.begin.get(place, 0) for place, end in (page.end or {}).items() if end > page.begin.get(place, 0)}
+    kept = client.now.beginning_offsets([TopicPartition(*place) for place in begins]) if begins else {}
+    return any(kept[TopicPartition(*place)] > begin for place, begin in begins.items())
+
+
 class PageReader:
     """Reads a page from Kafka, read-committed; each call of `read_on` goes on where the last one ended.
 

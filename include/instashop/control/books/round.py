@@ -15,11 +15,11 @@ from kafka.errors import KafkaError
 from redis import RedisError
 
 from instashop import connect, sql
-from instashop.control.books.comparing import Shops, compare, shop_sums, warehouse_sums
+from instashop.control.books.comparing import FORGOTTEN, Shops, as_found, compare, shop_sums, warehouse_sums
 from instashop.control.books.explained import Explained, explained
 from instashop.control.books.pages import Ledger, Page
-from instashop.control.books.reading import Client, PageReader
-from instashop.control.books.verdict import Line, Verdict
+from instashop.control.books.reading import Client, PageReader, forgotten
+from instashop.control.books.verdict import Line, Verdict, named
 from instashop.control.books.waiting import read_page, wait_for_readers
 from instashop.control.books.windows import compare_windows
 from instashop.errors import InstaShopError, KafkaUnreachable, RedisUnreachable, ShopUnreachable, WarehouseUnreachable
@@ -28,7 +28,6 @@ from instashop.streams import BY_NAME
 
 RECHECK_MINUTES = 10.0
 """Balanced pages younger than this are added up again in each round, at the shop and in the warehouse."""
-
 
 WENT_BACK = (
     "its transaction ids went back: the last page ends at {}, beyond the horizon. This is another shop, or an older copy of it;"
@@ -43,8 +42,8 @@ class BooksBusy(InstaShopError):
 def verify(settings: Settings, wait_seconds: float = 60, whole: bool = False) -> Verdict:
     """Take a horizon now, wait until every stage has passed it, and compare what is new since the last round.
 
-    Pages found red before are compared anew, from Kafka on; balanced ones of the last minutes (`whole`: all of them) are added up
-    again at the shop and in the warehouse. A stage that does not pass the horizon in `wait_seconds` is a line that is not ok, and
+    Pages found red before are compared anew, from Kafka on, as long as Kafka has them; balanced ones of the last minutes (`whole`:
+    all of them) are added up again at the shop and in the warehouse. A stage that does not pass the horizon in `wait_seconds` is a line that is not ok, and
     its page stays open. The verdict is kept in `verdicts`.
 
     Raises:
@@ -65,7 +64,7 @@ def _verify(settings: Settings, wait_seconds: float, whole: bool) -> Verdict:
         assert row is not None
         horizon, settled = row
         verdict = Verdict(horizon)
-        verdict.pages += books.look_again(None if whole else RECHECK_MINUTES)
+        books.look_again(verdict, None if whole else RECHECK_MINUTES)
         late = books.compare_new(verdict, began + wait_seconds)
         verdict.lines += books.ledger.totals()
         for stage, behind in late.items():
@@ -105,13 +104,21 @@ class _Books:
             if page.to_txid >= verdict.horizon:
                 return {}
 
-    def look_again(self, minutes: float | None) -> int:
-        """Compare red pages anew, and balanced ones whose sums have changed since; return how many."""
+    def look_again(self, verdict: Verdict, minutes: float | None) -> None:
+        """Compare red pages anew, and balanced ones whose sums have changed since; one that Kafka no longer has stays as it was found."""
         known = explained(self.dwh)
         changed = [page for page in self.ledger.recent(minutes) if self._changed(page, known)]
+        verdict.pages += len(changed)
+        other = []
         for page in sorted([*self.ledger.red(), *changed], key=lambda page: page.from_txid):
-            self._compare(page, time.monotonic())
-        return len(changed)
+            if not forgotten(self.kafka, page):
+                self._compare(page, time.monotonic())
+            elif page in changed:
+                other.append(page.name)
+            elif (lines := as_found(page, known, self.dwh)) != page.lines:
+                self.ledger.keep(page, page.end or {}, lines)
+        if other:
+            verdict.lines.append(Line("warehouse", "all", False, 0, 0, detail=f"not as it was found any more; {FORGOTTEN}: {named(other)}"))
 
     def _changed(self, page: Page, known: Explained) -> bool:
         kept = {(line.stage, line.stream): (line.events, line.cents) for line in page.lines}
