@@ -16,7 +16,7 @@ from redis import Redis, RedisError
 from instashop.control import beats
 from instashop.control.beats import BeatWriter
 from instashop.live import SERVICE
-from instashop.metrics import FILLED_KEY, FILLING_KEY, MEASURES, WRITER_KEY, window_key, window_of
+from instashop.metrics import FILLED_KEY, FILLING_KEY, MEASURES, WINDOW_SECONDS, WRITER_KEY, window_key, window_of
 from instashop.transport import refill
 from instashop.transport.loop import Pulse
 from instashop.transport.refill import Keeper, filled_mark
@@ -178,6 +178,12 @@ def test_a_redis_that_is_emptied_while_it_is_filled_does_not_count_as_full(stack
         keeper.look(_progress(100))
     assert redis.get(FILLED_KEY) == filled_mark(redis, 1)
     assert redis.hexists(kept_window, "total")
+
+
+def test_a_window_is_kept_for_one_hour_after_its_end(stack, redis):
+    row = _row()
+    WindowSink(redis, 1, stack.live_expiry_seconds).write(7, [row])
+    assert redis.expiretime(window_key(row["start"])) == row["start"] + WINDOW_SECONDS + 3600
 
 
 class _NoBatchYet:

@@ -1,0 +1,47 @@
+"""What `prepare` makes at the brokers, read from them, against the contract."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka.admin import ConfigResource, ResourceType
+
+from instashop import connect
+
+WEEK_MS = "604800000"
+ALIKE = {"min.insync.replicas": "2", "message.timestamp.type": "LogAppendTime"}
+EVENTS = {**ALIKE, "cleanup.policy": "delete", "retention.ms": WEEK_MS}
+CONTRACT = {
+    "transactions": (3, EVENTS),
+    "user_behavior": (3, EVENTS),
+    "searches": (3, EVENTS),
+    "cart_events": (3, EVENTS),
+    "transaction_items": (3, EVENTS),
+    "crm_interactions": (3, EVENTS),
+    "products": (3, {**ALIKE, "cleanup.policy": "compact", "min.compaction.lag.ms": WEEK_MS}),
+    "cursors": (1, {**ALIKE, "cleanup.policy": "compact"}),
+}
+
+
+@pytest.fixture(scope="module")
+def admin(stack):
+    return connect.kafka_admin(stack)
+
+
+def _configuration(admin, kind: ResourceType, name: str) -> dict[str, str]:
+    ((_resource, future),) = admin.describe_configs([ConfigResource(kind, name)]).items()
+    return {entry.name: entry.value for entry in future.result().values()}
+
+
+@pytest.mark.parametrize("topic", CONTRACT)
+def test_a_topic_is_as_the_contract_says(admin, topic):
+    partitions, wanted = CONTRACT[topic]
+    found = admin.list_topics(topic, timeout=10).topics[topic].partitions
+    assert len(found) == partitions
+    assert {len(part.replicas) for part in found.values()} == {3}
+    configuration = _configuration(admin, ResourceType.TOPIC, topic)
+    assert {name: configuration[name] for name in wanted} == wanted
+
+
+def test_no_broker_makes_a_topic_by_itself(admin):
+    for broker in admin.list_topics(timeout=10).brokers:
+        assert _configuration(admin, ResourceType.BROKER, str(broker))["auto.create.topics.enable"] == "false"
