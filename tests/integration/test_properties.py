@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from instashop import connect
 from instashop.metrics import MEASURES, window_key
+from instashop.transport.consumer import WarehouseSink
+from instashop.transport.loop import Batch
 from instashop.transport.producer import Feed, FeedReader
 from instashop.transport.window_sink import WindowSink
 from tests import bodies
@@ -75,6 +78,65 @@ def _insert(connection) -> str:
 
 def _ids(reader) -> list[str]:
     return [json.loads(row.body)["event_id"] for _stream, row in reader.read().records]
+
+
+awkward = st.text(st.sampled_from("\t\n\r\b\f\\\"'/.Nux0\0{}é\u2028\ufffd😀\ud83d\ude00\x7f") | st.characters(exclude_categories=()), max_size=30)
+
+
+class _Message:
+    """A message of topic `searches` as Kafka's client gives it."""
+
+    def __init__(self, offset: int, body: bytes) -> None:
+        self._offset, self._body = offset, body
+
+    def topic(self):
+        return "searches"
+
+    def partition(self):
+        return 0
+
+    def offset(self):
+        return self._offset
+
+    def key(self):
+        return b"awkward"
+
+    def value(self):
+        return self._body
+
+    def timestamp(self):
+        return 2, int(time.time() * 1000)
+
+
+@REAL
+@given(terms=st.lists(awkward, min_size=1, max_size=5), escaped=st.booleans())
+def test_whatever_a_text_holds_the_warehouse_gives_back_the_same_payload(connections, terms, escaped):
+    """A text with U+0000 or half a surrogate pair is no text for Postgres: it is refused, and its bytes are kept."""
+    sent = [bodies.search(term=term) for term in terms]
+    raw = [json.dumps(body, ensure_ascii=escaped).encode(errors="surrogatepass") for body in sent]
+    db = connections[0]
+    with db.transaction(force_rollback=True):
+        sink = WarehouseSink(db)
+        begin = sink.position()["searches", 0]
+        messages = [_Message(begin + n, body) for n, body in enumerate(raw)]
+        sink.write(Batch(messages, {("searches", 0): begin + len(messages)}))
+        kept = dict(db.execute("SELECT event_id::text, payload FROM realtime_events WHERE event_id = ANY(%s::uuid[])", [_event_ids(sent)]).fetchall())
+        buried = {bytes(body) for (body,) in db.execute("SELECT body FROM dead_letters WHERE message_key = 'awkward'")}
+    for body, came in zip(sent, raw, strict=True):
+        if _is_text(json.loads(came.decode(errors="surrogatepass"))["term"]):
+            assert kept[body["event_id"]] == json.loads(came)
+            assert came not in buried
+        else:
+            assert body["event_id"] not in kept
+            assert came in buried
+
+
+def _event_ids(sent) -> list[str]:
+    return [body["event_id"] for body in sent]
+
+
+def _is_text(term: str) -> bool:
+    return "\0" not in term and not any("\ud800" <= character <= "\udfff" for character in term)
 
 
 writes = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4)), min_size=1, max_size=12)
