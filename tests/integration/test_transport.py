@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from contextlib import contextmanager
 from datetime import date
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from confluent_kafka import Producer
@@ -18,7 +18,8 @@ from confluent_kafka.admin import NewTopic
 from instashop import connect
 from instashop.control import dead_letters
 from instashop.errors import CursorAhead, DayNotMade, OffsetsMissing, RowNotTaken, SomebodyElseIsFurther, TopicHeld
-from instashop.events import Refusal, Search, judge_of
+from instashop.events import Refusal, Search, item_id, judge_of
+from instashop.settings import ROOT
 from instashop.streams import BY_NAME, CURSORS, STREAMS, Stream, of_database
 from instashop.transport import enricher, producer, topics
 from instashop.transport.consumer import TOPICS, WarehouseSink
@@ -53,6 +54,17 @@ def _read(source) -> Batch:
     read: list[Batch] = []
     wait_until(lambda: read.append(source.read()) or read[-1].records, 20, "something to read")
     return read[-1]
+
+
+def _send(settings, *messages: tuple[str, dict, str]) -> None:
+    """Publish (topic, body, key) in one transaction, as a stranger does."""
+    sender = connect.kafka_producer(settings, "stranger")
+    sender.init_transactions(30)
+    sender.begin_transaction()
+    for topic, body, key in messages:
+        sender.produce(topic, bodies.raw(body), key)
+    sender.commit_transaction(30)
+    sender.close()
 
 
 def _repeated(ids: list[UUID]) -> dict[UUID, int]:
@@ -188,13 +200,7 @@ def test_the_same_poison_is_refused_by_consumer_enricher_and_spark(stack, dwh):
 def test_items_of_a_product_that_is_known_by_now_are_replayed_once(stack, dwh):
     """After the test before: two items wait for product 10**9."""
     before = _repeated(_in_kafka(stack, "transaction_items"))
-    product = bodies.product(product_id=10**9)
-    sender = connect.kafka_producer(stack, "catalogue")
-    sender.init_transactions(30)
-    sender.begin_transaction()
-    sender.produce("products", bodies.raw(product), str(10**9))
-    sender.commit_transaction(30)
-    sender.close()
+    _send(stack, ("products", bodies.product(product_id=10**9), str(10**9)))
     assert len(dead_letters.replay(stack, reason="unknown_product").published) >= 2
     assert not dead_letters.replay(stack, reason="unknown_product").published
     drain(stack)
@@ -420,6 +426,65 @@ def test_a_killed_clients_lock_goes_though_it_waits_for_another(stack, dwh):
     assert dwh.execute("SHOW tcp_keepalives_idle").fetchone() == ("10",)
 
 
+def test_a_product_published_after_the_enrichers_start_is_known_when_an_order_of_it_comes(stack):
+    number = uuid4().int % 2**50
+    order = bodies.transaction(product_id=number)
+    with enricher.work(stack, threading.Event())() as (source, sink):
+        source.seek(sink.position())
+        carry(source, sink)
+        _send(stack, ("products", bodies.product(product_id=number), str(number)), ("transactions", order, "7"))
+        carry(source, sink)
+    assert {item_id(UUID(order["event_id"]), line) for line in (1, 2)} <= set(_in_kafka(stack, "transaction_items"))
+
+
+@pytest.fixture
+def letter(stack, dwh):
+    """A dead letter of an item whose product has come to be known since: its id, and where it is."""
+    number = uuid4().int % 2**50
+    item = bodies.item(product_id=number, product_name=None, category=None)
+    _send(stack, ("transaction_items", item, "late"))
+    drain(stack)
+    _send(stack, ("products", bodies.product(product_id=number), str(number)))
+    where = dwh.execute('SELECT topic, "partition", "offset" FROM dead_letters WHERE event_id = %s AND replayed_at IS NULL', [item["event_id"]]).fetchone()
+    return UUID(item["event_id"]), where
+
+
+def _replay(*words: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "instashop", "dead-letters", "replay", "--reason", "unknown_product", "--topic", "transaction_items", *words]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_replay_by_hand_asks_publishes_once_and_changes_nothing_the_second_time(stack, dwh, letter):
+    event_id, _where = letter
+    with _replay() as unanswered:
+        assert "Publish what is good by now" in unanswered.communicate()[0]
+    assert unanswered.returncode == 1
+    assert event_id not in _in_kafka(stack, "transaction_items")
+    for published in (1, 0):
+        with _replay("--yes") as done:
+            assert done.communicate()[0].startswith(f"{published} published again; still refused:")
+        assert done.returncode == 0
+    assert _in_kafka(stack, "transaction_items").count(event_id) == 1
+    drain(stack)
+    assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [event_id]).fetchone() == (1,)
+
+
+def test_a_replay_killed_between_kafkas_commit_and_its_mark_publishes_nothing_twice(stack, dwh, letter):
+    event_id, where = letter
+    with connect.warehouse(stack, "test") as holder:  # Whoever marks the letter waits for this one.
+        holder.execute('SELECT FROM dead_letters WHERE topic = %s AND "partition" = %s AND "offset" = %s FOR UPDATE', where)
+        with _replay("--yes") as killed:
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'instashop-dead-letters' AND wait_event_type = 'Lock'"
+            wait_until(lambda: dwh.execute(waits).fetchone() == (1,), 60, "a replay at its mark")
+            killed.kill()
+    assert _in_kafka(stack, "transaction_items").count(event_id) == 1
+    marked = 'SELECT replayed_at IS NOT NULL FROM dead_letters WHERE topic = %s AND "partition" = %s AND "offset" = %s'
+    assert dwh.execute(marked, where).fetchone() == (False,)
+    assert dead_letters.replay(stack, reason="unknown_product").published == []
+    assert _in_kafka(stack, "transaction_items").count(event_id) == 1
+    assert dwh.execute(marked, where).fetchone() == (True,)
+
+
 def test_what_is_no_event_stays_a_dead_letter_when_it_is_replayed(stack):
     done = dead_letters.replay(stack, reason="not_json")
     assert not done.published
@@ -428,13 +493,7 @@ def test_what_is_no_event_stays_a_dead_letter_when_it_is_replayed(stack):
 
 def test_the_same_id_with_another_body_is_a_dead_letter(stack, dwh):
     body = bodies.search()
-    sender = connect.kafka_producer(stack, "doubler")
-    sender.init_transactions(30)
-    sender.begin_transaction()
-    for changed in (body, body, {**body, "results": 99}):
-        sender.produce("searches", json.dumps(changed), "double")
-    sender.commit_transaction(30)
-    sender.close()
+    _send(stack, *(("searches", changed, "double") for changed in (body, body, {**body, "results": 99})))
     drain(stack)
     assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [body["event_id"]]).fetchone() == (1,)
     assert dwh.execute("SELECT reason FROM dead_letters WHERE event_id = %s", [body["event_id"]]).fetchall() == [("same_id_other_body",)]
