@@ -108,6 +108,35 @@ def test_a_broken_rule_names_its_rows(dags):
     assert str(RuleBroken(rule="x", count=2, rows="a=1")).startswith("x: 2 rows break it;")
 
 
+@pytest.mark.parametrize(
+    ("dag", "task", "look"),
+    [
+        ("watch_platform", "services", "services"),
+        ("watch_platform", "brokers", "brokers"),
+        ("watch_platform", "spark_progress", "spark_progress"),
+        ("balance_books", "balance", "books"),
+    ],
+)
+def test_a_task_that_looks_carries_out_the_look_of_its_name(dags, monkeypatch, dag, task, look):
+    import instashop_watch
+
+    looked = []
+    for name in ("services", "brokers", "spark_progress", "books"):
+        monkeypatch.setattr(instashop_watch, name, lambda name=name: looked.append(name) or f"what {name} says")
+    returned = dags[dag].get_task(task).python_callable()
+    assert looked == [look]
+    assert returned == ("what books says" if look == "books" else None)
+
+
+def test_the_platform_is_watched_each_minute_and_the_books_are_balanced_every_five(dags):
+    watch, books = dags["watch_platform"], dags["balance_books"]
+    assert (watch.timetable.expression, books.timetable.expression) == ("* * * * *", "*/5 * * * *")
+    assert set(watch.task_ids) == {"services", "brokers", "spark_progress", "dead_letters"}
+    assert not any(task.downstream_task_ids for task in watch.tasks)
+    assert watch.get_task("dead_letters").table == "dead_letters"
+    assert books.task_ids == ["balance"]
+
+
 def test_plugins_are_flat_files_named_instashop():
     assert all(path.parent == ROOT / "plugins" and path.name.startswith("instashop_") for path in PLUGINS)
 
