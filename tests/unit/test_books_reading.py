@@ -6,16 +6,18 @@ import json
 import time
 from collections import namedtuple
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from kafka import TopicPartition
 
+from instashop.control.books.comparing import _items
 from instashop.control.books.explained import Explained
 from instashop.control.books.pages import Page
 from instashop.control.books.reading import Client, PageReader, StreamRead
 from instashop.control.books.verdict import Line, Sum, Verdict
 from instashop.local.drills.judging import Outcome, judge
+from instashop.streams import BY_NAME
 from tests import bodies
 
 AT = TopicPartition("searches", 0)
@@ -104,6 +106,27 @@ def test_a_page_is_complete_with_the_refused_rows_of_the_shop():
     read.sum = Sum.over(read.ids)
     assert read.with_refused({refused, both}) == Sum.over({kept: 100, both: 1, refused: 7})
     assert read.with_refused({kept}) == Sum.over({kept: 100, both: 1})
+
+
+@pytest.mark.parametrize(
+    ("cents", "claims", "detail"),
+    [
+        ({1: 100, 2: 50}, {}, ""),
+        ({1: 100}, {2: 50}, ""),
+        ({1: 100}, {}, "-1 event, −€0.50 not in items: {2}"),
+        ({1: 100, 2: 49}, {}, "+0 events, −€0.01"),
+        ({1: 100, 2: 50, 3: 7}, {}, "+1 event, +€0.07 not in transactions: {3}"),
+    ],
+    ids=["all there", "one refused", "one missing", "a cent missing", "one of no transaction"],
+)
+def test_an_item_that_is_missing_or_too_many_is_named(cents, claims, detail):
+    reader = PageReader(Client(lambda: Partition([])), Page(5, 10, datetime.now(UTC)), lambda: 20)
+    items = reader.streams["transaction_items"]
+    items.ids, items.claims = ({UUID(int=number): value for number, value in given.items()} for given in (cents, claims))
+    items.sum = Sum.over(items.ids)
+    reader.streams["transactions"].items = {UUID(int=1): 100, UUID(int=2): 50}
+    line = _items(BY_NAME["transaction_items"], reader)
+    assert (line.ok, line.detail) == (not detail, detail.format(*(UUID(int=number) for number in range(4))))
 
 
 def test_what_is_explained_is_not_named_and_an_accepted_stranger_counts_nowhere():
