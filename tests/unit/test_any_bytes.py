@@ -1,4 +1,4 @@
-"""Whatever bytes come: the judge says event or refusal, and what it lets pass goes through consumer, enricher and Spark."""
+"""Whatever bytes come: the judge says event or refusal, and what it lets pass goes through enricher and Spark; integration/test_properties.py has the consumer."""
 
 from __future__ import annotations
 
