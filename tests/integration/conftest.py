@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import NoReturn, Self
 
 import psycopg
 import pytest
@@ -29,11 +29,12 @@ def stack() -> Settings:
     try:
         prepare(settings)
     except InstaShopError as error:
-        message = f"no test stack is running ({error}); run the suite by `./instashop test`"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        _no_stack(error)
     return settings
+
+
+def _no_stack(error: InstaShopError) -> NoReturn:
+    pytest.fail(f"no test stack is running ({error}); run the suite by `./instashop test`", pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -150,8 +151,7 @@ def connections() -> Iterator[tuple[psycopg.Connection, psycopg.Connection]]:
     try:
         prepare_warehouse(settings)
     except InstaShopError as error:
-        message = f"no test stack is running ({error}); run the suite by `./instashop test`"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+        _no_stack(error)
     with connect.warehouse(settings, "test", autocommit=True) as one, connect.warehouse(settings, "test", autocommit=True) as other:
         yield one, other
 
