@@ -3,25 +3,49 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
-from instashop import connect
+from instashop import connect, sql
 from instashop.control import beats
 from instashop.control.books import accept, verify
 from instashop.control.books.explained import NeverCame
 from instashop.control.trace import trace
+from instashop.events import item_id, judge_of
 from instashop.local import programs
 from instashop.metrics import FILLED_KEY, LATE_SECONDS, MEASURES, PROGRESS_KEY, WINDOW_SECONDS, window_key
+from instashop.settings import ROOT
+from instashop.streams import BY_NAME
+from instashop.transport.topics import ToEnd, consumer
 from instashop.transport.window_sink import WindowSink
 from tests import bodies
 from tests.integration.conftest import live_metrics, service
+from tests.integration.rows import insert
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(900)
+
+KEYS = {
+    "transactions": "customer_id",
+    "transaction_items": "customer_id",
+    "crm_interactions": "customer_id",
+    "user_behavior": "session_id",
+    "searches": "session_id",
+    "cart_events": "session_id",
+    "products": "product_id",
+}
+"""Whose events keep their order: the customer's, the session's, the product's."""
+STRANGERS = (b"stranger", b"x")
+"""Keys of what tests before these have sent to the topics."""
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +90,18 @@ def _in_closed_windows(redis, begun: float) -> int:
     return sum(json.loads(redis.hget(window_key(start), "total"))["events"] for start in starts)
 
 
+def _send(settings, *messages: tuple[str, bytes, str], commit: bool = True) -> None:
+    """Publish (topic, body, key) as somebody else, or take it back once the brokers have it."""
+    producer = connect.kafka_producer(settings, "somebody-else")
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for topic, body, key in messages:
+        producer.produce(topic, body, key)
+    producer.flush(30)
+    (producer.commit_transaction if commit else producer.abort_transaction)(30)
+    producer.close()
+
+
 def _failed(verdict) -> dict[tuple[str, str], str]:
     return {(line.stage, line.stream): line.detail for line in verdict.lines if not line.ok}
 
@@ -80,18 +116,146 @@ def test_the_books_balance_after_every_service_was_killed_under_load(running):
     assert windows.events > 1000
 
 
-def test_a_missing_warehouse_row_is_named(running, dwh):
-    row = dwh.execute("DELETE FROM realtime_events WHERE event_id = (SELECT event_id FROM realtime_events WHERE kind = 'crm_interactions' LIMIT 1) RETURNING *")
-    columns, values = [column.name for column in row.description], row.fetchone()
+def test_every_message_has_the_key_that_keeps_its_order(running, shop):
+    with connect.crm(running, "test") as crm, consumer(running, "test") as client:
+        for topic, field in KEYS.items():
+            stream = BY_NAME[topic]
+            source = crm if stream.database == "crm_db" else shop
+            table = stream.table if stream.database else "transactions"
+            ours = {row[0] for row in source.execute(f"SELECT event_id FROM {table}")}
+            judge = judge_of(topic, stream.event_type)
+            found = [(message.key(), judge(message.value())) for message in ToEnd(client, [topic]) if message.key() not in STRANGERS]
+            events = [(key.decode(), event) for key, event in found if getattr(event, "transaction_event_id", getattr(event, "event_id", None)) in ours]
+            assert events, topic
+            assert [event for key, event in events if key != str(getattr(event, field))] == [], topic
+
+
+@contextmanager
+def _away(dwh, table: str, where: str, values: list) -> Iterator[None]:
+    """Take a row out of the warehouse for a while."""
+    with dwh.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(f"DELETE FROM {table} WHERE {where} RETURNING *", values).fetchone()
+    try:
+        yield
+    finally:
+        insert(dwh, table, {name: Jsonb(value) if isinstance(value, dict) else value for name, value in row.items()})
+
+
+@pytest.mark.parametrize("kind", ["crm_interactions", "transaction_items"])
+def test_a_missing_warehouse_row_is_named(running, dwh, kind):
+    event_id = _a_kept(dwh, kind)["event_id"]
+    with _away(dwh, "realtime_events", "event_id = %s", [event_id]):
+        failed = _failed(verify(running))
+        assert list(failed) == [("warehouse", kind)]
+        assert f"not in warehouse: {event_id}" in failed["warehouse", kind]
+    assert verify(running).balanced
+
+
+def _searched(shop, **given) -> tuple[str, int]:
+    """Write a search into the shop, and return its id and its transaction."""
+    body = bodies.search()
+    insert(shop, "searches", {**_columns(body), "query": "typed", **given})
+    return shop.execute("SELECT event_id::text, txid::text FROM searches WHERE event_id = %s", [body["event_id"]]).fetchone()
+
+
+def _columns(body: dict) -> dict:
+    """Return an event as a row of the shop."""
+    return {name: Jsonb(value) if isinstance(value, list) else value for name, value in body.items() if name not in ("kind", "txid")}
+
+
+def test_a_row_of_the_shop_that_never_reached_kafka_is_named(running, shop):
+    passed = _searched(shop)[1]
+    _searched(shop)
+    assert verify(running).balanced
+    lost, _txid = _searched(shop, txid=passed)
     try:
         failed = _failed(verify(running))
-        assert list(failed) == [("warehouse", "crm_interactions")]
-        assert str(values[0]) in failed["warehouse", "crm_interactions"]
+        assert list(failed) == [("kafka", "searches")]
+        assert f"not in Kafka: {lost}" in failed["kafka", "searches"]
+        assert "-1 event" in failed["kafka", "searches"]
     finally:
-        values = [json.dumps(value) if isinstance(value, dict) else value for value in values]
-        quoted = ", ".join(f'"{name}"' for name in columns)
-        dwh.execute(f"INSERT INTO realtime_events ({quoted}) VALUES ({', '.join(['%s'] * len(values))})", values)
+        shop.execute("DELETE FROM searches WHERE event_id = %s", [lost])
     assert verify(running).balanced
+
+
+def test_a_row_that_the_producer_is_not_shown_is_named(running, shop):
+    feed = sql.statement("shop/32_feed_searches")
+    shop.execute(f"{feed} WHERE e.results <> 404")
+    hidden, _txid = _searched(shop, results=404)
+    try:
+        _searched(shop)  # The producer goes on behind it.
+        failed = _failed(verify(running))
+        assert set(failed) == {("shop", "searches"), ("kafka", "searches")}
+        assert "the producer is shown 1 rows of 2" in failed["shop", "searches"]
+        assert f"not in Kafka: {hidden}" in failed["kafka", "searches"]
+    finally:
+        shop.execute(feed)
+        shop.execute("DELETE FROM searches WHERE event_id = %s", [hidden])
+    assert verify(running).balanced
+
+
+def test_a_letter_that_is_lost_before_its_page_is_compared_is_missed(running, dwh):
+    key = str(uuid4())
+    _send(running, ("searches", b"no event", key))
+    letter = "SELECT FROM dead_letters WHERE message_key = %s"
+    wait_until(lambda: dwh.execute(letter, [key]).fetchone() is not None, 30, "the letter")
+    with _away(dwh, "dead_letters", "message_key = %s", [key]):
+        failed = _failed(verify(running))
+        assert list(failed) == [("dead", "searches")]
+        assert failed["dead", "searches"].endswith("letters differ")
+    assert verify(running).balanced
+
+
+def test_a_window_that_is_gone_is_named_and_the_command_says_so_as_json(running):
+    redis = connect.redis(running)
+    closed = sorted(start for key in redis.scan_iter("window:*") if (start := int(key.split(":")[1])) < time.time() - WINDOW_SECONDS - LATE_SECONDS)
+    start = next(start for start in reversed(closed[1:-1]) if {start - WINDOW_SECONDS, start + WINDOW_SECONDS} <= set(closed))
+    key = window_key(start)
+    kept, total = redis.hgetall(key), json.loads(redis.hget(key, "total"))
+    redis.delete(key)
+    try:
+        told = _verified_as_json(1)
+        assert told["balanced"] is False
+        (line,) = (line for line in told["stages"] if not line["ok"])
+        assert (line["stage"], line["stream"]) == ("windows", "all")
+        assert line["expected_events"] - line["events"] == total["events"]
+        assert f"{datetime.fromtimestamp(start, UTC):%H:%M:%S} " in line["detail"]
+        assert "events None instead of " in line["detail"]
+    finally:
+        redis.hset(key, mapping=kept)
+        redis.expireat(key, start + WINDOW_SECONDS + running.live_expiry_seconds)
+    told = _verified_as_json(0)
+    assert told["balanced"] is True
+    assert told["horizon"] > 0
+    assert all(line["ok"] for line in told["stages"])
+
+
+def _verified_as_json(status: int) -> dict:
+    done = subprocess.run([sys.executable, "-m", "instashop", "verify", "--json"], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_an_aborted_transaction_of_kafka_is_seen_by_nobody(running, shop, dwh):
+    """Rows of the shop with the same keys come behind it: who has passed them has passed it."""
+    search, order = bodies.search(), bodies.transaction()
+    _send(running, ("searches", bodies.raw(search), search["session_id"]), ("transactions", bodies.raw(order), "7"), commit=False)
+    _searched(shop, session_id=search["session_id"])
+    behind = bodies.transaction()
+    insert(shop, "transactions", _columns(behind))
+    seen = "SELECT count(*) FROM realtime_events WHERE event_id = ANY(%s::uuid[])"
+    wait_until(lambda: dwh.execute(seen, [_made_of(behind)]).fetchone() == (3,), 60, "what came behind")
+    verdict = verify(running)
+    assert verdict.balanced, verdict.describe()
+    never = [search["event_id"], *_made_of(order)]
+    assert dwh.execute(seen, [never]).fetchone() == (0,)
+    assert dwh.execute("SELECT count(*) FROM dead_letters WHERE event_id = ANY(%s::uuid[])", [never]).fetchone() == (0,)
+
+
+def _made_of(order: dict) -> list[str]:
+    """Return the ids of a transaction and of its items."""
+    event_id = UUID(order["event_id"])
+    return [str(event_id), *(str(item_id(event_id, line["line"])) for line in order["lines"])]
 
 
 def test_one_changed_cent_in_redis_is_named(running):
@@ -168,13 +332,7 @@ def test_an_older_value_never_replaces_a_newer_one(running):
 def test_a_foreign_message_and_a_foreign_repeat_are_named_until_a_person_accepts_them(running, dwh):
     """Last here: a message in Kafka cannot be taken back."""
     foreign, ours = bodies.search(), _a_kept(dwh, "cart_events")
-    producer = connect.kafka_producer(running, "somebody-else")
-    producer.init_transactions(30)
-    producer.begin_transaction()
-    producer.produce("searches", bodies.raw(foreign), "x")
-    producer.produce("cart_events", bodies.raw(ours), "x")
-    producer.commit_transaction(30)
-    producer.close()
+    _send(running, ("searches", bodies.raw(foreign), "x"), ("cart_events", bodies.raw(ours), "x"))
     failed = _failed(verify(running))
     assert foreign["event_id"] in failed["kafka", "searches"]
     assert ours["event_id"] in failed["kafka", "cart_events"]
