@@ -11,7 +11,7 @@ import psycopg
 
 from instashop import sql
 from instashop.control.books.explained import Explained, explained, ids_left_out
-from instashop.control.books.pages import Page
+from instashop.control.books.pages import Offsets, Page
 from instashop.control.books.reading import PageReader, StreamRead
 from instashop.control.books.verdict import Line, Sum, named
 from instashop.streams import STREAMS, Stream
@@ -56,9 +56,9 @@ def compare(page: Page, reader: PageReader, expected: dict[str, Sum], shops: Sho
         else:
             lines.append(_items(stream, reader))
         lines.append(_warehouse(page, stream, read, kept[stream.name], left_out[stream.name], dwh))
-        letters = _letters(dwh, page, reader, stream)
-        if read.refused or letters:
-            lines.append(Line("dead", stream.name, letters == read.refused, letters, read.refused, detail="" if letters == read.refused else "letters differ"))
+        buried = letters(dwh, stream.name, page.begin, reader.next)
+        if read.refused or buried:
+            lines.append(Line("dead", stream.name, buried == read.refused, buried, read.refused, detail="" if buried == read.refused else "letters differ"))
     return lines
 
 
@@ -122,10 +122,11 @@ def _warehouse(page: Page, stream: Stream, read: StreamRead, kept: Sum, left_out
     return Line.of("warehouse", stream.name, kept, should, trouble)
 
 
-def _letters(dwh: psycopg.Connection, page: Page, reader: PageReader, stream: Stream) -> int:
+def letters(dwh: psycopg.Connection, stream: str, begins: Offsets, ends: Offsets) -> int:
+    """Return how many dead letters of a stream there are between these offsets."""
     count = 0
-    for (topic, number), end in reader.next.items():
-        if topic == stream.name and end > (begin := page.begin.get((topic, number), 0)):
+    for (topic, number), end in ends.items():
+        if topic == stream and end > (begin := begins.get((topic, number), 0)):
             values = {"topic": topic, "partition": number, "begin": begin, "end": end}
             row = dwh.execute(sql.statement("books/dead_letters"), values).fetchone()  # type: ignore[arg-type]
             count += row[0] if row else 0

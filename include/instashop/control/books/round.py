@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 from redis import RedisError
 
 from instashop import connect, sql
-from instashop.control.books.comparing import FORGOTTEN, Shops, as_found, compare, shop_sums, warehouse_sums
+from instashop.control.books.comparing import FORGOTTEN, Shops, as_found, compare, letters, shop_sums, warehouse_sums
 from instashop.control.books.explained import Explained, explained
 from instashop.control.books.pages import Ledger, Page
 from instashop.control.books.reading import Client, PageReader, forgotten
@@ -125,6 +125,7 @@ class _Books:
         shop, warehouse = shop_sums(self.shops, page), warehouse_sums(self.dwh, page, known)
         now = {("shop", name): (total.events, total.cents) for name, total in shop.items()}
         now |= {("warehouse", name): (warehouse[name].events, warehouse[name].cents) for stage, name in kept if stage == "warehouse"}
+        now |= {("dead", name): (letters(self.dwh, name, page.begin, page.end or {}), 0) for stage, name in kept if stage == "dead"}
         return any(kept.get(place) != sums for place, sums in now.items())
 
     def _compare(self, page: Page, deadline: float) -> dict[str, str]:
