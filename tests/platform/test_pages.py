@@ -186,7 +186,7 @@ def test_the_products_page_ranks_products_and_tells_what_is_left(page: Page, das
     page.click("#to-products")
     expect(page.locator("#products")).to_have_class(re.compile("state-live"))
     expect(page.locator("#products-top .step")).to_have_count(10)
-    expect(page.locator("#products-trending")).to_have_text(re.compile(r"\+\d+ items?|minutes before"))
+    expect(page.locator("#products-trending")).to_have_text(re.compile(r"\+[\d,]+ items?|minutes before"))
     expect(page.locator("#products-stock .step").first).to_have_text(re.compile(r"[\d,]+ left"))
     assert page.locator("#products .kpi").count() == 4
     page.locator("#products-top .number").first.click()
