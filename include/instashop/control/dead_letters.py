@@ -6,6 +6,7 @@ transaction, so a letter is published at most once more, whatever is killed, and
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -132,7 +133,7 @@ def replay(settings: Settings, reason: str | None = None, topic: str | None = No
             good = []
             for place_topic, number, offset, why, key, letter, _arrived_at, known in page:
                 body = repair.named(letter) if why == Reason.UNKNOWN_PRODUCT else letter
-                verdict = judge_of(place_topic, BY_NAME[place_topic].event_type)(body)
+                verdict = judge_of(place_topic, BY_NAME[place_topic].event_type)(body, time.time() * 1000)
                 if not isinstance(verdict, Event):
                     done.refused[verdict.reason.value] = done.refused.get(verdict.reason.value, 0) + 1
                 elif known or verdict.event_id in published or why == Reason.SAME_ID_OTHER_BODY:
