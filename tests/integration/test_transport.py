@@ -497,3 +497,15 @@ def test_the_same_id_with_another_body_is_a_dead_letter(stack, dwh):
     drain(stack)
     assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [body["event_id"]]).fetchone() == (1,)
     assert dwh.execute("SELECT reason FROM dead_letters WHERE event_id = %s", [body["event_id"]]).fetchall() == [("same_id_other_body",)]
+
+
+def test_of_one_id_with_many_bodies_in_a_batch_the_first_is_kept(stack, dwh):
+    body = bodies.search()
+    large = [bodies.search(term="\N{BLACK STAR}" * number) for number in range(110, 200, 3)]  # Postgres puts a small row where a large one did not fit.
+    with _writing(stack, "doubler") as writer:
+        for each in (*large, *({**body, "results": number} for number in range(60))):
+            writer.produce("searches", bodies.raw(each), "double")
+        writer.commit_transaction(30)
+    drain(stack)
+    kept = dwh.execute("SELECT (payload ->> 'results')::int FROM realtime_events WHERE event_id = %s", [body["event_id"]]).fetchone()
+    assert kept == (0,)
