@@ -23,7 +23,7 @@ from instashop.events import Event, Reason, TransactionItem, judge_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, CURSORS
 from instashop.transport.enricher import Catalogue
-from instashop.transport.topics import ToEnd, consumer
+from instashop.transport.topics import UNCOMMITTED, ToEnd, consumer
 
 PAGE_LETTERS = 10_000
 """Letters that a replay looks at and publishes at once."""
@@ -165,8 +165,8 @@ class _Repair:
     def named(self, body: bytes) -> bytes:
         """Return the item with its product's name and category if the catalogue knows it by now, else as it is."""
         if self._catalogue is None:
-            with consumer(self._settings, "instashop-replay") as client:
-                self._catalogue = Catalogue(ToEnd(client, ["products"]))
+            with consumer(self._settings, "instashop-replay") as client, consumer(self._settings, "instashop-replay", **UNCOMMITTED) as ends:
+                self._catalogue = Catalogue(ToEnd(client, ["products"], ends))
                 self._catalogue.read_to_end()
         try:
             item = msgspec.json.decode(body, type=TransactionItem)
@@ -195,6 +195,6 @@ def _publish(settings: Settings, dwh: psycopg.Connection, letters: list[tuple[st
 
 def _published_before(settings: Settings) -> set[str]:
     """Return the places of the letters that a replay has published, also one that was killed before it could note it."""
-    with consumer(settings, "instashop-replay") as client:
-        keys = [(message.key() or b"").decode() for message in ToEnd(client, [CURSORS])]
+    with consumer(settings, "instashop-replay") as client, consumer(settings, "instashop-replay", **UNCOMMITTED) as ends:
+        keys = [(message.key() or b"").decode() for message in ToEnd(client, [CURSORS], ends)]  # The producer's transaction may hold it.
     return {key.removeprefix("replay/") for key in keys if key.startswith("replay/")}
