@@ -102,6 +102,15 @@ def _send(settings, *messages: tuple[str, bytes, str], commit: bool = True) -> N
     producer.close()
 
 
+def _fullest(redis) -> tuple[int, int]:
+    """Return the begin of the closed window with the most events, and how many they are."""
+    closed = time.time() - WINDOW_SECONDS - LATE_SECONDS
+    starts = [start for key in redis.scan_iter("window:*") if (start := int(key.split(":")[1])) < closed]
+    assert len(starts) > 1  # Others stay as they are.
+    events, start = max((json.loads(redis.hget(window_key(start), "total"))["events"], start) for start in starts)
+    return start, events
+
+
 def _failed(verdict) -> dict[tuple[str, str], str]:
     return {(line.stage, line.stream): line.detail for line in verdict.lines if not line.ok}
 
@@ -208,12 +217,7 @@ def test_a_letter_that_is_gone_is_missed(running, dwh):
 
 def test_a_window_that_is_gone_is_named_and_the_command_says_so_as_json(running):
     redis = connect.redis(running)
-    events = {}
-    for at in (int(key.split(":")[1]) for key in redis.scan_iter("window:*")):
-        if at < time.time() - WINDOW_SECONDS - LATE_SECONDS:
-            events[at] = json.loads(redis.hget(window_key(at), "total"))["events"]
-    assert len(events) > 1  # Others stay.
-    start = max(events, key=events.__getitem__)
+    start, events = _fullest(redis)
     key = window_key(start)
     kept = redis.hgetall(key)
     redis.delete(key)
@@ -222,7 +226,7 @@ def test_a_window_that_is_gone_is_named_and_the_command_says_so_as_json(running)
         assert told["balanced"] is False
         (line,) = (line for line in told["stages"] if not line["ok"])
         assert (line["stage"], line["stream"]) == ("windows", "all")
-        assert line["expected_events"] - line["events"] == events[start]
+        assert line["expected_events"] - line["events"] == events
         assert f"{datetime.fromtimestamp(start, UTC):%H:%M:%S} " in line["detail"]
         assert "events None instead of " in line["detail"]
     finally:
@@ -264,8 +268,7 @@ def _made_of(order: dict) -> list[str]:
 
 def test_one_changed_cent_in_redis_is_named(running):
     redis = connect.redis(running)
-    starts = sorted(int(key.split(":")[1]) for key in redis.scan_iter("window:*"))
-    start = starts[-2]
+    start, _events = _fullest(redis)
     right = redis.hget(window_key(start), "total")
     values = json.loads(right)
     redis.hset(window_key(start), "total", json.dumps({**values, "revenue_cents": values["revenue_cents"] + 1}))
@@ -308,7 +311,7 @@ def test_a_batch_waits_for_a_redis_that_is_away_and_the_spark_job_goes_on(runnin
 
 def test_what_fills_a_window_gives_what_is_missing_and_leaves_what_is_newer(running):
     redis = connect.redis(running)
-    start = sorted(int(key.split(":")[1]) for key in redis.scan_iter("window:*"))[-2]
+    start, _events = _fullest(redis)
     key, row = window_key(start), dict.fromkeys(MEASURES, 0) | {"start": start, "category": None, "product_id": None, "product_name": None}
     before = redis.hgetall(key)
     checkpoint, batch, _at = map(int, before["written"].split())
@@ -324,7 +327,7 @@ def test_what_fills_a_window_gives_what_is_missing_and_leaves_what_is_newer(runn
 
 def test_an_older_value_never_replaces_a_newer_one(running):
     redis = connect.redis(running)
-    start = sorted(int(key.split(":")[1]) for key in redis.scan_iter("window:*"))[-2]
+    start, _events = _fullest(redis)
     before = redis.hgetall(window_key(start))
     row = dict.fromkeys(json.loads(before["total"]), 0) | {"start": start, "category": None, "product_id": None, "product_name": None}
     checkpoint, batch, _at = map(int, before["written"].split())
