@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from instashop.local import chromium
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
 PAGES = {"live": "/", "products": "/products", "behaviour": "/behaviour", "history": "/history?last=1h", "platform": "/platform"}
@@ -33,7 +34,7 @@ def take(url: str, folder: Path, only: str | None = None, suffix: str = "") -> l
     folder.mkdir(parents=True, exist_ok=True)
     taken = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"])
+        browser = chromium.launch(playwright)
         for name, path in PAGES.items():
             for scheme in SCHEMES:
                 for width, size in WIDTHS.items():

@@ -85,9 +85,8 @@ def judged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def windows(messages: DataFrame, tasks: int = 1) -> DataFrame:
     """Turn messages (topic, value, timestamp) into the rows of windows.sql, with the window's begin as Unix seconds in `start`; judge them by so many tasks at once."""
-    few = messages.select("topic", "value", F.unix_millis("timestamp")).coalesce(
-        tasks
-    )  # Else every partition costs a task in every batch, however little is in it.
+    # Else every partition costs a task in every batch, however little is in it.
+    few = messages.select("topic", "value", F.unix_millis("timestamp")).coalesce(tasks)
     events = few.mapInArrow(judged, EVENTS_SCHEMA)
     events = events.withWatermark("occurred_at", "24 hours")  # Only frees state; late is decided by the event itself.
     events = events.withColumn("win", F.window("occurred_at", f"{WINDOW_SECONDS} seconds")).withColumn("win_end", F.col("win.end"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from instashop.local.bench import report
-from instashop.local.bench.latency import Delay, NoBrowser, browser
+from instashop.local.bench.latency import Delay
 from instashop.local.bench.meter import Spread
 from instashop.local.bench.running import Step
+from instashop.local.chromium import NoBrowser, path
 
 
 def test_a_delay_is_the_median_of_its_spans_in_milliseconds():
@@ -20,9 +21,9 @@ def test_a_delay_is_the_median_of_its_spans_in_milliseconds():
 def test_a_browser_that_is_missing_is_said_with_its_cure(tmp_path, monkeypatch):
     monkeypatch.setenv("CHROMIUM", str(tmp_path / "chromium"))
     with pytest.raises(NoBrowser, match="apt-get install chromium"):
-        browser()
+        path()
     (tmp_path / "chromium").touch()
-    assert browser() == str(tmp_path / "chromium")
+    assert path() == str(tmp_path / "chromium")
 
 
 def test_the_page_tells_what_was_measured_and_leaves_out_what_was_not():

@@ -1,7 +1,8 @@
 """Dead letters: listed with their reasons, shown whole, and replayed once the judge takes them for good.
 
-A replay publishes the message's bytes again to its topic; an item of an unknown product first gets the name that the catalogue has by now. Message and a note of the replay (in topic `cursors`) are one Kafka
-transaction, so a letter is published at most once more, whatever is killed, and replaying twice changes nothing.
+A replay publishes the message's bytes again to its topic; an item of an unknown product first gets the name that the catalogue has
+by now. Message and a note of the replay (in topic `cursors`) are one Kafka transaction, so a letter is published at most once more,
+whatever is killed, and replaying twice changes nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from instashop.events import Event, Reason, TransactionItem, judge_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, CURSORS
 from instashop.transport.enricher import Catalogue
-from instashop.transport.topics import UNCOMMITTED, ToEnd, consumer
+from instashop.transport.topics import published
 
 PAGE_LETTERS = 10_000
 """Letters that a replay looks at and publishes at once."""
@@ -126,7 +127,7 @@ def replay(settings: Settings, reason: str | None = None, topic: str | None = No
     """
     check(reason, topic)
     done, repair = Replay(), _Repair(settings)
-    published: set[UUID] = set()
+    taken: set[UUID] = set()
     with connect.warehouse(settings, "dead-letters", autocommit=True) as dwh:
         dwh.execute("SELECT pg_advisory_lock(hashtext('instashop replay'))")
         for page in _open(dwh, reason, topic):
@@ -136,11 +137,11 @@ def replay(settings: Settings, reason: str | None = None, topic: str | None = No
                 verdict = judge_of(place_topic, BY_NAME[place_topic].event_type)(body, time.time() * 1000)
                 if not isinstance(verdict, Event):
                     done.refused[verdict.reason.value] = done.refused.get(verdict.reason.value, 0) + 1
-                elif known or verdict.event_id in published or why == Reason.SAME_ID_OTHER_BODY:
+                elif known or verdict.event_id in taken or why == Reason.SAME_ID_OTHER_BODY:
                     done.known += 1
                 else:
                     good.append((place_topic, number, offset, key, body))
-                    published.add(verdict.event_id)
+                    taken.add(verdict.event_id)
             if good:
                 _publish(settings, dwh, good, done)
     return done
@@ -165,8 +166,8 @@ class _Repair:
     def named(self, body: bytes) -> bytes:
         """Return the item with its product's name and category if the catalogue knows it by now, else as it is."""
         if self._catalogue is None:
-            with consumer(self._settings, "instashop-replay") as client, consumer(self._settings, "instashop-replay", **UNCOMMITTED) as ends:
-                self._catalogue = Catalogue(ToEnd(client, ["products"], ends))
+            with published(self._settings, "instashop-replay", ["products"]) as products:
+                self._catalogue = Catalogue(products)
                 self._catalogue.read_to_end()
         try:
             item = msgspec.json.decode(body, type=TransactionItem)
@@ -195,6 +196,6 @@ def _publish(settings: Settings, dwh: psycopg.Connection, letters: list[tuple[st
 
 def _published_before(settings: Settings) -> set[str]:
     """Return the places of the letters that a replay has published, also one that was killed before it could note it."""
-    with consumer(settings, "instashop-replay") as client, consumer(settings, "instashop-replay", **UNCOMMITTED) as ends:
-        keys = [(message.key() or b"").decode() for message in ToEnd(client, [CURSORS], ends)]  # The producer's transaction may hold it.
+    with published(settings, "instashop-replay", [CURSORS]) as notes:  # The producer's transaction may hold it.
+        keys = [(message.key() or b"").decode() for message in notes]
     return {key.removeprefix("replay/") for key in keys if key.startswith("replay/")}

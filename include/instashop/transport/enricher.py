@@ -18,7 +18,7 @@ from instashop.errors import InstaShopError, OffsetsMissing
 from instashop.events import Product, Transaction, TransactionItem, item_id, judge_of
 from instashop.settings import Settings
 from instashop.transport.loop import Batch, Sink, Source, Work
-from instashop.transport.topics import UNCOMMITTED, Offsets, ToEnd, TopicReader, consumer, partitions_of, publish, require
+from instashop.transport.topics import Offsets, ToEnd, TopicReader, consumer, partitions_of, publish, published, require
 
 GROUP = "instashop-enricher"
 _judge_transaction = judge_of("transactions", Transaction)
@@ -169,16 +169,13 @@ def work(settings: Settings, _stop: threading.Event) -> Work:
 
     @contextmanager
     def session() -> Iterator[tuple[Source, Sink]]:
-        with (
-            consumer(settings, GROUP) as client,
-            consumer(settings, "instashop-catalogue") as products,
-            consumer(settings, "instashop-catalogue", **UNCOMMITTED) as ends,
-        ):
+        with consumer(settings, GROUP) as client:
             require(client, settings, ["transactions", "products", "transaction_items"])
             producer = connect.kafka_producer(settings, "instashop-enricher")
             producer.init_transactions(30)
-            catalogue = Catalogue(ToEnd(products, ["products"], ends))
-            catalogue.read_to_end()
-            yield TopicReader(client, ["transactions"], settings.batch_limit, wait_seconds=0.2), ItemsSink(producer, client, catalogue)
+            with published(settings, "instashop-catalogue", ["products"]) as products:
+                catalogue = Catalogue(products)
+                catalogue.read_to_end()
+                yield TopicReader(client, ["transactions"], settings.batch_limit, wait_seconds=0.2), ItemsSink(producer, client, catalogue)
 
     return session

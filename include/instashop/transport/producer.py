@@ -25,7 +25,7 @@ from instashop.events import FIRST_DAY, LAST_DAY
 from instashop.settings import Settings
 from instashop.streams import CURSORS, DATABASES, Stream, of_database
 from instashop.transport.loop import Batch, Sink, Source, Work
-from instashop.transport.topics import UNCOMMITTED, ToEnd, consumer, publish, require
+from instashop.transport.topics import ToEnd, consumer, publish, published, require
 
 log = logging.getLogger(__name__)
 
@@ -226,15 +226,16 @@ def stored_cursor(settings: Settings, systems: dict[str, str]) -> Cursor:
         CursorMissing: there is none, yet the topics hold events.
         CursorOfAnotherShop: it was written for another Postgres.
     """
-    with consumer(settings, "instashop-cursor") as client, consumer(settings, "instashop-cursor", **UNCOMMITTED) as ends:
+    with consumer(settings, "instashop-cursor") as client:
         names = [CURSORS, *(stream.name for database in DATABASES for stream in of_database(database))]
         require(client, settings, names)
         stored: dict[str, StoredCursor] = {}
-        for message in ToEnd(client, [CURSORS], ends):  # A replay that is under way may hold it.
-            writer, _, database = (message.key() or b"").decode().partition("/")
-            if writer != "producer":
-                continue  # A note of a replay.
-            stored[database] = msgspec.json.decode(message.value() or b"", type=StoredCursor)
+        with published(settings, "instashop-cursor", [CURSORS]) as cursors:  # A replay that is under way may hold it.
+            for message in cursors:
+                writer, _, database = (message.key() or b"").decode().partition("/")
+                if writer != "producer":
+                    continue  # A note of a replay.
+                stored[database] = msgspec.json.decode(message.value() or b"", type=StoredCursor)
         for database, system in systems.items():
             known = stored.get(database)
             if known is None:

@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 Offsets = dict[tuple[str, int], int]
 """The next offset of each topic and partition."""
 
-UNCOMMITTED = {"isolation.level": "read_uncommitted"}
-
 HELD_SECONDS = 2 * connect.OPEN_SECONDS
 """How long an open transaction may keep a reader from the end of a topic: Kafka looks every ten seconds for those that it has to roll back."""
 
@@ -141,6 +139,13 @@ class ToEnd:
             elif not error.retriable():
                 raise KafkaException(error)
         return messages
+
+
+@contextmanager
+def published(settings: Settings, group: str, topics: Sequence[str]) -> Iterator[ToEnd]:
+    """Give a reader of all that is published in these topics, also of what a transaction still keeps from readers: it waits for that."""
+    with consumer(settings, group) as client, consumer(settings, group, **{"isolation.level": "read_uncommitted"}) as ends:
+        yield ToEnd(client, topics, ends)
 
 
 class TopicReader:

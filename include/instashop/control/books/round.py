@@ -43,8 +43,8 @@ def verify(settings: Settings, wait_seconds: float = 60, whole: bool = False) ->
     """Take a horizon now, wait until every stage has passed it, and compare what is new since the last round.
 
     Pages found red before are compared anew, from Kafka on, as long as Kafka has them; balanced ones of the last minutes (`whole`:
-    all of them) are added up again at the shop and in the warehouse. A stage that does not pass the horizon in `wait_seconds` is a line that is not ok, and
-    its page stays open. The verdict is kept in `verdicts`.
+    all of them) are added up again at the shop and in the warehouse. A stage that does not pass the horizon in `wait_seconds` is a
+    line that is not ok, and its page stays open. The verdict is kept in `verdicts`.
 
     Raises:
         BooksBusy: another round did not end within `wait_seconds`. ShopUnreachable, WarehouseUnreachable, KafkaUnreachable, RedisUnreachable: as they say.

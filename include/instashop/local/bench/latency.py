@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from bisect import bisect_left
@@ -18,7 +17,7 @@ import msgspec
 from redis import RedisError
 
 from instashop import connect, live
-from instashop.errors import InstaShopError
+from instashop.local import chromium
 from instashop.local.bench.meter import Spread, quantile
 from instashop.metrics import WINDOW_SECONDS, WRITTEN_FIELD, Mark, window_key, window_of
 from instashop.settings import Settings
@@ -136,36 +135,20 @@ def _look_at_spark(settings: Settings, seen: Seen, stop: threading.Event, _began
                     seen.offsets[int(file.name)] = json.loads(file.read_text().splitlines()[2])
 
 
-class NoBrowser(InstaShopError):
-    """There is no {path}, and the delay until a browser is measured with Chromium: `apt-get install chromium`, set CHROMIUM, or `bench --only backlog`."""
-
-
-def browser() -> str:
-    """Return the path of Chromium.
-
-    Raises:
-        NoBrowser: it is not there.
-    """
-    path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-    if not Path(path).exists():
-        raise NoBrowser(path=path)
-    return path
-
-
 @contextmanager
 def _browser(settings: Settings, seen: Seen) -> Iterator[None]:
     """Keep the Live page open at its quickest refresh; note when each batch of Spark is on it."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
-        page = chromium.new_page()
+        browser = chromium.launch(playwright)
+        page = browser.new_page()
         page.goto(f"http://{settings.host}:{settings.dashboard_port}/")
         page.get_by_text("1 s", exact=True).first.click()
         page.evaluate(Path(__file__).with_name("screens.js").read_text(encoding="utf-8"))
         yield
         seen.screens = [(at, batch) for at, batch in page.evaluate("window.screensSeen")]
-        chromium.close()
+        browser.close()
 
 
 def _delays(settings: Settings, seen: Seen, since: float, until: float) -> dict[str, list[float]]:

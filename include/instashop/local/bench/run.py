@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from instashop.errors import InstaShopError
-from instashop.local import programs
+from instashop.local import chromium, programs
 from instashop.local.bench import backlog, latency, meter, report, running
 from instashop.local.down import down
 from instashop.local.own_stack import own_stack
@@ -38,7 +38,7 @@ def bench(parts: tuple[str, ...], runs: int, minutes: float, rates: list[float],
     if programs.alive(settings) and not beside:
         raise PlatformRuns(home=settings.home)
     if "platform" in parts:
-        latency.browser()  # Said before anything is measured.
+        chromium.path()  # Said before anything is measured.
     figures = report.Figures()
 
     def say(text: str) -> None:
