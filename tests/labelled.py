@@ -5,13 +5,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import psycopg
-from confluent_kafka import Producer
 
 from instashop import connect
 from instashop.events import Reason
@@ -21,6 +19,7 @@ from instashop.shop.generator import ShopSink
 from instashop.shop.shopper import Row, Shopper
 from instashop.transport.loop import Batch
 from tests import bodies
+from tests.strangers import writing
 from tests.waiting import wait_until
 
 LIMIT = timedelta(seconds=LATE_SECONDS)
@@ -73,10 +72,11 @@ def repeat(settings: Settings, labels: Labels, times: int) -> None:
             "  FROM realtime_events WHERE event_id = ANY(%s::uuid[])) AS newest WHERE n <= %s",
             [list(labels.in_time), times],
         ).fetchall()
-    with _stranger(settings) as sender:
+    with writing(settings) as sender:
         for topic, event_id, body in found:
             sender.produce(topic, body, "stranger")
             labels.repeated.add(event_id)
+        sender.commit_transaction(30)
 
 
 def _arrived(dwh: psycopg.Connection, labels: Labels) -> int:
@@ -120,19 +120,9 @@ def _window_end(moment: datetime) -> datetime:
 
 
 def _strangers(settings: Settings, labels: Labels, times: int) -> None:
-    with _stranger(settings) as sender:
+    with writing(settings) as sender:
         for _ in range(times):
             for topic, body, reason in bodies.poison():
                 sender.produce(topic, body, "stranger")
                 labels.strangers[reason] += 1
-
-
-@contextmanager
-def _stranger(settings: Settings) -> Iterator[Producer]:
-    """Send in one transaction, as somebody else."""
-    sender = connect.kafka_producer(settings, "stranger")
-    sender.init_transactions(30)
-    sender.begin_transaction()
-    yield sender
-    sender.commit_transaction(30)
-    sender.close()
+        sender.commit_transaction(30)

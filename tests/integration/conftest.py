@@ -10,14 +10,18 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn, Self
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from instashop import connect, live
 from instashop.errors import InstaShopError
+from instashop.events import Refusal, judge_of
 from instashop.settings import ROOT, Settings, load
+from instashop.streams import BY_NAME
 from instashop.transport import consumer, producer, topics
+from instashop.transport.loop import Batch
 from instashop.transport.prepare import prepare, prepare_warehouse
 from tests.waiting import wait_until
 
@@ -47,6 +51,21 @@ def shop(stack: Settings) -> Iterator[psycopg.Connection]:
 def dwh(stack: Settings) -> Iterator[psycopg.Connection]:
     with connect.warehouse(stack, "test", autocommit=True) as connection:
         yield connection
+
+
+def in_kafka(settings: Settings, topic: str) -> list[UUID]:
+    """Return the ids of the events in a topic."""
+    with topics.consumer(settings, "test") as client:
+        messages = list(topics.ToEnd(client, [topic]))
+    verdicts = map(judge_of(topic, BY_NAME[topic].event_type), (message.value() for message in messages))
+    return [event.event_id for event in verdicts if not isinstance(event, Refusal)]
+
+
+def next_batch(source) -> Batch:
+    """Return the next batch that has something in it."""
+    read: list[Batch] = []
+    wait_until(lambda: read.append(source.read()) or read[-1].records, 20, "something to read")
+    return read[-1]
 
 
 def carry(source, sink, partitions: int = 1) -> None:

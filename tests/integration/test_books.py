@@ -1,4 +1,7 @@
-"""The whole way under load, kills included; then things are broken on purpose, and the books must say so."""
+"""The whole way under load, kills included; then things are broken on purpose, and the books must say so.
+
+All of it in one file, however long: what it breaks is one way of services, which takes a minute to stand.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ from instashop.transport.window_sink import WindowSink
 from tests import bodies
 from tests.integration.conftest import live_metrics, service
 from tests.integration.rows import insert
+from tests.strangers import send, writing
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(900)
@@ -88,18 +92,6 @@ def _in_closed_windows(redis, begun: float) -> int:
     ended = time.time() - WINDOW_SECONDS - LATE_SECONDS
     starts = [start for key in redis.scan_iter("window:*") if begun < (start := int(key.split(":")[1])) < ended]
     return sum(json.loads(redis.hget(window_key(start), "total"))["events"] for start in starts)
-
-
-def _send(settings, *messages: tuple[str, bytes, str], commit: bool = True) -> None:
-    """Publish (topic, body, key) as somebody else, or take it back once the brokers have it."""
-    producer = connect.kafka_producer(settings, "somebody-else")
-    producer.init_transactions(30)
-    producer.begin_transaction()
-    for topic, body, key in messages:
-        producer.produce(topic, body, key)
-    producer.flush(30)
-    (producer.commit_transaction if commit else producer.abort_transaction)(30)
-    producer.close()
 
 
 def _fullest(redis) -> tuple[int, int]:
@@ -206,7 +198,7 @@ def test_a_row_that_the_producer_is_not_shown_is_named(running, shop):
 
 def test_a_letter_that_is_gone_is_missed(running, dwh):
     key = str(uuid4())
-    _send(running, ("searches", b"no event", key))
+    send(running, ("searches", b"no event", key))
     assert verify(running).balanced
     with _away(dwh, "dead_letters", "message_key = %s", [key]):
         failed = _failed(verify(running))
@@ -247,7 +239,11 @@ def _verified_as_json(status: int) -> dict:
 def test_an_aborted_transaction_of_kafka_is_seen_by_nobody(running, shop, dwh):
     """Rows of the shop with the same keys come behind it: who has passed them has passed it."""
     search, order = bodies.search(), bodies.transaction()
-    _send(running, ("searches", bodies.raw(search), search["session_id"]), ("transactions", bodies.raw(order), "7"), commit=False)
+    with writing(running) as taken_back:
+        taken_back.produce("searches", bodies.raw(search), search["session_id"])
+        taken_back.produce("transactions", bodies.raw(order), "7")
+        taken_back.flush(30)
+        taken_back.abort_transaction(30)
     _searched(shop, session_id=search["session_id"])
     behind = bodies.transaction()
     insert(shop, "transactions", _columns(behind))
@@ -339,7 +335,7 @@ def test_an_older_value_never_replaces_a_newer_one(running):
 def test_a_foreign_message_and_a_foreign_repeat_are_named_until_a_person_accepts_them(running, dwh):
     """Last here: a message in Kafka cannot be taken back."""
     foreign, ours = bodies.search(), _a_kept(dwh, "cart_events")
-    _send(running, ("searches", bodies.raw(foreign), "x"), ("cart_events", bodies.raw(ours), "x"))
+    send(running, ("searches", bodies.raw(foreign), "x"), ("cart_events", bodies.raw(ours), "x"))
     failed = _failed(verify(running))
     assert foreign["event_id"] in failed["kafka", "searches"]
     assert ours["event_id"] in failed["kafka", "cart_events"]

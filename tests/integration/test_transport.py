@@ -1,8 +1,10 @@
-"""Producer, consumer and enricher against real servers, each promise by itself."""
+"""Producer, consumer and enricher against real servers, each promise by itself.
+
+All of it in one file, however long: a test finds in the topics what the ones before it have sent. The enricher has test_items.
+"""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
@@ -17,16 +19,17 @@ from confluent_kafka.admin import NewTopic
 
 from instashop import connect
 from instashop.control import dead_letters
-from instashop.errors import CursorAhead, DayNotMade, OffsetsMissing, RowNotTaken, SomebodyElseIsFurther, TopicHeld
-from instashop.events import Refusal, Search, item_id, judge_of
+from instashop.errors import CursorAhead, DayNotMade, RowNotTaken, SomebodyElseIsFurther
+from instashop.events import Search
 from instashop.settings import ROOT
-from instashop.streams import BY_NAME, CURSORS, STREAMS, Stream, of_database
+from instashop.streams import CURSORS, STREAMS, Stream, of_database
 from instashop.transport import enricher, producer, topics
 from instashop.transport.consumer import TOPICS, WarehouseSink
 from instashop.transport.loop import Batch
 from instashop.transport.topics import ToEnd, TopicReader, consumer
 from tests import bodies
-from tests.integration.conftest import carry, drain, service
+from tests.integration.conftest import carry, drain, in_kafka, next_batch, service
+from tests.strangers import send, writing
 from tests.waiting import wait_until
 
 
@@ -40,31 +43,6 @@ def _insert(connection, count=1):
         )
         ids.append(UUID(body["event_id"]))
     return ids
-
-
-def _in_kafka(settings, topic) -> list[UUID]:
-    with consumer(settings, "test") as client:
-        messages = list(ToEnd(client, [topic]))
-    verdicts = map(judge_of(topic, BY_NAME[topic].event_type), (message.value() for message in messages))
-    return [event.event_id for event in verdicts if not isinstance(event, Refusal)]
-
-
-def _read(source) -> Batch:
-    """Return the next batch that has something in it."""
-    read: list[Batch] = []
-    wait_until(lambda: read.append(source.read()) or read[-1].records, 20, "something to read")
-    return read[-1]
-
-
-def _send(settings, *messages: tuple[str, dict, str]) -> None:
-    """Publish (topic, body, key) in one transaction, as a stranger does."""
-    sender = connect.kafka_producer(settings, "stranger")
-    sender.init_transactions(30)
-    sender.begin_transaction()
-    for topic, body, key in messages:
-        sender.produce(topic, bodies.raw(body), key)
-    sender.commit_transaction(30)
-    sender.close()
 
 
 def _repeated(ids: list[UUID]) -> dict[UUID, int]:
@@ -105,23 +83,23 @@ def test_the_present_end_of_a_topic_is_reached_while_messages_keep_coming(stack)
 
 
 def test_rows_that_commit_late_or_roll_back_reach_kafka_once_or_never(stack, shop):
-    before = _repeated(_in_kafka(stack, "searches"))
+    before = _repeated(in_kafka(stack, "searches"))
     with service("producer", stack), connect.shop(stack, "late") as late, connect.shop(stack, "rolled-back") as rolled:
         slow = _insert(late)  # Its transaction is older than all that follow, and stays open.
         never = _insert(rolled)
         rolled.rollback()
         quick = _insert(shop, 5)
         first = _insert(shop, 1)
-        assert not {*slow, *quick, *first} & set(_in_kafka(stack, "searches"))
+        assert not {*slow, *quick, *first} & set(in_kafka(stack, "searches"))
         late.commit()
-        wait_until(lambda: {*slow, *quick, *first} <= set(_in_kafka(stack, "searches")), 20, "every committed row in Kafka")
-        found = _in_kafka(stack, "searches")
+        wait_until(lambda: {*slow, *quick, *first} <= set(in_kafka(stack, "searches")), 20, "every committed row in Kafka")
+        found = in_kafka(stack, "searches")
         assert not set(never) & set(found)
         assert _repeated(found) == before
 
 
 def test_page_borders_inside_one_transaction_lose_and_double_nothing(stack, shop):
-    before = _repeated(_in_kafka(stack, "searches"))
+    before = _repeated(in_kafka(stack, "searches"))
     small = stack.model_copy(update={"feed_limit": 7})
     with connect.shop(stack, "big") as big:
         ids = _insert(big, 100)
@@ -135,7 +113,7 @@ def test_page_borders_inside_one_transaction_lose_and_double_nothing(stack, shop
                 break
             assert len(batch.records) <= 7 * len(STREAMS)
             sink.write(batch)
-    found = _in_kafka(stack, "searches")
+    found = in_kafka(stack, "searches")
     assert set(ids) <= set(found)
     assert _repeated(found) == before
 
@@ -166,7 +144,7 @@ def test_a_consumer_that_is_behind_another_keeps_nothing(stack, dwh):
         place, offset = next(iter(stale.items()))
         reader = TopicReader(client, TOPICS, 10, 1.0)
         reader.seek({**sink.position(), place: offset})
-        batch = _read(reader)
+        batch = next_batch(reader)
         sink._offsets[place] = offset
         with pytest.raises(SomebodyElseIsFurther):
             sink.write(batch)
@@ -193,111 +171,34 @@ def test_the_same_poison_is_refused_by_consumer_enricher_and_spark(stack, dwh):
     ).fetchall()
     assert sorted((topic, reason) for topic, reason, _body in letters) == wanted
     assert {bytes(body) for _t, _r, body in letters if body is not None} >= {body for _t, body, _r in corpus if body}
-    items = [i for i in _in_kafka(stack, "transaction_items") if i.int >> 80 == UUID(good["event_id"]).int >> 80]
+    items = [i for i in in_kafka(stack, "transaction_items") if i.int >> 80 == UUID(good["event_id"]).int >> 80]
     assert not items  # Refused by the one judge, whoever asks.
 
 
 def test_items_of_a_product_that_is_known_by_now_are_replayed_once(stack, dwh):
     """After the test before: two items wait for product 10**9."""
-    before = _repeated(_in_kafka(stack, "transaction_items"))
-    _send(stack, ("products", bodies.product(product_id=10**9), str(10**9)))
+    before = _repeated(in_kafka(stack, "transaction_items"))
+    send(stack, ("products", bodies.raw(bodies.product(product_id=10**9)), str(10**9)))
     assert len(dead_letters.replay(stack, reason="unknown_product").published) >= 2
     assert not dead_letters.replay(stack, reason="unknown_product").published
     drain(stack)
     named = dwh.execute("SELECT count(*) FROM realtime_events WHERE kind = 'transaction_items' AND payload ->> 'product_id' = %s", [str(10**9)]).fetchone()
     assert named == (2,)
-    assert _repeated(_in_kafka(stack, "transaction_items")) == before
-
-
-@contextmanager
-def _writing(settings, name):
-    """A transaction of a writer of that name, open until its caller ends it; what is sent is in Kafka when `flush` returns."""
-    writer = connect.kafka_producer(settings, name)
-    writer.init_transactions(30)
-    writer.begin_transaction()
-    yield writer
-    writer.close()
-
-
-def _publish_alone(settings, topic, body, key="7"):
-    with _writing(settings, "alone") as writer:
-        writer.produce(topic, bodies.raw(body), key)
-        writer.commit_transaction(30)
-
-
-def _names_of(settings, product_id) -> list[str | None]:
-    """Return what the items of a product are called, one for each line."""
-    with consumer(settings, "test") as client:
-        found = [json.loads(message.value()) for message in ToEnd(client, ["transaction_items"]) if message.key() == b"7"]
-    return [item["product_name"] for item in found if item["product_id"] == product_id]
-
-
-@contextmanager
-def _order_before_its_product(settings, product_id):
-    """An enricher's sink, the batch of an order that can be read, and the open transaction of the order's product."""
-    with enricher.work(settings, threading.Event())() as (source, sink), _writing(settings, "slow") as slow:
-        source.seek(sink.position())
-        carry(source, sink, 3)
-        slow.produce("products", bodies.raw(bodies.product(product_id=product_id)), "x")
-        slow.flush()
-        _publish_alone(settings, "transactions", bodies.transaction(product_id=product_id))
-        yield sink, _read(source), slow
-
-
-def test_an_order_that_can_be_read_before_its_product_gets_the_products_name(stack):
-    with _order_before_its_product(stack, 10**9 + 1) as (sink, batch, slow):
-        later = threading.Timer(2, slow.commit_transaction)
-        later.start()
-        sink.write(batch)
-        later.join()
-    assert _names_of(stack, 10**9 + 1) == ["Blue Kettle"] * 2
-
-
-def test_an_order_is_not_carried_while_its_product_may_still_be_committed(stack, monkeypatch):
-    with _order_before_its_product(stack, 10**9 + 2) as (sink, batch, slow):
-        monkeypatch.setattr(topics, "HELD_SECONDS", 1)
-        with pytest.raises(TopicHeld, match="products/"):
-            sink.write(batch)
-        slow.commit_transaction(30)
-        monkeypatch.undo()
-        sink.write(batch)
-    assert _names_of(stack, 10**9 + 2) == ["Blue Kettle"] * 2
-
-
-def test_a_product_that_changes_its_name_is_called_so_without_a_new_session(stack):
-    with enricher.work(stack, threading.Event())() as (source, sink):
-        source.seek(sink.position())
-        _publish_alone(stack, "products", bodies.product(product_id=10**9 + 3))
-        _publish_alone(stack, "transactions", bodies.transaction(product_id=10**9 + 3))
-        carry(source, sink)
-        _publish_alone(stack, "products", bodies.product(product_id=10**9 + 3, version=2, name="Green Kettle"))
-
-        def renamed():
-            _publish_alone(stack, "transactions", bodies.transaction(product_id=10**9 + 3))
-            carry(source, sink)
-            return _names_of(stack, 10**9 + 3)[-1] == "Green Kettle"
-
-        wait_until(renamed, 10, "an item of the new name")
-    assert _names_of(stack, 10**9 + 3)[:2] == ["Blue Kettle"] * 2
+    assert _repeated(in_kafka(stack, "transaction_items")) == before
 
 
 def test_a_replay_that_is_under_way_does_not_hide_the_producers_cursor(stack, shop):
-    with producer.work(stack, threading.Event())() as (source, sink), _writing(stack, "a-replay") as replay:
+    with producer.work(stack, threading.Event())() as (source, sink), writing(stack, "a-replay") as replay:
         replay.produce(CURSORS, b"{}", "replay/test")
         replay.flush()
         _insert(shop)
         source.seek(sink.position())
-        batch = _read(source)
+        batch = next_batch(source)
         sink.write(batch)
         later = threading.Timer(2, replay.abort_transaction)
         later.start()
         assert producer.stored_cursor(stack, sink._systems)["instashop"] == batch.position["instashop"]
         later.join()
-
-
-def test_an_enricher_without_offsets_beside_items_does_not_begin_at_zero(stack):
-    with consumer(stack, "nobody-yet") as client, pytest.raises(OffsetsMissing):
-        enricher.ItemsSink(None, client, None).position()
 
 
 def test_a_shop_that_was_set_back_is_told(stack):
@@ -306,7 +207,7 @@ def test_a_shop_that_was_set_back_is_told(stack):
     name = "instashop"
 
     def keep(places):
-        _publish_alone(stack, CURSORS, {"system_identifier": systems[name], "places": places}, f"producer/{name}")
+        send(stack, (CURSORS, bodies.raw({"system_identifier": systems[name], "places": places}), f"producer/{name}"))
 
     keep({**cursor[name], "searches": (2**50, 1)})
     try:
@@ -332,7 +233,7 @@ def test_a_row_that_kafka_does_not_take_is_named(stack, shop):
     try:
         with producer.work(stack, threading.Event())() as (source, sink):
             source.seek(sink.position())
-            batch = _read(source)
+            batch = next_batch(source)
             with pytest.raises(RowNotTaken, match=f"Row {row_id} of `searches`"):
                 sink.write(batch)
     finally:
@@ -351,17 +252,17 @@ def test_a_row_of_no_time_is_read_like_any_other(stack, shop, moment):
             assert feed.waiting(places) == (1, None)
             reader = producer.FeedReader([feed], 0.0, threading.Event())
             reader.seek({"instashop": places})
-            assert _read(reader).newest_recorded_at is None
+            assert next_batch(reader).newest_recorded_at is None
     finally:
         shop.execute("DELETE FROM searches WHERE event_id = %s", [event_id])
 
 
 def test_a_reader_that_gets_nothing_more_says_for_how_long(stack):
-    _publish_alone(stack, "searches", bodies.search())
+    send(stack, ("searches", bodies.raw(bodies.search()), "7"))
     with consumer(stack, "test") as client:
         reader = TopicReader(client, ["searches"], 1, 0.2)
         reader.seek({})
-        _read(reader)
+        next_batch(reader)
         client.pause(topics.partitions_of(client, ["searches"]))
         read = [reader.read(), reader.read()]
         assert not read[-1].records
@@ -426,25 +327,14 @@ def test_a_killed_clients_lock_goes_though_it_waits_for_another(stack, dwh):
     assert dwh.execute("SHOW tcp_keepalives_idle").fetchone() == ("10",)
 
 
-def test_a_product_published_after_the_enrichers_start_is_known_when_an_order_of_it_comes(stack):
-    number = uuid4().int % 2**50
-    order = bodies.transaction(product_id=number)
-    with enricher.work(stack, threading.Event())() as (source, sink):
-        source.seek(sink.position())
-        carry(source, sink)
-        _send(stack, ("products", bodies.product(product_id=number), str(number)), ("transactions", order, "7"))
-        carry(source, sink)
-    assert {item_id(UUID(order["event_id"]), line) for line in (1, 2)} <= set(_in_kafka(stack, "transaction_items"))
-
-
 @pytest.fixture
 def letter(stack, dwh):
     """A dead letter of an item whose product has come to be known since: its id, and where it is."""
     number = uuid4().int % 2**50
     item = bodies.item(product_id=number, product_name=None, category=None)
-    _send(stack, ("transaction_items", item, "late"))
+    send(stack, ("transaction_items", bodies.raw(item), "late"))
     drain(stack)
-    _send(stack, ("products", bodies.product(product_id=number), str(number)))
+    send(stack, ("products", bodies.raw(bodies.product(product_id=number)), str(number)))
     where = dwh.execute('SELECT topic, "partition", "offset" FROM dead_letters WHERE event_id = %s AND replayed_at IS NULL', [item["event_id"]]).fetchone()
     return UUID(item["event_id"]), where
 
@@ -459,12 +349,12 @@ def test_a_replay_by_hand_asks_publishes_once_and_changes_nothing_the_second_tim
     with _replay() as unanswered:
         assert "Publish what is good by now" in unanswered.communicate()[0]
     assert unanswered.returncode == 1
-    assert event_id not in _in_kafka(stack, "transaction_items")
+    assert event_id not in in_kafka(stack, "transaction_items")
     for published in (1, 0):
         with _replay("--yes") as done:
             assert done.communicate()[0].startswith(f"{published} published again; still refused:")
         assert done.returncode == 0
-    assert _in_kafka(stack, "transaction_items").count(event_id) == 1
+    assert in_kafka(stack, "transaction_items").count(event_id) == 1
     drain(stack)
     assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [event_id]).fetchone() == (1,)
 
@@ -477,11 +367,11 @@ def test_a_replay_killed_between_kafkas_commit_and_its_mark_publishes_nothing_tw
             waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'instashop-dead-letters' AND wait_event_type = 'Lock'"
             wait_until(lambda: dwh.execute(waits).fetchone() == (1,), 60, "a replay at its mark")
             killed.kill()
-    assert _in_kafka(stack, "transaction_items").count(event_id) == 1
+    assert in_kafka(stack, "transaction_items").count(event_id) == 1
     marked = 'SELECT replayed_at IS NOT NULL FROM dead_letters WHERE topic = %s AND "partition" = %s AND "offset" = %s'
     assert dwh.execute(marked, where).fetchone() == (False,)
     assert dead_letters.replay(stack, reason="unknown_product").published == []
-    assert _in_kafka(stack, "transaction_items").count(event_id) == 1
+    assert in_kafka(stack, "transaction_items").count(event_id) == 1
     assert dwh.execute(marked, where).fetchone() == (True,)
 
 
@@ -493,7 +383,7 @@ def test_what_is_no_event_stays_a_dead_letter_when_it_is_replayed(stack):
 
 def test_the_same_id_with_another_body_is_a_dead_letter(stack, dwh):
     body = bodies.search()
-    _send(stack, *(("searches", changed, "double") for changed in (body, body, {**body, "results": 99})))
+    send(stack, *(("searches", bodies.raw(changed), "double") for changed in (body, body, {**body, "results": 99})))
     drain(stack)
     assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [body["event_id"]]).fetchone() == (1,)
     assert dwh.execute("SELECT reason FROM dead_letters WHERE event_id = %s", [body["event_id"]]).fetchall() == [("same_id_other_body",)]
@@ -502,7 +392,7 @@ def test_the_same_id_with_another_body_is_a_dead_letter(stack, dwh):
 def test_of_one_id_with_many_bodies_in_a_batch_the_first_is_kept(stack, dwh):
     body = bodies.search()
     large = [bodies.search(term="\N{BLACK STAR}" * number) for number in range(110, 200, 3)]  # Postgres puts a small row where a large one did not fit.
-    with _writing(stack, "doubler") as writer:
+    with writing(stack, "doubler") as writer:
         for each in (*large, *({**body, "results": number} for number in range(60))):
             writer.produce("searches", bodies.raw(each), "double")
         writer.commit_transaction(30)

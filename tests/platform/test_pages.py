@@ -1,4 +1,7 @@
-"""Every page in a real browser, on the running platform."""
+"""Every page in a real browser, on the running platform.
+
+All of it in one file, however long: one browser, and one shop that the pages have to tell alike.
+"""
 
 from __future__ import annotations
 
