@@ -198,8 +198,11 @@ def read_redis(redis: Redis, last: Snapshot, now: float) -> Snapshot:
 def window_from(start: int, fields: Mapping[str, str]) -> Window:
     """Return the window that a Redis hash holds."""
     categories = {name.partition(":")[2]: json.loads(text) for name, text in fields.items() if name.startswith("category:")}
-    sold = {int(name.partition(":")[2]): json.loads(text) for name, text in fields.items() if name.startswith("product:")}
-    products = {number: Sale(known.get("product_name", ""), known.get("items_sold", 0), known.get("sales_cents", 0)) for number, known in sold.items()}
+    products: dict[int, Sale] = {}
+    for group in sorted(name.removeprefix("product:") for name in fields if name.startswith("product:")):
+        number, _colon, name = group.partition(":")  # A product that changed its name in this window has a group for each.
+        sold, before = json.loads(fields[f"product:{group}"]), products.get(int(number), Sale("", 0, 0))
+        products[int(number)] = Sale(name, before.items + sold.get("items_sold", 0), before.cents + sold.get("sales_cents", 0))
     return Window(start, json.loads(fields.get("total", "{}")), categories, fields.get(WRITTEN_FIELD, ""), products)
 
 

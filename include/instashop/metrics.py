@@ -100,7 +100,7 @@ class Mark(NamedTuple):
 
 
 def field_of(row: dict[str, Any]) -> str:
-    """Return the hash field of a row of windows.sql: `total`, `category:Books` or `product:17`."""
+    """Return the hash field of a row of windows.sql: `total`, `category:Books` or `product:17:Blue Kettle`."""
     if row["product_id"] is not None:
-        return f"product:{row['product_id']}"
+        return f"product:{row['product_id']}:{row['product_name']}"
     return "total" if row["category"] is None else f"category:{row['category']}"

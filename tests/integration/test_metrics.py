@@ -61,8 +61,8 @@ def _events(seed: int = 3) -> list[tuple[str, dict]]:
 
 
 def _by_field(rows: list[tuple[int, dict]]) -> dict[tuple[int, str], dict]:
-    """Return the measures and the name of each row by its window and its field in Redis, which no two rows share."""
-    found = {(start, field_of(row)): {"name": row["product_name"], **{m: int(row[m]) for m in MEASURES}} for start, row in rows}
+    """Return the measures of each row by its window and its field in Redis, which no two rows share."""
+    found = {(start, field_of(row)): {m: int(row[m]) for m in MEASURES} for start, row in rows}
     assert len(found) == len(rows)
     return found
 

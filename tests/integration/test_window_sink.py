@@ -152,11 +152,11 @@ def test_a_redis_that_comes_back_older_before_it_is_filled_loses_what_it_brings(
     keeper = _pending(redis, stack)
     redis.flushdb()
     redis.set(saved, "1 another-run")
-    redis.hset(kept_window, mapping={"written": "1 150 0", "total": "of batch 90", "product:7": "of batch 90"})
+    redis.hset(kept_window, mapping={"written": "1 150 0", "total": "of batch 90", "product:7:Kettle": "of batch 90"})
     for _ in range(2):
         keeper.look(_progress(200))
     assert json.loads(redis.hget(kept_window, "total"))["events"] >= 1
-    assert not redis.hexists(kept_window, "product:7")
+    assert not redis.hexists(kept_window, "product:7:Kettle")
     assert redis.get(FILLED_KEY) == filled_mark(redis, 1)
 
 

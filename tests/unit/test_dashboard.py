@@ -331,14 +331,17 @@ def test_every_changing_part_is_on_the_page(page: Any, state: str) -> None:
         assert by_id(laid_out, name) is not None
 
 
-def test_a_window_of_redis_keeps_total_and_categories() -> None:
+def test_a_window_of_redis_keeps_total_categories_and_products_which_are_one_under_several_names() -> None:
     fields = {
         "total": '{"events": 3}',
         "category:Home: Garden": '{"sales_cents": 5}',
-        "product:7": '{"product_name": "Lamp", "items_sold": 2, "sales_cents": 90}',
+        "product:7:Lamp: blue": '{"items_sold": 2, "sales_cents": 90}',
+        "product:7:Lamp": '{"items_sold": 1, "sales_cents": 45}',
+        "product:8:Rug": '{"items_sold": 0, "sales_cents": 0}',
         "written": "1 2 3",
     }
-    assert window_from(60, fields) == Window(60, {"events": 3}, {"Home: Garden": {"sales_cents": 5}}, "1 2 3", {7: Sale("Lamp", 2, 90)})
+    sold = {7: Sale("Lamp: blue", 3, 135), 8: Sale("Rug", 0, 0)}
+    assert window_from(60, fields) == Window(60, {"events": 3}, {"Home: Garden": {"sales_cents": 5}}, "1 2 3", sold)
 
 
 def test_progress_is_read_as_spark_writes_it() -> None:

@@ -74,8 +74,6 @@ class WindowSink:
         for row in rows:
             if row["start"] + WINDOW_SECONDS + self._expiry > now:
                 values = {name: int(row[name]) for name in MEASURES}
-                if row["product_id"] is not None:
-                    values["product_name"] = row["product_name"]
                 windows.setdefault(row["start"], []).extend((field_of(dict(row)), json.dumps(values)))
         with self._redis.pipeline(transaction=False) as pipeline:
             for start, fields in windows.items():

@@ -8,7 +8,7 @@ summed AS (
         date_trunc('day', start, 'UTC'),
         category,
         product_id,
-        max(product_name),
+        product_name,
         sum(events)::bigint,
         sum(orders_created)::bigint,
         sum(orders_paid)::bigint,
@@ -35,7 +35,7 @@ summed AS (
         sum(abandoned_cents)::bigint
     FROM rollups.exact_hours
     WHERE start >= date_trunc('day', now(), 'UTC') - INTERVAL '1 day'
-    GROUP BY 1, 2, 3, 4
+    GROUP BY 1, 2, 3, 4, 5
 )
 SELECT 'days' AS said_by, * FROM (TABLE today EXCEPT TABLE summed) AS only_in_days
 UNION ALL

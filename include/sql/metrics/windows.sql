@@ -1,10 +1,10 @@
 -- The one definition of every live metric: sums and counts of the events in time, by window, category and product.
--- A product that had two names in one window is one group, under the name that sorts last.
+-- A product that changes its name is a group under each of its names; a max(product_name) would make Spark sort, and compile in every task.
 SELECT
     win,
     category,
     product_id,
-    CASE WHEN product_id IS NOT NULL THEN max(product_name) END AS product_name,
+    product_name,
     count(*) AS events,
     count(*) FILTER (WHERE kind = 'transactions' AND status = 'created') AS orders_created,
     count(*) FILTER (WHERE kind = 'transactions' AND status = 'paid') AS orders_paid,
@@ -31,5 +31,5 @@ SELECT
     coalesce(sum(total_cents) FILTER (WHERE kind = 'cart_events' AND status = 'abandon'), 0) AS abandoned_cents
 FROM events
 WHERE recorded_at <= win_end + INTERVAL '10 seconds'
-GROUP BY GROUPING SETS ((win), (win, category), (win, product_id))
+GROUP BY GROUPING SETS ((win), (win, category), (win, product_id, product_name))
 HAVING grouping(category) + grouping(product_id) = 2 OR category IS NOT NULL OR product_id IS NOT NULL

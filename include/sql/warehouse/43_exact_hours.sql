@@ -5,7 +5,7 @@ SELECT
     start,
     category,
     product_id,
-    max(product_name) AS product_name,
+    product_name,
     sum(events)::bigint AS events,
     sum(orders_created)::bigint AS orders_created,
     sum(orders_paid)::bigint AS orders_paid,
@@ -35,4 +35,4 @@ FROM (
     UNION ALL
     SELECT * FROM rollups.rolled('hour', (SELECT built_below FROM warehouse.build_cursor), 9223372036854775807)
 ) AS parts
-GROUP BY start, late, category, product_id
+GROUP BY start, late, category, product_id, product_name

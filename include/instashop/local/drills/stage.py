@@ -28,6 +28,8 @@ from instashop.settings import Settings
 from instashop.transport.topics import Offsets, consumer, place_of
 
 LOOK_SECONDS = 0.1
+LOOK_SHARE = 9
+"""Between two looks passes so many times as long as the first took."""
 WELL_SECONDS = 90
 ASK_SECONDS = 20
 HEAD_SECONDS = 5
@@ -135,17 +137,19 @@ class Platform:
         threading.Event().wait(seconds)
 
     def wait(self, true: Callable[[], Any], seconds: float, what: str, look_seconds: float = LOOK_SECONDS) -> Any:
-        """Return what `true` returns as soon as it is true; servers that do not answer are asked again, every `look_seconds`.
+        """Return what `true` returns as soon as it is true; servers that do not answer are asked again.
+
+        It looks every `look_seconds`, and more seldom where a look takes long: what is measured shares its cores with who measures.
 
         Raises:
             DidNotHappen: it did not become true in time.
         """
         until, gap = time.monotonic() + seconds, threading.Event()
-        while time.monotonic() < until:
+        while (begun := time.monotonic()) < until:
             with suppress(psycopg.Error, RedisError, InstaShopError):
                 if found := true():
                     return found
-            gap.wait(look_seconds)
+            gap.wait(max(look_seconds, LOOK_SHARE * (time.monotonic() - begun)))
         raise DidNotHappen(what=what, seconds=seconds)
 
     def wait_until_live(self, broke_at: datetime, seconds: float) -> float:
