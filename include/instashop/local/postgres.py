@@ -44,6 +44,7 @@ class Cluster:
             "log_timezone": "UTC",
             "logging_collector": "off",
             "log_checkpoints": "off",
+            "jit": "off",  # To compile a statement for each of many partitions takes longer than the statement.
         }
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return (binary("postgres"), "-D", str(self.data), *settings)

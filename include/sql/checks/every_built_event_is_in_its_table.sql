@@ -1,19 +1,12 @@
--- Events of the last hour that are built and yet not in the typed table of their kind.
-WITH typed AS (
-    SELECT event_id FROM warehouse.transaction_items WHERE event_id >= warehouse.first_id(now() - INTERVAL '1 hour')
-    UNION ALL
-    SELECT event_id FROM warehouse.user_behavior WHERE event_id >= warehouse.first_id(now() - INTERVAL '1 hour')
-    UNION ALL
-    SELECT event_id FROM warehouse.searches WHERE event_id >= warehouse.first_id(now() - INTERVAL '1 hour')
-    UNION ALL
-    SELECT event_id FROM warehouse.cart_events WHERE event_id >= warehouse.first_id(now() - INTERVAL '1 hour')
-    UNION ALL
-    SELECT event_id FROM warehouse.crm_interactions WHERE event_id >= warehouse.first_id(now() - INTERVAL '1 hour')
-)
-SELECT events.kind, events.event_id
-FROM realtime_events AS events
-WHERE events.event_id >= warehouse.first_id(now() - INTERVAL '1 hour')
-  AND events.kept_txid < (SELECT built_below FROM warehouse.build_cursor)
-  AND events.kind IN ('transaction_items', 'user_behavior', 'searches', 'cart_events', 'crm_interactions')
-  AND NOT EXISTS (SELECT FROM typed WHERE typed.event_id = events.event_id)
-ORDER BY events.event_id
+-- Events of the page that was built last and are yet not in the typed table of their kind.
+SELECT page.kind, page.event_id
+FROM warehouse.page
+WHERE NOT CASE page.kind
+    WHEN 'transaction_items' THEN EXISTS (SELECT FROM warehouse.transaction_items AS typed WHERE typed.event_id = page.event_id)
+    WHEN 'user_behavior' THEN EXISTS (SELECT FROM warehouse.user_behavior AS typed WHERE typed.event_id = page.event_id)
+    WHEN 'searches' THEN EXISTS (SELECT FROM warehouse.searches AS typed WHERE typed.event_id = page.event_id)
+    WHEN 'cart_events' THEN EXISTS (SELECT FROM warehouse.cart_events AS typed WHERE typed.event_id = page.event_id)
+    WHEN 'crm_interactions' THEN EXISTS (SELECT FROM warehouse.crm_interactions AS typed WHERE typed.event_id = page.event_id)
+    ELSE true
+END
+ORDER BY page.event_id

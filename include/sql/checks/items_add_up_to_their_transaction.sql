@@ -1,6 +1,6 @@
--- Transactions of the last day whose items do not add up to them. Only those that the enricher has passed: an item of a later one of their partition is there.
+-- Transactions of the last hour whose items do not add up to them. Only those that the enricher has passed: an item of a later one of their partition is there.
 WITH items AS (
-    SELECT * FROM warehouse.transaction_items WHERE event_id >= warehouse.first_id(now() - INTERVAL '1 day')
+    SELECT * FROM warehouse.transaction_items WHERE event_id >= warehouse.first_id(now() - INTERVAL '1 hour')
 ),
 passed AS (
     SELECT "partition", max(txid) AS txid FROM items GROUP BY "partition"
@@ -22,7 +22,7 @@ SELECT
 FROM warehouse.transactions
 JOIN passed ON passed."partition" = transactions."partition" AND passed.txid > transactions.txid
 LEFT JOIN summed USING (event_id)
-WHERE transactions.event_id >= warehouse.first_id(now() - INTERVAL '1 day')
+WHERE transactions.event_id >= warehouse.first_id(now() - INTERVAL '1 hour')
   AND transactions.status IN ('paid', 'refunded')
   AND (coalesce(summed.lines, 0), coalesce(summed.total_cents, 0)) <> (transactions.lines, transactions.total_cents)
   AND NOT EXISTS (SELECT FROM refused WHERE refused.event_id = transactions.event_id)

@@ -1,13 +1,11 @@
--- Transactions whose table has no version, or an older one than an event of the last hour that is built.
+-- Transactions whose table has no version, or an older one than an event of the page that was built last.
 SELECT
-    (events.payload ->> 'transaction_id')::uuid AS transaction_id,
-    (events.payload ->> 'version')::smallint AS newest_version,
+    (page.payload ->> 'transaction_id')::uuid AS transaction_id,
+    (page.payload ->> 'version')::smallint AS newest_version,
     transactions.version AS kept_version,
-    events.event_id
-FROM realtime_events AS events
-LEFT JOIN warehouse.transactions ON transactions.transaction_id = (events.payload ->> 'transaction_id')::uuid
-WHERE events.event_id >= warehouse.first_id(now() - INTERVAL '1 hour')
-  AND events.kept_txid < (SELECT built_below FROM warehouse.build_cursor)
-  AND events.kind = 'transactions'
-  AND coalesce(transactions.version, 0) < (events.payload ->> 'version')::smallint
-ORDER BY events.event_id
+    page.event_id
+FROM warehouse.page
+LEFT JOIN warehouse.transactions ON transactions.transaction_id = (page.payload ->> 'transaction_id')::uuid
+WHERE page.kind = 'transactions'
+  AND coalesce(transactions.version, 0) < (page.payload ->> 'version')::smallint
+ORDER BY page.event_id
