@@ -50,6 +50,10 @@ _TYPES = [pa.string(), _TIME, _TIME, *[pa.string()] * 2, pa.int64(), pa.string()
 _ARROW = pa.schema(list(zip(COLUMNS, _TYPES, strict=True)))
 
 
+class BatchHangs(InstaShopError):
+    """No batch has ended for {seconds:.0f} s, so a task of Spark's executor hangs; this job ends, and the next one repeats the batch on another executor."""
+
+
 def columns_of(event: Event) -> tuple[Any, ...]:
     """Return an event in the columns of the view `events`; a column that its kind lacks is None."""
     head = (event.kind, event.occurred_at, event.recorded_at)
@@ -145,7 +149,11 @@ def start(spark: SparkSession, settings: Settings, folder: Path, sink: PatientSi
 
 
 def watch(query: StreamingQuery, sink: PatientSink, stop: threading.Event, pulse: Pulse, settings: Settings, begun_ms: int, writer: OnlyWriter) -> None:
-    """Say how far the query is until it ends or the stop is asked for; fill Redis again when it has lost the windows."""
+    """Say how far the query is until it ends or the stop is asked for; fill Redis again when it has lost the windows.
+
+    Raises:
+        BatchHangs: no batch has ended for so long that none will.
+    """
     redis, carried, told = connect.redis(settings), False, False
     reports, keeper = Reports(query, begun_ms), Keeper(settings, redis, partial(beating, pulse, "running"))
     while query.isActive and not stop.is_set():
@@ -165,6 +173,8 @@ def watch(query: StreamingQuery, sink: PatientSink, stop: threading.Event, pulse
         if trouble and not told:
             log.warning("%s; trying again until it does", trouble)
         told = bool(trouble)
+        if (seconds := reports.hang(waits=bool(trouble))) is not None:
+            raise BatchHangs(seconds=seconds)
         # The first batch may take minutes after a long outage: who only starts is no hang, and stays the only writer.
         pulse.beat("waiting" if trouble else "running" if progress else "starting", trouble, batch)
         stop.wait(0.5)

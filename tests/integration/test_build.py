@@ -67,7 +67,7 @@ def test_the_views_are_exact_at_every_look_while_others_write_and_two_build(conn
 
     def look(db: psycopg.Connection) -> None:
         looks.append(db.execute(DIFFERING).fetchone()[0])
-        if len(looks) >= 40:
+        if len(looks) >= 25:
             together.stop.set()
 
     for work in (write, write, write, build, build, look):
@@ -75,7 +75,7 @@ def test_the_views_are_exact_at_every_look_while_others_write_and_two_build(conn
     together.stop.wait(60)
     together.end()
     assert set(looks) == {0}
-    assert len(looks) >= 40
+    assert len(looks) >= 25
     db = connections[0]
     build_up_to_now(db)
     (kept,) = db.execute("SELECT count(*) FROM realtime_events_20210304").fetchone()

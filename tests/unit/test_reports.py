@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from instashop.transport.reports import Reports
 
@@ -88,3 +89,42 @@ def test_a_job_that_starts_anew_goes_on_from_the_sum_of_its_checkpoint() -> None
     assert sums == [4, 1]
     reports.carry_on(None)
     assert reports.progress["dropped_by_watermark"] == 1
+
+
+def test_a_batch_that_takes_far_longer_than_any_before_hangs(monkeypatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    query = _Query()
+    reports = Reports(query, 1)
+
+    def after(seconds: float, waits: bool = False) -> float | None:
+        clock[0] += seconds
+        reports.look()
+        return reports.hang(waits)
+
+    assert after(900) is None, "The first batch of a job may have much to read."
+    query.report(0, rows=7)
+    assert after(0) is None
+    assert after(99) is None
+    assert after(2) == 101
+    query.report(1, rows=7)
+    assert after(0) is None
+    assert after(500, waits=True) is None, "It waits for Redis."
+    assert after(99) is None
+    assert after(2) == 101
+    query.report(2)
+    assert after(0) is None, "Nothing to do is no hang."
+
+
+def test_a_slow_machine_is_given_more_time(monkeypatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    query = _Query()
+    reports = Reports(query, 1)
+    query.report(0, rows=7)
+    query.recentProgress[-1]["durationMs"]["triggerExecution"] = 60_000
+    reports.look()
+    clock[0] += 299
+    assert reports.hang() is None
+    clock[0] += 2
+    assert reports.hang() == 301

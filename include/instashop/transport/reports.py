@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
+
+HANG_SECONDS, HANG_TIMES = 100.0, 5
+"""A batch hangs that takes longer than this, and so many times as long as the longest of this job."""
 
 Report = Mapping[str, Any]
 """One of Spark's StreamingQueryProgress: of a batch, or of a trigger that found nothing."""
@@ -31,6 +35,7 @@ class Reports:
         self._seen, self._next = "", 0
         self._last: dict[str, Any] | None = None
         self._dropped, self._dropped_at = 0, ""
+        self._heard_at = self._longest = 0.0
 
     @property
     def progress(self) -> dict[str, Any] | None:
@@ -44,10 +49,19 @@ class Reports:
             return 0
         new = [last] if last["batchId"] == self._next else [report for report in self._query.recentProgress if report["timestamp"] > self._seen]
         self._seen, self._next = last["timestamp"], last["batchId"] + ("addBatch" in last["durationMs"])
+        self._heard_at = time.monotonic()
         self._drop(sum(state["numRowsDroppedByWatermark"] for report in new for state in report["stateOperators"]), _now())
         if self._next:
             self._last = self._progress_of(last)
+            self._longest = max(self._longest, self._last["batch_seconds"])
         return sum(report["numInputRows"] for report in new)
+
+    def hang(self, waits: bool = False) -> float | None:
+        """Return for how many seconds a batch hangs, else None; one that `waits` for somebody does not, nor does a job's first, which may have much to read."""
+        if waits:
+            self._heard_at = time.monotonic()
+        silent = time.monotonic() - self._heard_at
+        return silent if self._last and silent > max(HANG_SECONDS, HANG_TIMES * self._longest) else None
 
     def carry_on(self, kept: bytes | str | None) -> None:
         """Go on from the sum that an earlier job on this checkpoint left in Redis; a new checkpoint begins with nothing dropped."""

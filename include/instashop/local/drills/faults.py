@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import psycopg
 
 from instashop import connect
@@ -70,6 +71,20 @@ def _hang(service: str) -> Callable[[Platform], datetime]:
         return at
 
     return act
+
+
+def _hang_executor(platform: Platform) -> datetime:
+    """Let the executor of the Spark job stand still for good: the job's driver has to notice and end."""
+    at, driver, executor = _now(), platform.service("live_metrics").pid, platform.spark_executor()
+    executor.suspend()
+    platform.say(f"Spark's executor, process {executor.pid}, stands still")
+    try:
+        platform.wait(lambda: platform.service("live_metrics").pid != driver, HANG_SECONDS, "another live_metrics in its place")
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            executor.resume()
+    platform.say(f"another live_metrics has its place after {since(at):.1f} s")
+    return at
 
 
 def _kill_server(server: str) -> Callable[[Platform], datetime]:
@@ -266,6 +281,7 @@ DRILLS = {
         Drill("kill-api-server", "SIGKILL Airflow's API server", _kill_server("airflow-api-server"), 30),
         Drill("hang-producer", "let the producer stand still for good", _hang("producer"), HANG_SECONDS),
         Drill("hang-spark", "let the Spark job stand still for good", _hang("live_metrics"), HANG_SECONDS),
+        Drill("hang-executor", "let Spark's executor stand still for good", _hang_executor, HANG_SECONDS),
         Drill("restart-shop-db", "restart the shop's Postgres", _restart("postgres-shop"), 30, short=True),
         Drill("restart-warehouse", "restart the warehouse in the middle of a batch", _restart_warehouse, 30, short=True),
         Drill("flush-redis", "empty Redis", lost_redis.flush, 60, short=True),

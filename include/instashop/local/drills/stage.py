@@ -76,6 +76,17 @@ class Platform:
         self.say(f"killed Spark's driver, process {pid}")
         return pid
 
+    def spark_executor(self) -> psutil.Process:
+        """Return the process in which Spark's worker runs the tasks of the job.
+
+        Raises:
+            NotRunning: there is none.
+        """
+        for process in psutil.Process(self.server_pid("spark-worker")).children(recursive=True):
+            if "org.apache.spark.executor.CoarseGrainedExecutorBackend" in process.cmdline():
+                return process
+        raise NotRunning(what="Spark's executor")
+
     def server_pid(self, name: str) -> int:
         """Return the process of a server.
 
