@@ -20,7 +20,7 @@ from tests import labelled
 from tests.integration.conftest import live_metrics_by_hand, service
 from tests.waiting import wait_until
 
-EVENTS = int(os.environ.get("INSTASHOP_TEST_LABELLED", "10000"))
+EVENTS = int(os.environ.get("INSTASHOP_TEST_LABELLED", "20000"))
 """How many; a million takes some minutes."""
 pytestmark = pytest.mark.timeout(900 + EVENTS // 500)
 REPEATS = 3
