@@ -2,12 +2,11 @@
 WITH known AS (
     SELECT event_id, occurred_at, value_cents, customer_id
     FROM warehouse.cart_events
-    WHERE action = 'abandon' AND event_id >= warehouse.first_id(%(since)s::timestamptz - INTERVAL '1 hour')
+    WHERE action = 'abandon' AND event_id >= warehouse.first_id(%(since)s::timestamptz - INTERVAL '1 hour') -- An id may be somewhat older than what it says happened.
     UNION ALL
     SELECT event_id, occurred_at, (payload ->> 'value_cents')::bigint, (payload ->> 'customer_id')::bigint
-    FROM realtime_events
+    FROM warehouse.unbuilt
     WHERE kind = 'cart_events' AND payload ->> 'action' = 'abandon'
-        AND kept_txid BETWEEN (SELECT built_below FROM warehouse.build_cursor) AND 9223372036854775807 -- Of an open range the planner expects too much to use the index.
 )
 SELECT *
 FROM known

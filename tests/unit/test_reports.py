@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
+
 from instashop.transport.reports import Reports
 
 
@@ -91,9 +93,15 @@ def test_a_job_that_starts_anew_goes_on_from_the_sum_of_its_checkpoint() -> None
     assert reports.progress["dropped_by_watermark"] == 1
 
 
-def test_a_batch_that_takes_far_longer_than_any_before_hangs(monkeypatch) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """A clock that stands still until a test moves it; seconds."""
+    seconds = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
+    return seconds
+
+
+def test_a_batch_that_takes_far_longer_than_any_before_hangs(clock) -> None:
     query = _Query()
     reports = Reports(query, 1)
 
@@ -116,9 +124,7 @@ def test_a_batch_that_takes_far_longer_than_any_before_hangs(monkeypatch) -> Non
     assert after(0) is None, "Nothing to do is no hang."
 
 
-def test_a_slow_machine_is_given_more_time(monkeypatch) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+def test_a_slow_machine_is_given_more_time(clock) -> None:
     query = _Query()
     reports = Reports(query, 1)
     query.report(0, rows=7)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -55,36 +54,23 @@ def _kill(service: str) -> Callable[[Platform], datetime]:
     return act
 
 
-def _hang(service: str) -> Callable[[Platform], datetime]:
-    """Let a service stand still for good: `watch_platform` has to notice and end it."""
+def _hang(service: str, part: Callable[[Platform], psutil.Process] | None = None) -> Callable[[Platform], datetime]:
+    """Let a service, or a process that works for it, stand still for good: who watches it has to notice and end it."""
 
     def act(platform: Platform) -> datetime:
         at, pid = _now(), platform.service(service).pid
-        os.kill(pid, signal.SIGSTOP)
-        platform.say(f"{service}, process {pid}, stands still")
+        process = part(platform) if part else psutil.Process(pid)
+        process.suspend()
+        platform.say(f"process {process.pid} of {service} stands still")
         try:
             platform.wait(lambda: platform.service(service).pid != pid, HANG_SECONDS, f"another {service} in its place")
         finally:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
         platform.say(f"another {service} has its place after {since(at):.1f} s")
         return at
 
     return act
-
-
-def _hang_executor(platform: Platform) -> datetime:
-    """Let the executor of the Spark job stand still for good: the job's driver has to notice and end."""
-    at, driver, executor = _now(), platform.service("live_metrics").pid, platform.spark_executor()
-    executor.suspend()
-    platform.say(f"Spark's executor, process {executor.pid}, stands still")
-    try:
-        platform.wait(lambda: platform.service("live_metrics").pid != driver, HANG_SECONDS, "another live_metrics in its place")
-    finally:
-        with suppress(psutil.NoSuchProcess):
-            executor.resume()
-    platform.say(f"another live_metrics has its place after {since(at):.1f} s")
-    return at
 
 
 def _kill_server(server: str) -> Callable[[Platform], datetime]:
@@ -281,7 +267,7 @@ DRILLS = {
         Drill("kill-api-server", "SIGKILL Airflow's API server", _kill_server("airflow-api-server"), 30),
         Drill("hang-producer", "let the producer stand still for good", _hang("producer"), HANG_SECONDS),
         Drill("hang-spark", "let the Spark job stand still for good", _hang("live_metrics"), HANG_SECONDS),
-        Drill("hang-executor", "let Spark's executor stand still for good", _hang_executor, HANG_SECONDS),
+        Drill("hang-executor", "let Spark's executor stand still for good", _hang("live_metrics", Platform.spark_executor), HANG_SECONDS),
         Drill("restart-shop-db", "restart the shop's Postgres", _restart("postgres-shop"), 30, short=True),
         Drill("restart-warehouse", "restart the warehouse in the middle of a batch", _restart_warehouse, 30, short=True),
         Drill("flush-redis", "empty Redis", lost_redis.flush, 60, short=True),
