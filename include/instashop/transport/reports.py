@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-HANG_SECONDS, HANG_TIMES = 100.0, 5
+HANG_SECONDS, HANG_TIMES = 80.0, 5
 """A batch hangs that takes longer than this, and so many times as long as the longest of this job."""
 
 Report = Mapping[str, Any]
