@@ -56,14 +56,14 @@ class Broker:
 
     def argv(self) -> tuple[str, ...]:
         """Return the command of the node."""
-        return _java(["-Xms128m", f"-Xmx{self.heap_mb}m", "-XX:+ExitOnOutOfMemoryError"], "kafka.Kafka", str(self.config))
+        return _java(["-Xms128m", f"-Xmx{self.heap_mb}m", "-XX:+ExitOnOutOfMemoryError", *java.LONG_RUN], "kafka.Kafka", str(self.config))
 
 
 def _java(options: Sequence[str], program: str, *arguments: str) -> tuple[str, ...]:
     """Return the command of a program of Kafka."""
     logging = f"-Dlog4j2.configurationFile={TEMPLATES / 'kafka-log4j2.xml'}"
     path = ("-cp", java.class_path("kafka"))
-    return (java.command(), *options, *java.QUICK, *java.class_data("kafka"), logging, *path, program, *arguments)
+    return (java.command(), *options, *java.class_data("kafka"), logging, *path, program, *arguments)
 
 
 def brokers(settings: Settings) -> tuple[Broker, ...]:
@@ -141,7 +141,7 @@ def format_storage(settings: Settings, stop: threading.Event) -> bool:
     config = settings.run_dir / "kafka-format.properties"
     text = missing[0].config.read_text(encoding="utf-8")
     config.write_text(text.replace(f"log.dirs={missing[0].data}", f"log.dirs={pattern}"), encoding="utf-8")
-    status, lines = commands.run(_java([], "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)), stop, 120)
+    status, lines = commands.run(_java(java.QUICK, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)), stop, 120)
     if status != 0:
         raise InitFailed(what="Kafka's storage", lines=lines, cure=f"see the lines above; broken jars are fetched again after removing {java.jars('kafka')}.")
     for node in missing:

@@ -117,18 +117,42 @@ BUSY_ROWS, BUSY_SECONDS = 5, 1.0
 """From so many rows at a look on, the shop is busy for so long: also between the ticks in which it writes."""
 QUIET_PAUSES = 8
 """Pauses between two looks at a shop that is not busy."""
-LOADED_ROWS, LOADED_PAUSES = 400, 6
-"""From so many rows at a look on, the next one waits longer, for fewer and larger transactions."""
+LOADED_ROWS, LONGEST_REST_SECONDS = 150, 0.5
+"""From so many rows at a look on, the producer rests as long as their transaction took; but not for a broker that was away."""
+
+
+class Pace:
+    """When to look next: at once while more waits than fits, soon at a busy shop, more seldom at a quiet one and under load.
+
+    A Kafka transaction costs the brokers the same for one row as for a thousand, so under load fewer and larger ones are cheaper.
+    """
+
+    def __init__(self, pause_seconds: float) -> None:
+        self._pause = pause_seconds
+        self._next = self._ended = self._busy_until = 0.0
+        self._loaded = False
+
+    def rest(self, now: float) -> float:
+        """Return the seconds to wait before the next look, once what the last one found is written."""
+        rest = min(now - self._ended, LONGEST_REST_SECONDS) if self._loaded else 0.0
+        return max(0.0, rest, self._next - now)
+
+    def looked(self, began: float, ended: float, rows: int, full: bool) -> None:
+        """Take in a look: when it was, how many rows it found, and whether more wait than fitted."""
+        if rows >= BUSY_ROWS:
+            self._busy_until = began + BUSY_SECONDS
+        pauses = 0 if full else 1 if began < self._busy_until else QUIET_PAUSES
+        self._next, self._ended = began + self._pause * pauses, ended
+        self._loaded = rows >= LOADED_ROWS and not full
 
 
 class FeedReader:
     """The source: rows of every feed, from the cursor on."""
 
     def __init__(self, feeds: Sequence[Feed], pause_seconds: float, stop: threading.Event) -> None:
-        self._feeds, self._pause, self._stop = feeds, pause_seconds, stop
+        self._feeds, self._pace, self._stop = feeds, Pace(pause_seconds), stop
         self._cursor: Cursor = {}
-        self._looked = self._counted = self._busy_until = 0.0
-        self._pauses = QUIET_PAUSES
+        self._counted = 0.0
         self._lag: tuple[int | None, float | None] = (None, None)
 
     def seek(self, position: Cursor) -> None:
@@ -136,28 +160,22 @@ class FeedReader:
         self._cursor = {feed.database: dict(position.get(feed.database, {})) for feed in self._feeds}
 
     def read(self) -> Batch:
-        """Return the next rows of all feeds.
-
-        Looks at most once in a pause, unless more waits than fitted; more seldom in a quiet shop, and in one under load, since a Kafka
-        transaction costs the brokers the same for one row as for a thousand.
-        """
-        self._stop.wait(max(0.0, self._looked + self._pause * self._pauses - time.monotonic()))
-        self._looked = looked = time.monotonic()
+        """Return the next rows of all feeds, at the pace of the shop."""
+        self._stop.wait(self._pace.rest(time.monotonic()))
+        began = time.monotonic()
         records: list[tuple[Stream, Row]] = []
         moved: Cursor = {}
+        full = False
         for feed in self._feeds:
             rows = feed.rows(self._cursor[feed.database])
             if not rows:
                 continue
             records += [(feed.streams[row.stream], row) for row in rows]
-            if len(rows) >= feed.limit:
-                self._looked = 0.0
+            full |= len(rows) >= feed.limit
             self._cursor[feed.database] |= {feed.streams[row.stream].name: (row.txid, row.id) for row in rows}
             moved[feed.database] = dict(self._cursor[feed.database])
-        if len(records) >= BUSY_ROWS:
-            self._busy_until = looked + BUSY_SECONDS
-        self._pauses = LOADED_PAUSES if len(records) >= LOADED_ROWS else 1 if looked < self._busy_until else QUIET_PAUSES
         self._count()
+        self._pace.looked(began, time.monotonic(), len(records), full)
         return Batch(records, moved, _recorded_at(records[-1][1]) if records else None, *self._lag)
 
     def _count(self) -> None:

@@ -1,0 +1,53 @@
+"""When the producer looks next."""
+
+import pytest
+
+from instashop.transport.producer import BUSY_SECONDS, LONGEST_REST_SECONDS, QUIET_PAUSES, Pace
+
+PAUSE = 0.02
+
+
+@pytest.fixture
+def pace():
+    return Pace(PAUSE)
+
+
+def test_a_quiet_shop_is_looked_at_seldom(pace):
+    pace.looked(100.0, 100.001, rows=1, full=False)
+
+    assert pace.rest(100.001) == pytest.approx(QUIET_PAUSES * PAUSE - 0.001)
+
+
+def test_a_busy_shop_is_looked_at_soon_also_between_its_ticks(pace):
+    pace.looked(100.0, 100.001, rows=20, full=False)
+    assert pace.rest(100.005) == pytest.approx(PAUSE - 0.005)
+
+    pace.looked(100.5, 100.501, rows=0, full=False)
+    assert pace.rest(100.501) == pytest.approx(PAUSE - 0.001)
+
+    pace.looked(100.0 + BUSY_SECONDS, 101.001, rows=0, full=False)
+    assert pace.rest(101.001) == pytest.approx(QUIET_PAUSES * PAUSE - 0.001)
+
+
+def test_a_write_that_took_longer_than_the_pause_is_followed_by_a_look(pace):
+    pace.looked(100.0, 100.001, rows=20, full=False)
+
+    assert pace.rest(100.3) == 0
+
+
+def test_under_load_it_rests_as_long_as_the_write_took(pace):
+    pace.looked(100.0, 100.01, rows=500, full=False)
+
+    assert pace.rest(100.21) == pytest.approx(0.2)
+
+
+def test_a_broker_that_was_away_is_no_reason_to_rest_long(pace):
+    pace.looked(100.0, 100.01, rows=500, full=False)
+
+    assert pace.rest(107.0) == LONGEST_REST_SECONDS
+
+
+def test_it_never_rests_while_more_waits_than_fits(pace):
+    pace.looked(100.0, 100.05, rows=5000, full=True)
+
+    assert pace.rest(100.25) == 0
