@@ -18,10 +18,10 @@ CACHE = Path.home() / ".cache" / "instashop"
 VERSIONS = {"kafka": "4.3.1", "spark": "4.2.0"}
 CLASS_DATA = Path(sys.prefix) / "share" / "instashop"
 """The archives lie, and go, with the packages that they were made of."""
-QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-"""Less work for collector and compiler while everything starts on two cores; also for Spark, which makes new code in every batch."""
 LONG_RUN = ("-XX:+UseSerialGC",)
-"""What runs the same code for days is worth Java's second compiler: a broker then takes half of the CPU for a transaction."""
+"""Less work for the collector. What runs the same code for days is worth Java's second compiler: a broker takes half of the CPU for a transaction then."""
+QUICK = (*LONG_RUN, "-XX:TieredStopAtLevel=1")
+"""Less work for the compiler, too, while everything starts on two cores; also for Spark, which makes new code in every batch."""
 # Java 17 moves an archive to another address in each process, which then has a copy of its own instead of the shared pages.
 _UNMOVED = ("-XX:+UnlockDiagnosticVMOptions", "-XX:ArchiveRelocationMode=0")
 
