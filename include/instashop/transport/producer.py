@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import psycopg
 from confluent_kafka import KafkaError, KafkaException, Producer
+from psycopg.rows import args_row
 
 from instashop import connect
 from instashop.errors import CursorAhead, CursorMissing, CursorOfAnotherShop, NotPrepared, RowNotTaken, WriterTaken
@@ -43,7 +44,7 @@ class StoredCursor(msgspec.Struct):
     places: dict[str, Place]
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, gc=False):
     """A row of a feed view, with its stream's number in its database."""
 
     stream: int
@@ -87,7 +88,8 @@ class Feed:
 
     def rows(self, places: dict[str, Place]) -> list[Row]:
         """Return the next rows below the horizon; only products while more of them wait than fit."""
-        rows = [Row(*row) for row in self.connection.execute(self._next, self._arguments(places), prepare=True)]
+        with self.connection.cursor(row_factory=args_row(Row)) as cursor:
+            rows = cursor.execute(self._next, self._arguments(places), prepare=True).fetchall()
         first = [row for row in rows if row.stream == 0]
         return first if len(first) == self.limit else rows
 
