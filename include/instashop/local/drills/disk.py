@@ -29,7 +29,10 @@ class NoSmallDisk(InstaShopError):
 
 
 def fill(platform: Platform) -> datetime:
-    """Let the warehouse's disk fill up until the consumer says so, give it room again, and return when."""
+    """Let the warehouse's disk fill up until the consumer says so, and return when the partition is back where it was.
+
+    To move it takes as long as it is large, and nobody reads or writes it meanwhile: that is the repair, not the recovery.
+    """
     folder = platform.settings.home / "drill-disk"
     with connect.postgres(_as_superuser(platform.settings), 10) as dwh:
         dwh.autocommit = True
@@ -48,13 +51,12 @@ def fill(platform: Platform) -> datetime:
             platform.rest(10)
         finally:
             _mount("-o", f"remount,size={2 * size + 256 * 2**20}", str(folder))
-            at = datetime.now(UTC)
             _move(dwh, table, "pg_default")
             dwh.execute(text.SQL("DROP TABLESPACE IF EXISTS {}").format(text.Identifier(TABLESPACE)))
             subprocess.run(["umount", str(folder)], check=True)
             folder.rmdir()
-    platform.say("the disk has room again")
-    return at
+    platform.say("the warehouse is on its own disk again")
+    return datetime.now(UTC)
 
 
 def _as_superuser(settings: Settings) -> str:
