@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import threading
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import psycopg
 from faker import Faker
 
@@ -80,7 +80,7 @@ def _insert(cursor: psycopg.Cursor, table: str, rows: list[dict[str, Any]]) -> N
     columns = list(rows[0])
     cursor.execute(
         f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns)} FROM json_populate_recordset(NULL::{table}, %s::json)",  # type: ignore[arg-type]
-        [json.dumps(rows, default=str)],
+        [msgspec.json.encode(rows).decode()],
     )
 
 
