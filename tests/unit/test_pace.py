@@ -2,7 +2,7 @@
 
 import pytest
 
-from instashop.transport.producer import BUSY_SECONDS, LONGEST_REST_SECONDS, QUIET_PAUSES, Pace
+from instashop.transport.pace import BUSY_SECONDS, LONGEST_REST_SECONDS, QUIET_PAUSES, Pace
 
 PAUSE = 0.02
 
