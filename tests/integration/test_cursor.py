@@ -67,11 +67,29 @@ def test_a_cursor_of_another_postgres_ends_the_producer(stack, systems, kept):
     assert f"error: {CursorOfAnotherShop(database='instashop', known='17', found=systems['instashop'])}" in _producer_ends()
 
 
-def test_a_lost_cursor_beside_topics_with_events_ends_the_producer(stack, systems, kept):
+@pytest.fixture
+def lost(stack, kept):
+    """Topic `cursors` without a message, beside topics with events."""
     admin = connect.kafka_admin(stack)
     admin.delete_topics([CURSORS])[CURSORS].result()
     wait_until(lambda: CURSORS not in admin.list_topics(timeout=10).topics, 30, "the topic away")
     prepare_topics(stack)
+
+
+@pytest.mark.usefixtures("lost")
+def test_a_lost_cursor_beside_topics_with_events_ends_the_producer(stack, systems):
     with pytest.raises(CursorMissing, match="no cursor for `instashop`, yet its topics hold events"):
         producer.stored_cursor(stack, systems)
     assert f"error: {CursorMissing(database='instashop')}" in _producer_ends()
+
+
+@pytest.mark.usefixtures("lost")
+def test_a_first_transaction_while_somebody_looks_for_the_cursor_is_no_lost_cursor(stack, systems, kept, monkeypatch):
+    look = producer._holds_events
+
+    def look_after_the_commit(client, database):
+        _say(stack, kept)
+        return look(client, database)
+
+    monkeypatch.setattr(producer, "_holds_events", look_after_the_commit)
+    assert producer.stored_cursor(stack, systems)["instashop"]["searches"] > (0, 0)

@@ -26,7 +26,7 @@ from instashop.streams import CURSORS, STREAMS, Stream, of_database
 from instashop.transport import enricher, producer, topics
 from instashop.transport.consumer import TOPICS, WarehouseSink
 from instashop.transport.loop import Batch
-from instashop.transport.topics import ToEnd, TopicReader, consumer
+from instashop.transport.topics import ToEnd, TopicReader, consumer, published
 from tests import bodies
 from tests.integration.conftest import carry, drain, in_kafka, next_batch, service
 from tests.strangers import send, writing
@@ -222,9 +222,9 @@ def test_more_rows_than_the_client_may_hold_wait_for_the_brokers(stack):
     small = connect.kafka_producer(stack, "small", **{"queue.buffering.max.messages": 10})
     small.init_transactions(30)
     rows = [(Stream("narrow", Search, None, "key"), producer.Row(0, 1, number, "key", "{}")) for number in range(500)]
-    with _topic(stack, "narrow"), consumer(stack, "test") as client:
+    with _topic(stack, "narrow"), published(stack, "test", ["narrow"]) as messages:
         producer.KafkaSink(small, {}, {}).write(Batch(rows, {}))
-        assert len(list(ToEnd(client, ["narrow"]))) == 500
+        assert len(list(messages)) == 500
 
 
 def test_a_row_that_kafka_does_not_take_is_named(stack, shop):
@@ -350,9 +350,9 @@ def test_a_replay_by_hand_asks_publishes_once_and_changes_nothing_the_second_tim
         assert "Publish what is good by now" in unanswered.communicate()[0]
     assert unanswered.returncode == 1
     assert event_id not in in_kafka(stack, "transaction_items")
-    for published in (1, 0):
+    for times in (1, 0):
         with _replay("--yes") as done:
-            assert done.communicate()[0].startswith(f"{published} published again; still refused:")
+            assert done.communicate()[0].startswith(f"{times} published again; still refused:")
         assert done.returncode == 0
     assert in_kafka(stack, "transaction_items").count(event_id) == 1
     drain(stack)

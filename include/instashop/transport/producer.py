@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 import psycopg
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from psycopg.rows import args_row
 
 from instashop import connect
@@ -217,21 +217,34 @@ def stored_cursor(settings: Settings, systems: dict[str, str]) -> Cursor:
     with consumer(settings, "instashop-cursor") as client:
         names = [CURSORS, *(stream.name for database in DATABASES for stream in of_database(database))]
         require(client, settings, names)
-        stored: dict[str, StoredCursor] = {}
-        with published(settings, "instashop-cursor", [CURSORS]) as cursors:  # A replay that is under way may hold it.
-            for message in cursors:
-                writer, _, database = (message.key() or b"").decode().partition("/")
-                if writer != "producer":
-                    continue  # A note of a replay.
-                stored[database] = msgspec.json.decode(message.value() or b"", type=StoredCursor)
-        for database, system in systems.items():
-            known = stored.get(database)
-            if known is None:
-                if next(iter(ToEnd(client, [s.name for s in of_database(database)])), None):
-                    raise CursorMissing(database=database)
-            elif known.system_identifier != system:
-                raise CursorOfAnotherShop(database=database, known=known.system_identifier, found=system)
+        stored = _stored(settings)
+        begun = [database for database in systems if database not in stored and _holds_events(client, database)]
+    if begun:
+        stored = _stored(settings)  # The very first transaction may have come between the two looks: events and cursor together.
+    for database, system in systems.items():
+        known = stored.get(database)
+        if known is None:
+            if database in begun:
+                raise CursorMissing(database=database)
+        elif known.system_identifier != system:
+            raise CursorOfAnotherShop(database=database, known=known.system_identifier, found=system)
     return {database: stored[database].places for database in systems if database in stored}
+
+
+def _stored(settings: Settings) -> dict[str, StoredCursor]:
+    """Return what topic `cursors` keeps for each database."""
+    stored: dict[str, StoredCursor] = {}
+    with published(settings, "instashop-cursor", [CURSORS]) as cursors:  # A replay that is under way may hold it.
+        for message in cursors:
+            writer, _, database = (message.key() or b"").decode().partition("/")
+            if writer != "producer":
+                continue  # A note of a replay.
+            stored[database] = msgspec.json.decode(message.value() or b"", type=StoredCursor)
+    return stored
+
+
+def _holds_events(client: Consumer, database: str) -> bool:
+    return next(iter(ToEnd(client, [stream.name for stream in of_database(database)])), None) is not None
 
 
 def _only_one(feed: Feed, settings: Settings) -> None:
