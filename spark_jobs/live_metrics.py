@@ -85,6 +85,7 @@ def judged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
         arrays = [pa.array(column, type) for column, type in zip(columns, _TYPES, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, schema=_ARROW)
+    live.spare_modules()
 
 
 def windows(messages: DataFrame, tasks: int = 1) -> DataFrame:

@@ -1,11 +1,13 @@
-"""Submitting the live metrics: the one place that knows the spark-submit line."""
+"""Submitting the live metrics: the one place that knows the spark-submit line, and what Spark's processes need."""
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 from instashop import java, sql
@@ -42,6 +44,12 @@ def submit_command(settings: Settings) -> list[str]:
     confs = [part for name, value in options.items() for part in ("--conf", f"{name}={value}")]
     submit = str(java.spark_home() / "bin" / "spark-submit")
     return [submit, "--master", settings.spark_master, "--name", SERVICE, "--jars", jars, *confs, str(ROOT / "spark_jobs" / "live_metrics.py")]
+
+
+@cache
+def spare_modules() -> None:
+    """Keep what this process has loaded out of Python's collections, once: PySpark collects after every task, which took a quiet worker 94 % of its CPU."""
+    gc.freeze()
 
 
 def spark_environment(host: str) -> dict[str, str]:

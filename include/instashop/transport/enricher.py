@@ -21,6 +21,8 @@ from instashop.transport.loop import Batch, Sink, Source, Work
 from instashop.transport.topics import Offsets, ToEnd, TopicReader, consumer, partitions_of, publish, published, require
 
 GROUP = "instashop-enricher"
+_GATHER_SECONDS = 0.5
+"""How long orders are gathered: a Kafka transaction costs the brokers the same for one item as for hundreds."""
 _judge_transaction = judge_of("transactions", Transaction)
 _judge_product = judge_of("products", Product)
 _judge_item = judge_of("transaction_items", TransactionItem)
@@ -176,6 +178,6 @@ def work(settings: Settings, _stop: threading.Event) -> Work:
             with published(settings, "instashop-catalogue", ["products"]) as products:
                 catalogue = Catalogue(products)
                 catalogue.read_to_end()
-                yield TopicReader(client, ["transactions"], settings.batch_limit, wait_seconds=0.2), ItemsSink(producer, client, catalogue)
+                yield TopicReader(client, ["transactions"], settings.batch_limit, _GATHER_SECONDS), ItemsSink(producer, client, catalogue)
 
     return session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 BUSY_ROWS, BUSY_SECONDS = 5, 1.0
 """From so many rows at a look on, the shop is busy for so long: also between the ticks in which it writes."""
-QUIET_PAUSES = 8
+QUIET_PAUSES = 12
 """Pauses between two looks at a shop that is not busy."""
 LOADED_ROWS, LONGEST_REST_SECONDS = 150, 0.5
 """From so many rows at a look on, the producer rests as long as their transaction took; but not for a broker that was away."""
