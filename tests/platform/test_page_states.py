@@ -82,27 +82,31 @@ def apart(platform: Settings) -> Iterator[Apart]:
 
 
 @pytest.mark.parametrize("name", PUSHED)
-@pytest.mark.parametrize(("state", "age_seconds", "words"), [("starting", None, "Starting"), ("stale", 90, "old"), ("zero", FRESH, "Nothing happened")])
-def test_each_page_tells_its_state(page: Page, apart: Apart, name: str, state: str, age_seconds: float | None, words: str) -> None:
-    apart.progress(age_seconds)
+def test_each_page_tells_its_state_and_the_next_while_it_is_open(page: Page, apart: Apart, name: str) -> None:
+    apart.progress(None)
     page.goto(apart.url + PUSHED[name])
     page.get_by_text("1 s", exact=True).click()
-    expect(page.locator(f"#{name}")).to_have_class(re.compile(f"state-{state}"))
-    if (name, state) != ("platform", "zero"):
-        expect(page.locator(f"#{name}-banner .banner.is-{state}")).to_contain_text(words)
+    for state, age_seconds, words in (("starting", None, "Starting"), ("stale", 90, "old"), ("zero", FRESH, "Nothing happened")):
+        apart.progress(age_seconds)
+        expect(page.locator(f"#{name}")).to_have_class(re.compile(f"state-{state}"))
+        if (name, state) != ("platform", "zero"):
+            expect(page.locator(f"#{name}-banner .banner.is-{state}")).to_contain_text(words)
 
 
-@pytest.mark.parametrize("name", PUSHED)
-def test_a_redis_that_goes_away_while_a_page_is_open_is_said_and_its_return_is_seen(page: Page, apart: Apart, name: str) -> None:
+def test_a_redis_that_goes_away_while_pages_are_open_is_said_on_each_and_its_return_is_seen(page: Page, apart: Apart) -> None:
     apart.progress(90)
-    page.goto(apart.url + PUSHED[name])
-    expect(page.locator(f"#{name}")).to_have_class(re.compile("state-stale"))
+    tabs = {name: page.context.new_page() for name in PUSHED}
+    for name, tab in tabs.items():
+        tab.goto(apart.url + PUSHED[name])
+        expect(tab.locator(f"#{name}")).to_have_class(re.compile("state-stale"))
     apart.to_redis.close()
     try:
-        expect(page.locator(f"#{name}-banner .banner.is-broken")).to_contain_text("Redis does not answer")
+        for name, tab in tabs.items():
+            expect(tab.locator(f"#{name}-banner .banner.is-broken")).to_contain_text("Redis does not answer")
     finally:
         apart.to_redis.open()
-    expect(page.locator(f"#{name}")).to_have_class(re.compile("state-stale"))
+    for name, tab in tabs.items():
+        expect(tab.locator(f"#{name}")).to_have_class(re.compile("state-stale"))
 
 
 def test_a_warehouse_that_goes_away_while_history_is_open_is_said_and_its_return_is_seen(page: Page, apart: Apart) -> None:
