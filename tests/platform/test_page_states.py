@@ -91,6 +91,8 @@ def test_each_page_tells_its_state_and_the_next_while_it_is_open(page: Page, apa
         expect(page.locator(f"#{name}")).to_have_class(re.compile(f"state-{state}"))
         if (name, state) != ("platform", "zero"):
             expect(page.locator(f"#{name}-banner .banner.is-{state}")).to_contain_text(words)
+    page.reload()  # Who comes only now is told the same.
+    expect(page.locator(f"#{name}")).to_have_class(re.compile("state-zero"))
 
 
 def test_a_redis_that_goes_away_while_pages_are_open_is_said_on_each_and_its_return_is_seen(page: Page, apart: Apart) -> None:

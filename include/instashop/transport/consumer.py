@@ -33,7 +33,6 @@ MEMBERS = PARTITIONS
 TOPICS = tuple(stream.name for stream in STREAMS)
 _LOCK_TIMEOUT = "1s"
 """Who waits longer for `realtime_events` lets go again, since all who want to read it wait behind."""
-_COPY = 'COPY {table} (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload) FROM STDIN (FORMAT binary)'
 _DAY_MS, _EPOCH = 86_400_000, date(1970, 1, 1).toordinal()
 
 
@@ -97,16 +96,15 @@ class WarehouseSink:
     def _keep(self, cursor: psycopg.Cursor, rows: list[bytes]) -> list[tuple[str, int, int, UUID]]:
         if not rows or self._all_new(cursor, rows):
             return []
-        with cursor.copy(_COPY.format(table="incoming")) as copy:
-            copy.write(b"".join((_BEGIN, *rows, _END)))
+        _copy(cursor, "incoming", rows)
         cursor.execute(sql.statement("consumer/keep_new"))  # type: ignore[arg-type]
         return cursor.execute(sql.statement("consumer/other_bodies")).fetchall()  # type: ignore[arg-type]
 
     def _all_new(self, cursor: psycopg.Cursor, rows: list[bytes]) -> bool:
         """Copy a batch straight into its table; an id that is there already undoes the whole of it, and the batch has to take the longer way."""
         try:
-            with self._db.transaction(), cursor.copy(_COPY.format(table="realtime_events")) as copy:
-                copy.write(b"".join((_BEGIN, *rows, _END)))
+            with self._db.transaction():
+                _copy(cursor, "realtime_events", rows)
         except psycopg.errors.UniqueViolation:
             return False
         return True
@@ -149,6 +147,7 @@ def _claimed_id(message: Message) -> UUID | None:
         return None
 
 
+_COPY = 'COPY {table} (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload) FROM STDIN (FORMAT binary)'
 _BEGIN, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 """What comes before and after the rows of COPY's binary format (Postgres' manual, COPY, File Formats)."""
 _POSTGRES_EPOCH, _MICROSECOND = datetime(2000, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
@@ -170,6 +169,11 @@ def _packer(topic: str) -> Callable[[Message, Event], bytes]:
         return pack(*named, *placed) + body
 
     return packed
+
+
+def _copy(cursor: psycopg.Cursor, table: str, rows: list[bytes]) -> None:
+    with cursor.copy(_COPY.format(table=table)) as copy:
+        copy.write(b"".join((_BEGIN, *rows, _END)))
 
 
 def _letter(message: Message, refusal: Refusal, event_id: UUID | None) -> dict[str, Any]:
