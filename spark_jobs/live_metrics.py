@@ -124,6 +124,9 @@ def session(settings: Settings) -> SparkSession:
     """Open the Spark session that spark-submit prepared."""
     builder = SparkSession.builder.appName(live.SERVICE)
     confs = {
+        "spark.log.level": "WARN",
+        # An executor is given the level before it reads Spark's default settings, which set it back (Spark 4.2).
+        "spark.executor.defaultJavaOptions": f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.xml')}",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.adaptive.enabled": "false",

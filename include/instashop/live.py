@@ -34,8 +34,6 @@ def submit_command(settings: Settings) -> list[str]:
         "spark.executorEnv.TZ": "UTC",
         "spark.executorEnv.PYTHONPATH": str(ROOT / "include"),
         "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "WARN",
-        "spark.executor.syncLogLevel.enabled": "true",  # Else an executor writes sixty lines for each batch.
         "spark.ui.retainedJobs": "50",
         "spark.ui.retainedStages": "50",
         "spark.sql.ui.retainedExecutions": "20",

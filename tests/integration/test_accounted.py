@@ -99,6 +99,12 @@ def test_a_backlog_of_minutes_with_skewed_keys_was_caught_up_with_and_nothing_dr
     assert max(middles)[0] - min(middles)[0] > timedelta(minutes=5), "No partition lay behind the others: the keys are not skewed."
 
 
+def test_an_executor_writes_down_only_what_is_wrong(stack, labels):
+    logs = [log for log in (stack.home / "spark" / "work").glob("*/*/stderr") if "log4j2.xml" in log.read_text()]
+    assert logs, "No executor was given the settings of the log."
+    assert not [line for log in logs for line in log.read_text().splitlines() if " INFO " in line]
+
+
 def test_the_way_of_a_late_and_of_a_refused_event_says_why(stack, labels):
     late = [trace(stack, event_id) for event_id in sorted(labels.late)[:5]]
     assert any("left out of the live value: recorded" in way and "in the warehouse now" in way for way in late), late

@@ -18,13 +18,15 @@ from redis import RedisError
 
 from instashop import connect, live
 from instashop.local import chromium
-from instashop.local.bench.meter import Spread, quantile
+from instashop.local.bench.meter import Spread, loop_ms, quantile
 from instashop.metrics import WINDOW_SECONDS, WRITTEN_FIELD, Mark, window_key, window_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, STREAMS
 from instashop.transport.topics import consumer, partitions_of
 
 PLACES = ("Kafka", "warehouse", "Redis", "browser")
+WAREHOUSE_LOOK_SECONDS, SPARK_LOOK_SECONDS = 0.02, 0.25
+"""Pauses between two looks: the warehouse's is how exact its delay is, a batch of Spark carries its own time. Looking costs what is looked at."""
 EDGE_SECONDS = 5
 """Events of the first and last seconds are left out: their way began before, or ended after, the look."""
 
@@ -57,13 +59,15 @@ class Delay:
     p50: Spread
     p90: Spread
     p99: Spread
+    loop_ms: Spread
+    """How long `meter.loop_ms` took before each span."""
 
     @classmethod
-    def of(cls, spans: list[list[float]]) -> Delay:
+    def of(cls, spans: list[list[float]], loops: list[float]) -> Delay:
         """Return the delay from the seconds that each event of each span took."""
         ordered = [sorted(span) for span in spans if span]
-        shares = (Spread.of(1000 * quantile(span, share) for span in ordered) for share in (0.5, 0.9, 0.99))
-        return cls(sum(map(len, ordered)), *shares)
+        p50, p90, p99 = (Spread.of(1000 * quantile(span, share) for span in ordered) for share in (0.5, 0.9, 0.99))
+        return cls(sum(map(len, ordered)), p50, p90, p99, Spread.of(loops))
 
 
 def measure(settings: Settings, seconds: float, spans: int, say: Callable[[str], None]) -> dict[str, Delay]:
@@ -72,14 +76,15 @@ def measure(settings: Settings, seconds: float, spans: int, say: Callable[[str],
     The clock starts when the row is written, so the commit itself is part of it. A browser on the same cores takes as much as the
     whole platform does, so it is looked at in spans of its own.
     """
-    found: dict[str, list[list[float]]] = {name: [] for name in PLACES}
+    found: dict[str, Delay] = {}
     for with_browser, places in ((False, PLACES[:-1]), (True, PLACES[-1:])):
+        loops, delays = [], []
         for number in range(1, spans + 1):
-            say(f"span {number} of {spans}{' with a browser' if with_browser else ''}")
-            delays = _span(settings, seconds, with_browser)
-            for name in places:
-                found[name].append(delays[name])
-    return {name: Delay.of(delays) for name, delays in found.items() if any(delays)}
+            say(f"delays, span {number} of {spans}{' with a browser' if with_browser else ''}")
+            loops.append(loop_ms())
+            delays.append(_span(settings, seconds, with_browser))
+        found |= {name: Delay.of(each, loops) for name in places if any(each := [delay[name] for delay in delays])}
+    return found
 
 
 def _span(settings: Settings, seconds: float, with_browser: bool) -> dict[str, list[float]]:
@@ -114,14 +119,14 @@ def _look_at_kafka(settings: Settings, seen: Seen, stop: threading.Event, began:
 
 def _look_at_warehouse(settings: Settings, seen: Seen, stop: threading.Event, _began: float) -> None:
     with connect.warehouse(settings, "bench", autocommit=True) as dwh:
-        while not stop.wait(0.005):
+        while not stop.wait(WAREHOUSE_LOOK_SECONDS):
             row = dwh.execute("SELECT coalesce(sum(events), 0)::bigint FROM consumer_offsets", prepare=True).fetchone()
             seen.warehouse.append((time.time(), row[0] if row else 0))
 
 
 def _look_at_spark(settings: Settings, seen: Seen, stop: threading.Event, _began: float) -> None:
     redis, folder = connect.redis(settings), live.checkpoint(settings)[0] / "offsets"
-    while not stop.wait(0.05):
+    while not stop.wait(SPARK_LOOK_SECONDS):
         now = window_of(time.time())
         with suppress(RedisError):
             for start in (now, now - WINDOW_SECONDS):

@@ -13,7 +13,7 @@ import psutil
 from instashop.local.bench.backlog import Carried
 from instashop.local.bench.latency import Delay
 from instashop.local.bench.meter import Spread
-from instashop.local.bench.running import Rest, Step
+from instashop.local.bench.running import REST_SECONDS, WARM_SECONDS, Rest, Step
 
 PACKAGES = ("apache-airflow", "pyspark", "confluent-kafka", "kafka-python", "psycopg", "dash")
 
@@ -42,7 +42,8 @@ def text(figures: Figures) -> str:
     parts = [
         "# Performance\n",
         "Made by `./instashop bench`; every figure is measured, none typed in. Load is open-loop: the generator does not wait for anybody.",
-        "The loop is a fixed one in Python, timed before and after: where it takes twice as long, so does everything beside it.\n",
+        "The loop is a fixed one in Python, timed before and after: where it takes twice as long, so does everything beside it.",
+        f"Delays and rest are those of a platform that has carried a load for {WARM_SECONDS / 60:.0f} minutes: in its first ones Java compiles itself.\n",
         _machine(figures),
     ]
     if figures.carried:
@@ -86,10 +87,10 @@ def _latency(figures: Figures) -> str:
         f"## From the row in the shop at {figures.latency_rate:,.0f} events/s\n",
         "Milliseconds until a read-committed reader, the warehouse, Redis and a browser (refresh 1 s, on the same machine in spans of its own) had it:",
         "median of the spans (least–greatest).\n",
-        "| to | events | p50 | p90 | p99 |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| to | events | p50 | p90 | p99 | loop ms |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    rows += [f"| {name} | {d.events:,} | {d.p50.text()} | {d.p90.text()} | {d.p99.text()} |" for name, d in figures.latency.items()]
+    rows += [f"| {name} | {d.events:,} | {d.p50.text()} | {d.p90.text()} | {d.p99.text()} | {d.loop_ms.text()} |" for name, d in figures.latency.items()]
     return "\n".join(rows) + "\n"
 
 
@@ -115,8 +116,8 @@ def _rest(figures: Figures) -> str:
     if figures.again_seconds:
         rows.append(f"| `up` again | {figures.again_seconds:.0f} s |")
     if figures.rest:
-        rows.append(f"| at 10 events/s: cores | {figures.rest.cores:.2f} |")
+        rows.append(f"| at {figures.rest.rate:.0f} events/s: cores, over {REST_SECONDS / 60:.0f} minutes | {figures.rest.cores:.2f} |")
         rows.append(f"| meanwhile the loop | {figures.rest.loop_ms.text()} ms |")
-        rows.append(f"| at 10 events/s: memory (PSS) | {figures.rest.memory_mb / 1000:.1f} GB |")
+        rows.append(f"| at {figures.rest.rate:.0f} events/s: memory (PSS) | {figures.rest.memory_mb / 1000:.1f} GB |")
         rows += [f"| {service}: memory (PSS) | {mb:.0f} MB |" for service, mb in figures.rest.services_mb.items()]
     return "\n".join(rows) + "\n"

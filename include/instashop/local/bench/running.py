@@ -15,14 +15,21 @@ from instashop.local.bench.meter import Spread
 from instashop.settings import Settings
 
 READERS = ("producer", "consumer", "enricher", "live_metrics")
+SETTLE_SECONDS = 20
+"""How long a restarted generator settles."""
+WARM_SECONDS = 240
+"""How long the platform carries a load before its delays and its cost at rest are measured: in its first minutes Java compiles itself."""
+REST_SECONDS = 300
+"""In so long every DAG has its turn."""
 GROWS_EVENTS_A_SECOND = 20
 """A lag that grows slower than this over a step is noise."""
 
 
 @dataclass(frozen=True)
 class Rest:
-    """What the platform costs at the seed's rate."""
+    """What the platform costs at the rate that its settings say."""
 
+    rate: float
     cores: float
     memory_mb: float
     services_mb: dict[str, float]
@@ -57,16 +64,23 @@ def set_rate(settings: Settings, rate: float) -> None:
     raise DidNotFinish(what=f"the generator at {rate:.0f} events/s", seconds=120, said=str(beats.read(settings.run_dir, "generator")))
 
 
-def at_rest(settings: Settings, warm_seconds: float, seconds: float) -> Rest:
-    """Return cores and memory once the start is over."""
-    threading.Event().wait(warm_seconds)
+def warm_up(settings: Settings, rate: float) -> None:
+    """Let the platform carry this rate for a while, and leave it so."""
+    set_rate(settings, rate)
+    threading.Event().wait(WARM_SECONDS)
+
+
+def at_rest(settings: Settings) -> Rest:
+    """Return cores and memory at the rate of the settings."""
+    set_rate(settings, settings.rate)
+    threading.Event().wait(SETTLE_SECONDS)
     roots, loop = meter.platform_pids(settings), meter.loop_ms()
     cpu, began = meter.cpu_seconds(roots), time.monotonic()
-    threading.Event().wait(seconds)
+    threading.Event().wait(REST_SECONDS)
     cores = (meter.cpu_seconds(roots) - cpu) / (time.monotonic() - began)
     holders = {service: supervision.find(settings.run_dir, service) for service in beats.SERVICES}
     services = {service: meter.memory_mb([holder.pid]) for service, holder in holders.items() if holder}
-    return Rest(cores, meter.memory_mb(roots), services, Spread.of([loop, meter.loop_ms()]))
+    return Rest(settings.rate, cores, meter.memory_mb(roots), services, Spread.of([loop, meter.loop_ms()]))
 
 
 def climb(settings: Settings, rates: list[float], seconds: float, say: Callable[[str], None]) -> list[Step]:
@@ -74,7 +88,7 @@ def climb(settings: Settings, rates: list[float], seconds: float, say: Callable[
     steps = []
     for rate in rates:
         set_rate(settings, rate)
-        threading.Event().wait(20)  # The restarted generator settles.
+        threading.Event().wait(SETTLE_SECONDS)
         steps.append(_hold(settings, rate, seconds))
         say(f"{rate:,.0f} events/s: {'kept up' if steps[-1].kept_up else 'fell behind'}; reached {steps[-1].reached:,.0f}/s, lag {steps[-1].lag_events}")
         if not steps[-1].kept_up:
@@ -106,6 +120,6 @@ def _made(settings: Settings) -> int:
 
 
 def balance(settings: Settings) -> bool:
-    """Return to the seed's rate and say whether the books balance."""
-    set_rate(settings, 10)
+    """Return to the rate of the settings and say whether the books balance."""
+    set_rate(settings, settings.rate)
     return verify(settings, wait_seconds=180).balanced
