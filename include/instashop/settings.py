@@ -147,6 +147,7 @@ class Settings(BaseSettings):
     live_offsets_limit: int = Field(100_000, ge=1, description="Messages in one batch of the live metrics, at most.")
     live_expiry_seconds: int = Field(3600, ge=120, description="How long a window stays in Redis.")
     warehouse_retention_days: int = Field(0, ge=0, description="Days that the warehouse keeps events; 0 keeps all, 8 is the least.")
+    airflow_history_days: int = Field(30, ge=1, description="Days that Airflow keeps its runs and their logs.")
     service_lifetime_seconds: int = Field(21_600, ge=60, description="A service ends by itself after this, to be started afresh.")
     beat_seconds: float = Field(1.0, gt=0, description="How often a service says that it is alive.")
     beat_stale_seconds: float = Field(60, gt=0, description="A service whose beat is older hangs, and is ended.")

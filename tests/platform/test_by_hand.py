@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
+import psycopg
 import pytest
 
+from instashop import connect
 from instashop.control import dead_letters, intents
 from instashop.local.drills.faults import DRILLS
 from instashop.local.drills.stage import Platform
@@ -34,6 +39,38 @@ def test_a_drill_that_airflow_runs_tells_its_outcome_and_leaves_the_shop_as_it_w
     assert airflow.state(run) == "success"
     assert airflow.returned(run, "drill").startswith("PASSED  kill-enricher: 0 lost, 0 doubled, 0 wrong")
     assert wanted() == before
+
+
+@pytest.mark.timeout(360)
+def test_airflow_forgets_an_old_run_and_its_logs_and_no_other(airflow, platform):
+    with connect.postgres(platform.airflow_dsn, 5) as db:
+        db.autocommit = True
+
+        def ended() -> list[str]:
+            return [row[0] for row in db.execute("SELECT run_id FROM dag_run WHERE dag_id = 'watch_platform' AND state = 'success' ORDER BY start_date")]
+
+        wait_until(lambda: len(ended()) > 1, 180, "two runs of watch_platform")
+        old, *others = ended()
+        folder = platform.log_dir / "airflow" / "dag_id=watch_platform"
+        _age(db, old, [*(folder / f"run_id={old}").rglob("*.log")])
+        run = airflow.start("tidy_airflow")
+        wait_until(lambda: airflow.state(run) in ENDED, 180, "the end of the tidying")
+        assert airflow.state(run) == "success"
+        left = ended()
+    assert old not in left
+    assert set(others) <= set(left)
+    assert airflow.returned(run, "logs") == 4
+    assert not (folder / f"run_id={old}").exists()
+    assert all((folder / f"run_id={other}").exists() for other in others)
+
+
+def _age(db: psycopg.Connection, run: str, logs: list[Path]) -> None:
+    """Make a run of watch_platform, and what it wrote, forty days older."""
+    for table in ("dag_run", "task_instance"):
+        db.execute(f"UPDATE {table} SET start_date = start_date - INTERVAL '40 days' WHERE dag_id = 'watch_platform' AND run_id = %s", [run])
+    past = time.time() - 40 * 86_400
+    for log in logs:
+        os.utime(log, (past, past))
 
 
 def test_dead_letters_are_listed_and_shown_whole(letters):

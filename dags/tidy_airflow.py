@@ -1,0 +1,40 @@
+"""Forget Airflow's own past, once a day: runs and log files older than 30 days (INSTASHOP_AIRFLOW_HISTORY_DAYS).
+
+Ten thousand tasks a day leave their traces; nothing of the shop is in them.
+
+When red:
+- `runs`: the log has Airflow's own words; its Postgres was away or busy, and what is left goes tomorrow.
+- `logs`: a file could not be removed; the log names it.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, task
+
+with DAG(
+    dag_id="tidy_airflow",
+    doc_md=__doc__,
+    schedule="45 3 * * *",  # Without a start_date, so the first run is tomorrow's: a platform that starts has nothing to forget.
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    dagrun_timeout=timedelta(hours=1),
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
+    tags=["platform"],
+) as dag:
+
+    @task
+    def runs() -> None:
+        """Let Airflow clean its tables."""
+        import instashop_tidy
+
+        instashop_tidy.runs()
+
+    @task
+    def logs() -> int:
+        """Remove old log files and return how many they were."""
+        import instashop_tidy
+
+        return instashop_tidy.logs()
+
+    runs(), logs()  # No arrow: one does not wait for the other.
