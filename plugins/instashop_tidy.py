@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 from instashop.errors import InstaShopError
-from instashop.local import airflow_server, servers
+from instashop.local import servers
 from instashop.settings import Settings, load
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,7 @@ def runs() -> None:
     settings = load()
     command = [sys.executable, "-m", "airflow", "db", "clean", "--yes", "--skip-archive", "--clean-before-timestamp", _oldest(settings).isoformat()]
     # A task may not speak to Airflow's tables by itself: the command is given their address.
-    environment = servers.shell_environment() | servers.our_environment(settings) | airflow_server.environment(settings)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=servers.airflow_environment(settings), capture_output=True, text=True, check=False)
     said = (done.stdout + done.stderr).strip()
     if done.returncode != 0:
         raise NotCleaned(status=done.returncode, said="\n".join(said.splitlines()[-20:]))

@@ -90,8 +90,7 @@ def prepare(settings: Settings) -> int:
 
 def migrate(settings: Settings) -> int:
     """Bring Airflow's database to the version in the image."""
-    environment = servers.shell_environment() | servers.our_environment(settings) | airflow_server.environment(settings)
-    return subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=environment, check=False).returncode
+    return subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=servers.airflow_environment(settings), check=False).returncode
 
 
 def become(settings: Settings, name: str) -> None:

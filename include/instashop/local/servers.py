@@ -66,6 +66,11 @@ def our_environment(settings: Settings) -> dict[str, str]:
     return given | {"INSTASHOP_HOME": str(settings.home), "PYTHONPATH": str(ROOT / "include"), "PYTHONUNBUFFERED": "1"}
 
 
+def airflow_environment(settings: Settings) -> dict[str, str]:
+    """Return the whole environment of a command of Airflow that ends by itself."""
+    return shell_environment() | our_environment(settings) | airflow_server.environment(settings)
+
+
 def spark_environment(settings: Settings) -> dict[str, str]:
     """Return what Spark's daemons, and whoever submits to them, have to know."""
     return live.spark_environment(settings.host) | {"SPARK_PUBLIC_DNS": settings.host}

@@ -204,9 +204,8 @@ def _migrate(settings: Settings, stop: threading.Event) -> str | None:
     stamp = airflow_server.folder(settings) / "migrated"
     if stamp.exists() and stamp.read_text() == own:
         return "up to date"
-    environment = servers.shell_environment() | servers.our_environment(settings) | airflow_server.environment(settings)
     log = programs.log_path(settings, "airflow-migration")
-    status, output = commands.run([sys.executable, "-m", "airflow", "db", "migrate"], stop, 180, environment)
+    status, output = commands.run([sys.executable, "-m", "airflow", "db", "migrate"], stop, 180, servers.airflow_environment(settings))
     log.write_text(output, encoding="utf-8")
     if status != 0:
         what = "takes too long" if status is None else f"ended with {status}"

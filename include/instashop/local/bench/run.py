@@ -76,7 +76,7 @@ def _platform(figures: report.Figures, runs: int, minutes: float, rates: list[fl
         figures.again_seconds = _timed(lambda: up(settings))
         settings = _with_passwords()
         say(f"warming up for {running.WARM_SECONDS / 60:.0f} minutes at {figures.latency_rate:,.0f} events/s")
-        running.warm_up(settings, figures.latency_rate)
+        running.settle(settings, figures.latency_rate, running.WARM_SECONDS)
         figures.latency = latency.measure(settings, 30, runs, say)
         say(f"at rest for {running.REST_SECONDS / 60:.0f} minutes")
         figures.rest = running.at_rest(settings)

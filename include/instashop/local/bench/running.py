@@ -64,16 +64,15 @@ def set_rate(settings: Settings, rate: float) -> None:
     raise DidNotFinish(what=f"the generator at {rate:.0f} events/s", seconds=120, said=str(beats.read(settings.run_dir, "generator")))
 
 
-def warm_up(settings: Settings, rate: float) -> None:
-    """Let the platform carry this rate for a while, and leave it so."""
+def settle(settings: Settings, rate: float, seconds: float = SETTLE_SECONDS) -> None:
+    """Let the generator run at this rate, and return once the platform has carried it for so long."""
     set_rate(settings, rate)
-    threading.Event().wait(WARM_SECONDS)
+    threading.Event().wait(seconds)
 
 
 def at_rest(settings: Settings) -> Rest:
     """Return cores and memory at the rate of the settings."""
-    set_rate(settings, settings.rate)
-    threading.Event().wait(SETTLE_SECONDS)
+    settle(settings, settings.rate)
     roots, loop = meter.platform_pids(settings), meter.loop_ms()
     cpu, began = meter.cpu_seconds(roots), time.monotonic()
     threading.Event().wait(REST_SECONDS)
@@ -87,8 +86,7 @@ def climb(settings: Settings, rates: list[float], seconds: float, say: Callable[
     """Hold one rate after the other until one is too much; the step before it is the answer."""
     steps = []
     for rate in rates:
-        set_rate(settings, rate)
-        threading.Event().wait(SETTLE_SECONDS)
+        settle(settings, rate)
         steps.append(_hold(settings, rate, seconds))
         say(f"{rate:,.0f} events/s: {'kept up' if steps[-1].kept_up else 'fell behind'}; reached {steps[-1].reached:,.0f}/s, lag {steps[-1].lag_events}")
         if not steps[-1].kept_up:
