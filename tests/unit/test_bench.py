@@ -12,11 +12,15 @@ from instashop.local.chromium import NoBrowser, path
 
 
 def test_a_delay_is_the_median_of_its_spans_in_milliseconds():
-    delay = Delay.of([[0.01 * n for n in range(1, 101)], [0.02 * n for n in range(1, 101)], [0.03 * n for n in range(1, 101)]], [15.2, 12.5, 21.0])
+    spans = [[step * n for n in range(1, 101)] for step in (0.01, 0.02, 0.03)]
+    delay = Delay.of(spans, [1.5, 1.91, 1.62], [15.2, 12.5, 21.0])
     assert delay.events == 300
     assert delay.p50.text() == "1,020 (510–1,530)"
     assert delay.p99.text() == "2,000 (1,000–3,000)"
+    assert delay.cores.text(2) == "1.62 (1.50–1.91)"
     assert delay.loop_ms.text() == "15 (12–21)"
+    page = report.text(report.Figures(latency={"Kafka": delay}))
+    assert "| Kafka | 300 | 1,020 (510–1,530) | 1,820 (910–2,730) | 2,000 (1,000–3,000) | 1.62 (1.50–1.91) | 15 (12–21) |" in page
 
 
 def test_a_browser_that_is_missing_is_said_with_its_cure(tmp_path, monkeypatch):

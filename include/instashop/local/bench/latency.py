@@ -18,7 +18,7 @@ from redis import RedisError
 
 from instashop import connect, live
 from instashop.local import chromium
-from instashop.local.bench.meter import Spread, loop_ms, quantile
+from instashop.local.bench.meter import Spread, busy_seconds, loop_ms, quantile
 from instashop.metrics import WINDOW_SECONDS, WRITTEN_FIELD, Mark, window_key, window_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, STREAMS
@@ -59,15 +59,17 @@ class Delay:
     p50: Spread
     p90: Spread
     p99: Spread
+    cores: Spread
+    """How many of the machine's cores worked during each span, for anybody: near all of them, events queue for a core."""
     loop_ms: Spread
-    """How long `meter.loop_ms` took before each span."""
+    """How long `meter.loop_ms` took before and after each span."""
 
     @classmethod
-    def of(cls, spans: list[list[float]], loops: list[float]) -> Delay:
+    def of(cls, spans: list[list[float]], cores: list[float], loops: list[float]) -> Delay:
         """Return the delay from the seconds that each event of each span took."""
         ordered = [sorted(span) for span in spans if span]
         p50, p90, p99 = (Spread.of(1000 * quantile(span, share) for span in ordered) for share in (0.5, 0.9, 0.99))
-        return cls(sum(map(len, ordered)), p50, p90, p99, Spread.of(loops))
+        return cls(sum(map(len, ordered)), p50, p90, p99, Spread.of(cores), Spread.of(loops))
 
 
 def measure(settings: Settings, seconds: float, spans: int, say: Callable[[str], None]) -> dict[str, Delay]:
@@ -78,16 +80,19 @@ def measure(settings: Settings, seconds: float, spans: int, say: Callable[[str],
     """
     found: dict[str, Delay] = {}
     for with_browser, places in ((False, PLACES[:-1]), (True, PLACES[-1:])):
-        loops, delays = [], []
+        delays, cores, loops = [], [], [loop_ms()]
         for number in range(1, spans + 1):
             say(f"delays, span {number} of {spans}{' with a browser' if with_browser else ''}")
+            seen, began, worked = _look(settings, seconds, with_browser)
+            cores.append(worked)
             loops.append(loop_ms())
-            delays.append(_span(settings, seconds, with_browser))
-        found |= {name: Delay.of(each, loops) for name in places if any(each := [delay[name] for delay in delays])}
+            delays.append(_delays(settings, seen, began + EDGE_SECONDS, began + seconds - EDGE_SECONDS))
+        found |= {name: Delay.of(each, cores, loops) for name in places if any(each := [delay[name] for delay in delays])}
     return found
 
 
-def _span(settings: Settings, seconds: float, with_browser: bool) -> dict[str, list[float]]:
+def _look(settings: Settings, seconds: float, with_browser: bool) -> tuple[Seen, float, float]:
+    """Return what was seen in so many seconds, when the look began, and how many cores of the machine worked meanwhile."""
     seen, stop = Seen(), threading.Event()
     began = time.time()
     looks = (_look_at_kafka, _look_at_warehouse, _look_at_spark)
@@ -95,11 +100,13 @@ def _span(settings: Settings, seconds: float, with_browser: bool) -> dict[str, l
     with _browser(settings, seen) if with_browser else nullcontext():
         for thread in threads:
             thread.start()
+        clock, busy = time.monotonic(), busy_seconds()
         stop.wait(seconds)
+        cores = (busy_seconds() - busy) / (time.monotonic() - clock)
         stop.set()
         for thread in threads:
             thread.join()
-    return _delays(settings, seen, began + EDGE_SECONDS, began + seconds - EDGE_SECONDS)
+    return seen, began, cores
 
 
 def _look_at_kafka(settings: Settings, seen: Seen, stop: threading.Event, began: float) -> None:

@@ -37,6 +37,12 @@ def memory_mb(pids: Iterable[int]) -> float:
     return total
 
 
+def busy_seconds() -> float:
+    """Return how long the machine's cores have worked since it started, for anybody: that which measures is part of it."""
+    times = psutil.cpu_times()
+    return times.user + times.nice + times.system + times.irq + times.softirq
+
+
 def _trees(pids: Iterable[int]) -> set[psutil.Process]:
     found: set[psutil.Process] = set()
     for pid in pids:
