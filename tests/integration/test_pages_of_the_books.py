@@ -76,6 +76,18 @@ def test_a_transaction_longer_than_a_minute_is_not_cut(shop):
     assert page_end(shop, long, _after(last)) == long + 1
 
 
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "0044-03-15 12:00:00 BC", "294276-12-31 23:59:59"])
+def test_a_row_of_no_time_neither_ends_a_page_nor_the_books(shop, moment):
+    begin = datetime.now(UTC) - timedelta(seconds=90)
+    written = [_write(shop, [begin]) for _ in range(3)]
+    for odd in written[:2]:
+        shop.execute("UPDATE searches SET recorded_at = %s WHERE txid = %s::text::xid8", [moment, str(odd)])
+    try:
+        assert [page_end(shop, since, _after(written[-1])) for since in written] == [_after(written[-1])] * 3
+    finally:
+        shop.execute("DELETE FROM searches WHERE recorded_at = %s", [moment])
+
+
 def test_a_shop_without_rows_since_is_a_page_up_to_the_horizon(shop):
     (horizon,) = shop.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 1000").fetchone()
     assert page_end(shop, horizon - 1, horizon) == horizon
@@ -143,6 +155,18 @@ def test_a_loss_is_not_accepted_with_what_else_a_forgotten_page_names(stack, boo
     accept(stack, [UUID(event_id)], "sent by a test")
     _look_again(books)
     assert not _found(books).lines[0].ok
+
+
+def test_a_forgotten_page_names_every_event_that_must_be_accepted_and_shows_the_first(stack, books, forgotten):
+    event_id, page, end = forgotten
+    ids = [event_id, *(str(UUID(int=number)) for number in range(1, 7))]
+    _keep(books, page, end, [Line("kafka", "crm_interactions", False, 5, 5, detail=f"7 repeated: {', '.join(ids)}", repeated=7)])
+    (line,) = [line for line in books.ledger.totals() if (line.stage, line.stream) == ("kafka", "crm_interactions")]
+    assert f"7 repeated: {', '.join(ids[:5])} and 2 more" in line.detail
+    accept(stack, [UUID(event_id)], "sent by a test")
+    _look_again(books)
+    assert not _found(books).lines[0].ok
+    assert all(name in _found(books).lines[0].detail for name in ids)
 
 
 def test_a_balanced_page_that_kafka_has_forgotten_and_that_has_changed_is_named(books, forgotten):

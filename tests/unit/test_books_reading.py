@@ -15,7 +15,7 @@ from instashop.control.books.comparing import _items
 from instashop.control.books.explained import Explained
 from instashop.control.books.pages import Page
 from instashop.control.books.reading import Client, PageReader, StreamRead
-from instashop.control.books.verdict import Line, Sum, Verdict
+from instashop.control.books.verdict import Line, Sum, Verdict, named, shortened
 from instashop.local.drills.judging import Outcome, judge
 from instashop.streams import BY_NAME
 from tests import bodies
@@ -50,6 +50,12 @@ class Partition:
         return self.at
 
     def assign(self, _places): ...
+
+
+def test_the_ids_of_a_detail_are_shortened_when_it_is_shown():
+    ids = [str(UUID(int=number)) for number in range(8)]
+    assert shortened(f"8 repeated: {', '.join(ids)}; not in shop: {ids[0]}") == f"8 repeated: {', '.join(ids[:5])} and 3 more; not in shop: {ids[0]}"
+    assert shortened(f"-9 events not in Kafka: {named(ids, 6)}") == f"-9 events not in Kafka: {', '.join(ids[:5])} and 3 more"
 
 
 def test_what_is_written_while_a_page_is_read_does_not_end_it():

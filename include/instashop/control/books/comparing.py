@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import replace
 from uuid import UUID
@@ -13,13 +12,12 @@ from instashop import sql
 from instashop.control.books.explained import Explained, explained, ids_left_out
 from instashop.control.books.pages import Offsets, Page
 from instashop.control.books.reading import PageReader, StreamRead
-from instashop.control.books.verdict import Line, Sum, named
+from instashop.control.books.verdict import EVENT_ID, KEPT, NOT_ALL, Line, Sum, named
 from instashop.streams import STREAMS, Stream
 
 Shops = dict[str, psycopg.Connection]
 
 FORGOTTEN = "Kafka no longer has its messages, so it is not compared anew"
-_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 def shop_sums(shops: Shops, page: Page) -> dict[str, Sum]:
@@ -73,9 +71,9 @@ def as_found(page: Page, known: Explained, dwh: psycopg.Connection) -> tuple[Lin
 
 
 def _is_accepted(line: Line, known: Explained, dwh: psycopg.Connection) -> bool:
-    """Whether each event that a line names is accepted, or what it was made of; its text is all that there is of it."""
-    accepted, names = known.strangers | known.repeats, [UUID(name) for name in _ID.findall(line.detail)]
-    return bool(names) and all(accepted.intersection((name, _source(dwh, name))) for name in names)
+    """Whether each event that a line names, and it names all, is accepted, or what it was made of; its text is all that there is of it."""
+    accepted, names = known.strangers | known.repeats, [UUID(name) for name in EVENT_ID.findall(line.detail)]
+    return bool(names) and not NOT_ALL.search(line.detail) and all(accepted.intersection((name, _source(dwh, name))) for name in names)
 
 
 def _source(dwh: psycopg.Connection, event_id: UUID) -> UUID | None:
@@ -144,10 +142,10 @@ def _ids_in_warehouse(dwh: psycopg.Connection, stream: Stream, page: Page) -> se
 
 
 def _out_of_place(word: str, events: list[tuple[UUID, UUID]]) -> str:
-    return f"{len(events)} {word}: {named(event_id for event_id, _source in events)}" if events else ""
+    return f"{len(events)} {word}: {named((event_id for event_id, _source in events), KEPT)}" if events else ""
 
 
 def _differing(found: set[UUID], should: set[UUID], here: str, there: str) -> str:
     """Name the ids that only one of two places has."""
     only = ((f"not in {here}", should - found), (f"not in {there}", found - should))
-    return "; ".join(f"{word}: {named(sorted(ids))}" for word, ids in only if ids)
+    return "; ".join(f"{word}: {named(sorted(ids), KEPT)}" for word, ids in only if ids)

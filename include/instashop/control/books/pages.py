@@ -13,7 +13,8 @@ import psycopg
 from psycopg.rows import dict_row
 
 from instashop import sql
-from instashop.control.books.verdict import Line
+from instashop.control.books.verdict import Line, shortened
+from instashop.events import FIRST_DAY, LAST_DAY
 
 PAGE_SECONDS, PAGE_SHARE = 60, 0.1
 """A page ends so long after its first row was written; far behind, after that share of the time that lies behind, so that a day
@@ -109,7 +110,7 @@ class Ledger:
         for page in self.red():  # A page with a repeat is always red.
             for line in page.lines:
                 if not line.ok:
-                    red.setdefault((line.stage, line.stream), []).append(f"{page.name}: {line.detail}")
+                    red.setdefault((line.stage, line.stream), []).append(f"{page.name}: {shortened(line.detail)}")
                     repeated[line.stage, line.stream] += line.repeated
         rows = self._db.execute("SELECT stage, stream, events, expected_events, cents, expected_cents FROM page_totals").fetchall()
         lines = []
@@ -121,7 +122,8 @@ class Ledger:
 
 def page_end(shop: psycopg.Connection, since: int, horizon: int) -> int:
     """Return the `txid` at which a page that begins at `since` ends: beyond `since`, and not beyond the horizon."""
-    limits = {"from_txid": since, "to_txid": horizon, "rows": PAGE_ROWS, "seconds": PAGE_SECONDS, "share": PAGE_SHARE}
+    days = {"first_day": FIRST_DAY, "last_day": LAST_DAY}
+    limits = {"from_txid": since, "to_txid": horizon, "rows": PAGE_ROWS, "seconds": PAGE_SECONDS, "share": PAGE_SHARE, **days}
     bound = shop.execute(sql.statement("books/page_end"), limits).fetchone()  # type: ignore[arg-type]
     return min(horizon, bound[0]) if bound else horizon
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +13,10 @@ from instashop.words import counted, euros
 
 LOW_64 = 2**64 - 1
 SHOWN = 5
-"""Differing ids or windows named in a line; the rest is counted."""
+"""Differing ids or windows shown of a line; the rest is counted."""
+KEPT = 10_000
+"""Differing ids kept of a page's line, so that a person can accept each of them after Kafka has forgotten the page."""
+EVENT_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 @dataclass
@@ -60,6 +64,7 @@ class Line:
     cents: int = 0
     expected_cents: int = 0
     detail: str = ""
+    """What is wrong; a page is kept with up to `KEPT` ids of what differs, and who shows it shortens them."""
     repeated: int = 0
     """Messages in Kafka of which an earlier one has the same id; `events` does not count them."""
 
@@ -111,7 +116,17 @@ class Verdict:
         return "\n".join([*rows, f"{word} below horizon {self.horizon} ({self.seconds:.1f} s, {self.pages} pages compared)."])
 
 
-def named(ids: Iterable[object]) -> str:
-    """Return some of the ids, and how many more there are."""
+NOT_ALL = re.compile(r" and (\d+) more")
+_RUN = re.compile(rf"({EVENT_ID.pattern}(?:, {EVENT_ID.pattern})+)(?:{NOT_ALL.pattern})?")
+
+
+def shortened(detail: str) -> str:
+    """Return a line's detail with the first ids of each run of them."""
+    return _RUN.sub(lambda run: named(run[1].split(", "), more=int(run[2] or 0)), detail)
+
+
+def named(ids: Iterable[object], most: int = SHOWN, more: int = 0) -> str:
+    """Return the first of the ids, and how many there are beyond them and beyond `ids`."""
     words = [str(one) for one in ids]
-    return ", ".join(words[:SHOWN]) + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")
+    more += max(0, len(words) - most)
+    return ", ".join(words[:most]) + (f" and {more} more" if more else "")
