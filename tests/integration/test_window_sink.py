@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
+from confluent_kafka import TopicPartition
 from redis import Redis, RedisError
 
 from instashop.control import beats
@@ -20,10 +21,14 @@ from instashop.metrics import FILLED_KEY, FILLING_KEY, MEASURES, WINDOW_SECONDS,
 from instashop.transport import refill
 from instashop.transport.loop import Pulse
 from instashop.transport.refill import Keeper, filled_mark
+from instashop.transport.topics import consumer
 from instashop.transport.window_sink import OnlyWriter, PatientSink, WindowSink
 from spark_jobs.live_metrics import watch
+from tests import bodies
 from tests.gate import Gate
+from tests.integration.conftest import drain
 from tests.integration.rows import keep
+from tests.strangers import writing
 from tests.waiting import wait_until
 
 
@@ -145,6 +150,32 @@ def test_a_redis_that_is_emptied_again_before_it_is_filled_is_filled_as_of_later
     assert redis.hget(kept_window, "written").startswith("1 200 ")
     assert redis.get(FILLED_KEY) == filled_mark(redis, 1)
     assert not redis.exists(FILLING_KEY)
+
+
+def test_what_a_transaction_took_back_is_nothing_to_wait_for_and_what_one_committed_is(stack, redis, kept_window):
+    drain(stack)
+
+    def ended(commit: bool) -> int:
+        """Write five events into a partition, and return where it ends then."""
+        with writing(stack) as writer:
+            for _ in range(5):
+                writer.produce("searches", bodies.raw(bodies.search()), "7", partition=0)
+            writer.flush(30)
+            writer.commit_transaction(30) if commit else writer.abort_transaction(30)
+        with consumer(stack, "test", **{"isolation.level": "read_uncommitted"}) as client:
+            return client.get_watermark_offsets(TopicPartition("searches", 0), timeout=10)[1]
+
+    keeper = Keeper(stack, redis, nullcontext)
+    committed = ended(commit=True)
+    for _ in range(3):
+        keeper.look(_progress(100, committed))
+    assert redis.get(FILLED_KEY) is None
+    drain(stack)
+    keeper.look(_progress(100, committed))
+    assert redis.get(FILLED_KEY) == filled_mark(redis, 1)
+    redis.flushdb()
+    taken_back = ended(commit=False)
+    wait_until(lambda: keeper.look(_progress(200, taken_back)) or redis.get(FILLED_KEY) == filled_mark(redis, 1), 20, "a filled Redis")
 
 
 @pytest.mark.parametrize("saved", [FILLED_KEY, FILLING_KEY])

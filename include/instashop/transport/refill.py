@@ -17,6 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
+from confluent_kafka import KafkaError, TopicPartition
 from psycopg.rows import dict_row
 from redis import Redis
 
@@ -24,13 +25,14 @@ from instashop import connect, sql
 from instashop.errors import InstaShopError
 from instashop.metrics import FILLED_KEY, FILLING_KEY, WINDOW_SECONDS, reached, window_of
 from instashop.settings import Settings
+from instashop.transport.topics import consumer, place_of
 from instashop.transport.window_sink import WindowSink
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5
-MARKS = 2
-"""Spark's end may lie behind the marks of a transaction, which the consumer never sees as messages."""
+PATIENCE_SECONDS = 5
+"""How long Kafka is asked for what the warehouse lacks, before the next look asks again."""
 
 
 class Keeper:
@@ -100,9 +102,30 @@ def refill(settings: Settings, redis: Redis, progress: dict[str, Any]) -> bool:
     span = {"since": datetime.fromtimestamp(since, UTC), "until": datetime.fromtimestamp(window_of(now) + WINDOW_SECONDS, UTC)}
     with connect.warehouse(settings, "refill") as dwh, dwh.cursor(row_factory=dict_row) as cursor:
         kept = {(topic, number): offset for topic, number, offset in dwh.execute('SELECT topic, "partition", next_offset FROM consumer_offsets')}
-        if any(kept.get(place, 0) + MARKS < end for place, end in reached(progress).items()):
+        if _lacks(settings, {place: (kept.get(place, 0), end) for place, end in reached(progress).items()}):
             return False
         rows = cursor.execute(sql.statement("metrics/events_between") + sql.statement("metrics/windows"), span).fetchall()  # type: ignore[arg-type]
     found = [{**row, "start": int(row["win"].timestamp())} for row in rows]
     WindowSink(redis, progress["checkpoint_ms"], settings.live_expiry_seconds).write(progress["batch"], found, fill=True)
     return True
+
+
+def _lacks(settings: Settings, spans: dict[tuple[str, int], tuple[int, int]]) -> bool:
+    """Whether Kafka has a message, or may still get one, from the first offset of one of these spans to its second.
+
+    Spark's end also counts what is no message to a reader: the marks of transactions, and what was taken back by one. Only Kafka knows.
+    """
+    behind = {place: end for place, (kept, end) in spans.items() if kept < end}
+    if not behind:
+        return False
+    until = time.monotonic() + PATIENCE_SECONDS
+    with consumer(settings, "instashop-refill") as client:
+        client.assign([TopicPartition(*place, spans[place][0]) for place in behind])
+        while behind and time.monotonic() < until:
+            for message in client.consume(100, timeout=0.5):
+                place, error = place_of(message), message.error()
+                if place in behind and (error is None or error.code() == KafkaError._PARTITION_EOF):
+                    if (message.offset() or 0) < behind[place]:  # A message, or the end of what may be read by now.
+                        return True
+                    del behind[place]
+    return bool(behind)
