@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -20,6 +21,7 @@ from instashop.events import uuid7
 from instashop.metrics import MEASURES
 from instashop.transport.consumer import WarehouseSink
 from tests.integration.rows import build_up_to_now, insert, keep, totals
+from tests.waiting import wait_until
 
 CASES = [
     pytest.param(case, id=f"{path.stem}: {case['name']}")
@@ -170,6 +172,24 @@ def test_a_day_goes_only_when_it_is_old_and_built_and_kafka_has_forgotten_it(con
         assert db.execute("SELECT count(*) FROM warehouse.drop_partitions(0)").fetchone() == (0,)
         assert drop_partitions(db) == ["realtime_events_20210304"]
         assert db.execute("SELECT to_regclass('realtime_events_20210304')").fetchone() == (None,)
+
+
+def test_a_day_stays_in_which_something_is_kept_between_the_look_and_the_lock(connections, day_of_2021):
+    db, consumer = connections
+    keep(db, "searches", day_of_2021, kept_txid=0)
+    db.execute("UPDATE realtime_events_20210304 SET arrived_at = now() - INTERVAL '9 days'")
+
+    def dropped() -> list[str]:
+        with db.transaction(force_rollback=True):
+            return drop_partitions(db)
+
+    with ThreadPoolExecutor(1) as beside:
+        with consumer.transaction():
+            keep(consumer, "searches", day_of_2021 + timedelta(hours=1))
+            dropping = beside.submit(dropped)
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'realtime_events'::regclass"
+            wait_until(lambda: consumer.execute(waiting).fetchone() == (1,), 20, "the lock asked for")
+        assert dropping.result(30) == []
 
 
 def test_partitions_made_ahead_are_those_that_the_consumer_makes(connections):
