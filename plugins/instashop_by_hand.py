@@ -33,23 +33,28 @@ class DrillFailed(InstaShopError):
     """{outcome}"""
 
 
-class EndsItsOwnTask(InstaShopError):
-    """The drill {name} kills the Airflow that this task runs in; run it by `./instashop drill {name}`."""
+class NotFromAirflow(InstaShopError):
+    """The drill {name} {why}; run it by `./instashop drill {name}`."""
 
 
-OF_AIRFLOW = ("kill-scheduler", "kill-api-server")
+NOT_FROM_AIRFLOW = {
+    "kill-scheduler": "kills the Airflow that this task runs in",
+    "kill-api-server": "kills the Airflow that this task runs in",
+    "disk-full": "moves the day's events to a small disk in memory, where a task that Airflow kills would leave them",
+}
+"""Why a drill is not run by a task."""
 
 
 def drill(name: str, rate: float | None) -> str:
     """Run one drill in the running platform and return its outcome.
 
     Raises:
-        DrillFailed: something was lost, doubled or wrong, or facts did not flow again in time. EndsItsOwnTask: it breaks Airflow.
+        DrillFailed: something was lost, doubled or wrong, or facts did not flow again in time. NotFromAirflow: it breaks Airflow, or must not be killed itself.
     """
     from instashop.local.drills import run
 
-    if name in OF_AIRFLOW:
-        raise EndsItsOwnTask(name=name)
+    if name in NOT_FROM_AIRFLOW:
+        raise NotFromAirflow(name=name, why=NOT_FROM_AIRFLOW[name])
     settings = load()
     outcome = run.run(settings, run.chosen([name], everything=False, short=False, brokers=settings.kafka_brokers), rate, log.info)[0]
     if not outcome.passed:

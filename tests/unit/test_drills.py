@@ -1,10 +1,14 @@
-"""Which drills are run where; no server is needed."""
+"""Which drills are run where, and what becomes of one that is told to end; no server is needed."""
 
 from __future__ import annotations
+
+import os
+import signal
 
 import pytest
 
 from instashop.local.drills.run import TooFewBrokers, UnknownDrill, chosen
+from instashop.local.signals import ends_on_sigterm
 
 
 def names(brokers: int, short: bool = False) -> set[str]:
@@ -23,9 +27,26 @@ def test_a_drill_that_is_not_there_is_named_with_those_that_are() -> None:
         chosen(["kill-consumer", "kill-everything"], everything=False, short=False, brokers=3)
 
 
-@pytest.mark.parametrize("name", ["kill-scheduler", "kill-api-server"])
-def test_airflow_does_not_run_the_drill_that_ends_its_own_task(name: str) -> None:
+@pytest.mark.parametrize("name", ["kill-scheduler", "kill-api-server", "disk-full"])
+def test_airflow_does_not_run_a_drill_that_ends_its_own_task_or_must_not_be_killed(name: str) -> None:
     import instashop_by_hand
 
-    with pytest.raises(instashop_by_hand.EndsItsOwnTask, match=f"drill {name}"):
+    with pytest.raises(instashop_by_hand.NotFromAirflow, match=f"drill {name}"):
         instashop_by_hand.drill(name, None)
+
+
+@pytest.mark.parametrize("word", [signal.SIGTERM, signal.SIGHUP])
+def test_a_drill_that_is_told_to_end_undoes_what_it_began(word):
+    undone, before = [], signal.getsignal(word)
+
+    @ends_on_sigterm()
+    def drill():
+        try:
+            os.kill(os.getpid(), word)
+        finally:
+            undone.append("the fault")
+
+    with pytest.raises(KeyboardInterrupt):
+        drill()
+    assert undone == ["the fault"]
+    assert signal.getsignal(word) is before

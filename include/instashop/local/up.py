@@ -5,7 +5,6 @@ The steps stay in one file, however long, so that a start is read from the first
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
@@ -26,6 +25,7 @@ from instashop.local import airflow_server, brokers, commands, down, health, jar
 from instashop.local.failures import Interrupted, ServerFailed
 from instashop.local.lock import only_one
 from instashop.local.progress import Step, run, wait
+from instashop.local.signals import ends_on_sigterm
 from instashop.metrics import PLATFORM_KEY
 from instashop.settings import Settings
 
@@ -61,7 +61,7 @@ def start_servers(settings: Settings, names: Iterable[str] | None, console: Cons
     console = console or Console(stderr=True, quiet=True)
     everything = names is None
     wanted = set(servers.table(settings)) if names is None else set(names)
-    with only_one(settings, "up"), _ends_on_sigterm():
+    with only_one(settings, "up"), ends_on_sigterm():
         owner.claim(settings)
         settings = passwords.ensure(settings)
         preflight.check(settings, wanted)
@@ -77,19 +77,6 @@ def start_servers(settings: Settings, names: Iterable[str] | None, console: Cons
                 raise Interrupted(step="starting") from None
             raise
     return settings
-
-
-class _ends_on_sigterm:
-    """While it lasts, SIGTERM and SIGHUP are a Ctrl-C, so that nothing stays half-started."""
-
-    def __enter__(self) -> None:
-        self._old: dict[int, Any] = {}
-        if threading.current_thread() is threading.main_thread():
-            self._old = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
 
 
 def _steps(settings: Settings, wanted: set[str], everything: bool, before: set[str]) -> list[Step]:

@@ -157,8 +157,8 @@ def long_outage(seconds: float = OUTAGE_SECONDS) -> Drill:
     limit = max(60.0, seconds / (CATCH_UP - 1))  # More facts come meanwhile.
 
     def act(platform: Platform) -> datetime:
-        platform.want("producer", "stop")
         try:
+            platform.want("producer", "stop")
             platform.rest(seconds)
         finally:
             at = _now()
@@ -236,14 +236,14 @@ def _clock_skew(platform: Platform) -> datetime:
 def _slow_network(platform: Platform) -> datetime:
     """Run the consumer for a while over a line to the warehouse that delays, throttles and cuts."""
     settings = platform.settings
-    platform.want("consumer", "stop")
     with ExitStack() as opened:
+        opened.callback(platform.want, "consumer", "start")
+        platform.want("consumer", "stop")
         proxy = opened.enter_context(SlowProxy(settings.host, settings.warehouse_port, delay_seconds=0.02, bytes_per_second=2_000_000, cut_seconds=5))
         dsn = settings.warehouse_dsn.replace(f":{settings.warehouse_port}/", f":{proxy.port}/")
         environment = {**os.environ, "INSTASHOP_HOME": str(settings.home), "INSTASHOP_WAREHOUSE_DSN": dsn, "PYTHONPATH": str(ROOT / "include")}
         with (settings.log_dir / "drill-consumer.log").open("ab") as log:
             slow = subprocess.Popen([sys.executable, "-m", "instashop", "consumer"], env=environment, cwd=ROOT, stdout=log, stderr=log)
-            opened.callback(platform.want, "consumer", "start")
             opened.callback(slow.wait, 30)
             opened.callback(slow.terminate)
             platform.rest(30)

@@ -18,6 +18,7 @@ from instashop.local.drills.faults import DRILLS, OUTAGE_SECONDS, Drill, long_ou
 from instashop.local.drills.judging import Outcome, judge
 from instashop.local.drills.random_kills import RandomKills
 from instashop.local.drills.stage import Platform
+from instashop.local.signals import ends_on_sigterm
 from instashop.settings import Settings
 
 RANDOM_KILLS = "random-kills"
@@ -64,6 +65,7 @@ def chosen(names: Iterable[str], everything: bool, short: bool, brokers: int, ou
     return found
 
 
+@ends_on_sigterm()
 def run(settings: Settings, drills: Iterable[Drill], rate: float | None, say: Callable[[str], None]) -> list[Outcome]:
     """Run drills one after the other under load.
 
@@ -80,6 +82,7 @@ def run(settings: Settings, drills: Iterable[Drill], rate: float | None, say: Ca
     return outcomes
 
 
+@ends_on_sigterm()
 def random_kills(settings: Settings, kills: int, every_seconds: float, seed: int, rate: float | None, say: Callable[[str], None]) -> tuple[Outcome, str]:
     """Kill services at random under load, then wait for facts to flow and compare the books; return the outcome and what was struck."""
     platform = _platform(settings, say)
@@ -100,6 +103,7 @@ def random_kills(settings: Settings, kills: int, every_seconds: float, seed: int
     return outcome, killer.describe()
 
 
+@ends_on_sigterm()
 def soak(settings: Settings, minutes: float, seed: int, rate: float | None, say: Callable[[str], None]) -> list[Outcome]:
     """Run random drills of the short set, with calm between them, for so many minutes; the last outcome is that of the whole time."""
     platform, chance = _platform(settings, say), random.Random(seed)

@@ -1,0 +1,21 @@
+"""What a long command does when it is told to end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def ends_on_sigterm() -> Iterator[None]:
+    """While it lasts, SIGTERM and SIGHUP are a Ctrl-C: what was begun is undone on the way out. Only the main thread hears signals."""
+    old = {}
+    if threading.current_thread() is threading.main_thread():
+        old = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
