@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from kafka.cli.admin import main_parser
 
-from instashop import java, live, metrics
+from instashop import errors, java, live, metrics
 from instashop.cli import app
 from instashop.control.beats import SERVICES
 from instashop.events import Reason
@@ -140,6 +141,22 @@ def test_docs_name_no_setting_that_is_not_there() -> None:
     real = {f"INSTASHOP_{field.upper()}" for field in Settings.model_fields} | ELSEWHERE
     texts = {path.name: path.read_text(encoding="utf-8") for path in [README, *PAGES, ROOT / ".env.example"]}
     assert not {(page, name) for page, text in texts.items() for name in re.findall(r"INSTASHOP_[A-Z_]*[A-Z]", text) if name not in real}
+
+
+def test_the_errors_that_docs_name_are_there_and_those_that_name_docs_are_in_them() -> None:
+    real = {name for name, error in vars(errors).items() if isinstance(error, type) and issubclass(error, errors.InstaShopError)}
+    named = set(re.findall(r"^\| `([A-Z][a-z]\w+)` \|", RUNNING, re.MULTILINE))
+    assert named <= real
+    assert not unnamed([name for name in real if "docs/running.md" in (vars(errors)[name].__doc__ or "")], RUNNING)
+
+
+def test_the_commands_for_kafka_are_those_of_the_installed_client() -> None:
+    lines = [line for line in RUNNING.splitlines() if line.startswith(".venv/bin/python -m kafka.admin ")]
+    for line in lines:
+        main_parser().parse_args(shlex.split(line)[3:])
+    assert len(lines) == 2
+    told = {path.name: path.read_text(encoding="utf-8") for path in [README, *PAGES, ROOT / "include" / "instashop" / "errors.py"]}
+    assert not [(page, word) for page, text in told.items() for word in re.findall(r"kafka-[a-z-]+\.sh", text)], "No installation has Kafka's own scripts."
 
 
 def test_every_link_leads_somewhere() -> None:
