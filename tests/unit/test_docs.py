@@ -14,10 +14,12 @@ from kafka.cli.admin import main_parser
 from instashop import errors, java, live, metrics
 from instashop.cli import app
 from instashop.control.beats import SERVICES
+from instashop.control.books.round import _STAGES as STAGES
 from instashop.events import Reason
 from instashop.local import servers
 from instashop.settings import Settings
 from instashop.streams import CURSORS, STREAMS
+from instashop.transport.loop import FINAL
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -27,7 +29,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 DAGS = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
-ELSEWHERE = {"INSTASHOP_PYTHON", "INSTASHOP_TEST_HOME", "INSTASHOP_POSTGRES_SUPERUSER_PASSWORD"}  # Read by the door, by `test`, and by a person.
+ELSEWHERE = {"INSTASHOP_PYTHON", "INSTASHOP_TEST_HOME", "INSTASHOP_POSTGRES_SUPERUSER_PASSWORD", "CHROMIUM"}  # Read by the door, `test`, a drill and `bench`.
 
 
 @pytest.fixture
@@ -111,6 +113,11 @@ def test_every_dag_has_its_own_page(dag: str) -> None:
     assert "doc_md=__doc__" in text
 
 
+def test_running_says_what_to_do_when_the_books_differ_at_a_stage() -> None:
+    lines = RUNNING.split("### balance_books")[1].split("### ")[0].splitlines()
+    assert not unnamed(STAGES, "\n".join(line.split(" | ")[0] for line in lines if line.startswith("| ")))
+
+
 def test_running_says_what_to_do_when_a_check_is_red() -> None:
     assert not unnamed([path.stem for path in (ROOT / "include" / "sql" / "checks").glob("*.sql")], RUNNING)
 
@@ -148,6 +155,12 @@ def test_the_errors_that_docs_name_are_there_and_those_that_name_docs_are_in_the
     named = set(re.findall(r"^\| `([A-Z][a-z]\w+)` \|", RUNNING, re.MULTILINE))
     assert named <= real
     assert not unnamed([name for name in real if "docs/running.md" in (vars(errors)[name].__doc__ or "")], RUNNING)
+
+
+def test_docs_name_every_error_that_ends_a_service() -> None:
+    names = [error.__name__ for error in FINAL]
+    assert not unnamed(names, ARCHITECTURE)
+    assert not unnamed(names, RUNNING)
 
 
 def test_the_commands_for_kafka_are_those_of_the_installed_client() -> None:
