@@ -6,7 +6,7 @@ seconds. The process ends by itself after its lifetime; the next run starts it a
 When red:
 - The task's error names the cause and shows the service's last lines; all of them are in `.local/logs/live_metrics.log`.
 - No master: look at Spark's page (port 8080) and at `./instashop status`; the job waits for neither forever.
-- A missing offset (`failOnDataLoss`): Kafka no longer has what the checkpoint wants; remove the checkpoint that the log names.
+- A missing offset (`failOnDataLoss`): Kafka no longer has what the checkpoint wants; docs/running.md says how to begin a new one.
 - To stop it for a while use `control_service` (action: stop); pausing this DAG only keeps it from being started again.
 """
 

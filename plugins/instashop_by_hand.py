@@ -50,13 +50,14 @@ def drill(name: str, rate: float | None) -> str:
 
     Raises:
         DrillFailed: something was lost, doubled or wrong, or facts did not flow again in time. NotFromAirflow: it breaks Airflow, or must not be killed itself.
+        Those of `drills.run.chosen` and `run`: it is not for this platform, or nothing runs.
     """
     from instashop.local.drills import run
 
     if name in NOT_FROM_AIRFLOW:
         raise NotFromAirflow(name=name, why=NOT_FROM_AIRFLOW[name])
     settings = load()
-    outcome = run.run(settings, run.chosen([name], everything=False, short=False, brokers=settings.kafka_brokers), rate, log.info)[0]
+    outcome = run.run(settings, run.chosen([name], everything=False, short=False, settings=settings), rate, log.info)[0]
     if not outcome.passed:
         raise DrillFailed(outcome=outcome.describe())
     return outcome.describe()

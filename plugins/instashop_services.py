@@ -17,6 +17,7 @@ import psutil
 from airflow.sdk import BaseOperator, BaseOperatorLink, ResumableJobMixin
 
 from instashop.control import beats, intents, supervision
+from instashop.control.files import last_lines
 from instashop.control.lease import Holder
 from instashop.settings import Settings, load
 
@@ -152,7 +153,7 @@ class FollowsService(ABC):
 
     def _unwell(self, settings: Settings, process: Holder, how: str) -> supervision.ServiceEnded:
         log_file = self._log_file(settings)
-        return supervision.ServiceEnded(service=self.service, pid=process.pid, how=how, log=log_file, tail=supervision.last_lines(log_file))
+        return supervision.ServiceEnded(service=self.service, pid=process.pid, how=how, log=log_file, tail=last_lines(log_file, 15, "    ").strip())
 
     def get_job_result(self, external_id: Any, context: Context) -> None:
         """Return nothing: what a service does is in its beats."""

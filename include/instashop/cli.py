@@ -179,7 +179,7 @@ def drill(
         typer.echo(struck)
         outcomes.append(outcome)
     if names or everything or short:
-        outcomes += run.run(settings, run.chosen(names, everything, short, settings.kafka_brokers, outage), rate, say)
+        outcomes += run.run(settings, run.chosen(names, everything, short, settings, outage), rate, say)
     for each in outcomes:
         typer.echo(each.describe())
     raise typer.Exit(0 if all(each.passed for each in outcomes) else 1)

@@ -54,7 +54,7 @@ class CursorAhead(InstaShopError):
 
 
 class OffsetsMissing(InstaShopError):
-    """Kafka has no offsets of group `{group}`, yet topic `transaction_items` holds items; starting from zero would publish them twice. Set the group's offsets of `transactions` with `kafka-consumer-groups.sh --reset-offsets`, to where the last items were made, or `./instashop reset`."""
+    """Kafka has no offsets of group `{group}`, yet topic `transaction_items` holds items; starting from zero would publish them twice. Set the group's offsets of `transactions` to where the last items were made, by the command that docs/running.md has below `OffsetsMissing`, or `./instashop reset`."""
 
 
 class RowNotTaken(InstaShopError):
@@ -70,7 +70,7 @@ class DayNotMade(InstaShopError):
 
 
 class TopicHeld(InstaShopError):
-    """{topic} cannot be read to its end: a transaction in it has been open for {seconds} s, and what was committed after it waits. It ends by itself when its writer, or Kafka, commits it or rolls it back; if this stays, `kafka-transactions.sh find-hanging` names it."""
+    """{topic} cannot be read to its end: a transaction in it has been open for {seconds} s, and what was committed after it waits. It ends by itself when its writer, or Kafka, commits it or rolls it back; if this stays, the command that docs/running.md has below `TopicHeld` names it."""
 
 
 class SomebodyElseIsFurther(InstaShopError):

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn, Self
 from uuid import UUID
 
 import psycopg
 import pytest
+from confluent_kafka import Message
 
 from instashop import connect, live
 from instashop.errors import InstaShopError
@@ -108,6 +110,26 @@ def drain(settings: Settings) -> None:
     with consumer.work(settings, threading.Event())() as (source, sink):
         source.seek(sink.position())
         carry(source, sink, len(_ends(settings, "read_committed")))
+
+
+@contextmanager
+def once_a_reader_waits(release: Callable[[], object], looks: int = 20) -> Iterator[None]:
+    """Release what keeps a reader from the end of a topic once it has looked so often in vain; at the end it has waited for that."""
+    arrived, vain, released = topics.ToEnd.arrived, 0, False
+
+    def looked(reader: topics.ToEnd, seconds: float = 0) -> list[Message]:
+        nonlocal vain, released
+        found = arrived(reader, seconds)
+        vain = vain + 1 if seconds and not found else 0
+        if vain == looks and not released:
+            released = True
+            release()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(topics.ToEnd, "arrived", looked)
+        yield
+    assert released, "Nobody waited."
 
 
 class Process:

@@ -14,7 +14,7 @@ from instashop.events import item_id
 from instashop.transport import enricher, topics
 from instashop.transport.topics import ToEnd, consumer
 from tests import bodies
-from tests.integration.conftest import carry, in_kafka, next_batch
+from tests.integration.conftest import carry, in_kafka, next_batch, once_a_reader_waits
 from tests.strangers import send, writing
 from tests.waiting import wait_until
 
@@ -39,11 +39,8 @@ def _order_before_its_product(settings, product_id):
 
 
 def test_an_order_that_can_be_read_before_its_product_gets_the_products_name(stack):
-    with _order_before_its_product(stack, 10**9 + 1) as (sink, batch, slow):
-        later = threading.Timer(2, slow.commit_transaction)
-        later.start()
+    with _order_before_its_product(stack, 10**9 + 1) as (sink, batch, slow), once_a_reader_waits(slow.commit_transaction):
         sink.write(batch)
-        later.join()
     assert _names_of(stack, 10**9 + 1) == ["Blue Kettle"] * 2
 
 

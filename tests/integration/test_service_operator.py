@@ -3,12 +3,13 @@
 import os
 import signal
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = "generator"
@@ -65,16 +66,6 @@ class Running:
         return self.error
 
 
-def until(what, seconds=30):
-    """Return the first true value, or fail after so many seconds."""
-    tick, end = threading.Event(), time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := what():
-            return found
-        tick.wait(0.05)
-    raise AssertionError(f"not within {seconds} s")
-
-
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A platform's folder of its own; every process of the service has ended afterwards."""
@@ -104,7 +95,7 @@ def process_of(home):
         holder, beat = lease.holder(home.run_dir, SERVICE), beats.read(home.run_dir, SERVICE)
         return holder if holder and beat and beat.pid == holder.pid else None
 
-    return until(beating)
+    return wait_until(beating)
 
 
 def want(home, state="running"):
@@ -119,7 +110,7 @@ def test_it_starts_a_process_in_a_session_of_its_own_and_stops_it_when_asked(hom
     process = process_of(home)
     assert os.getsid(process.pid) == process.pid
     assert "AIRFLOW__API_AUTH__JWT_SECRET" not in psutil.Process(process.pid).environ()
-    until(lambda: store.get("process"))
+    wait_until(lambda: store.get("process"))
     want(home, "stopped")
     assert task.ended() is None
     assert process.process() is None
@@ -141,13 +132,13 @@ def test_a_killed_service_makes_the_task_fail_and_the_next_try_starts_it_again(h
 
     store = Store()
     task, process = Running(store), process_of(home)
-    until(lambda: store.get("process"))
+    wait_until(lambda: store.get("process"))
     os.kill(process.pid, signal.SIGKILL)
     error = task.ended()
     assert isinstance(error, ServiceEnded)
     assert "killed by SIGKILL" in str(error)
     Running(store, try_number=2)
-    assert until(lambda: process_of(home)).pid != process.pid
+    assert wait_until(lambda: process_of(home)).pid != process.pid
 
 
 def test_a_polite_stop_from_outside_is_a_failure_too(home):
@@ -162,7 +153,7 @@ def test_the_next_try_adopts_the_process_and_the_old_one_leaves_it_alone(home, s
 
     store = Store()
     first, process = Running(store), process_of(home)
-    until(lambda: store.get("process"))
+    wait_until(lambda: store.get("process"))
     second = Running(store if stored else Store(), try_number=2)
     assert isinstance(first.ended(), AnotherTryFollows)
     first.operator.on_kill()  # Airflow calls it after the next try has begun.

@@ -28,7 +28,7 @@ from instashop.transport.consumer import TOPICS, WarehouseSink
 from instashop.transport.loop import Batch
 from instashop.transport.topics import ToEnd, TopicReader, consumer, published
 from tests import bodies
-from tests.integration.conftest import carry, drain, in_kafka, next_batch, service
+from tests.integration.conftest import carry, drain, in_kafka, next_batch, once_a_reader_waits, service
 from tests.strangers import send, writing
 from tests.waiting import wait_until
 
@@ -195,10 +195,8 @@ def test_a_replay_that_is_under_way_does_not_hide_the_producers_cursor(stack, sh
         source.seek(sink.position())
         batch = next_batch(source)
         sink.write(batch)
-        later = threading.Timer(2, replay.abort_transaction)
-        later.start()
-        assert producer.stored_cursor(stack, sink._systems)["instashop"] == batch.position["instashop"]
-        later.join()
+        with once_a_reader_waits(replay.abort_transaction):
+            assert producer.stored_cursor(stack, sink._systems)["instashop"] == batch.position["instashop"]
 
 
 def test_a_shop_that_was_set_back_is_told(stack):

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from kafka.cli.admin import main_parser
 
-from instashop import java, live, metrics
+from instashop import errors, java, live, metrics
 from instashop.cli import app
 from instashop.control.beats import SERVICES
+from instashop.control.books.round import _STAGES as STAGES
 from instashop.events import Reason
-from instashop.local import servers
+from instashop.local import passwords, servers
 from instashop.settings import Settings
 from instashop.streams import CURSORS, STREAMS
+from instashop.transport.loop import FINAL
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -26,7 +29,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 DAGS = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
-ELSEWHERE = {"INSTASHOP_PYTHON", "INSTASHOP_TEST_HOME", "INSTASHOP_POSTGRES_SUPERUSER_PASSWORD"}  # Read by the door, by `test`, and by a person.
+ELSEWHERE = {"INSTASHOP_PYTHON", "INSTASHOP_TEST_HOME", "INSTASHOP_POSTGRES_SUPERUSER_PASSWORD", "CHROMIUM"}  # Read by the door, `test`, a drill and `bench`.
 
 
 @pytest.fixture
@@ -110,6 +113,11 @@ def test_every_dag_has_its_own_page(dag: str) -> None:
     assert "doc_md=__doc__" in text
 
 
+def test_running_says_what_to_do_when_the_books_differ_at_a_stage() -> None:
+    lines = RUNNING.split("### balance_books")[1].split("### ")[0].splitlines()
+    assert not unnamed(STAGES, "\n".join(line.split(" | ")[0] for line in lines if line.startswith("| ")))
+
+
 def test_running_says_what_to_do_when_a_check_is_red() -> None:
     assert not unnamed([path.stem for path in (ROOT / "include" / "sql" / "checks").glob("*.sql")], RUNNING)
 
@@ -128,8 +136,20 @@ def test_running_and_the_example_name_every_setting_with_its_default(field: str)
     assert row, f"{variable} is not in the settings of docs/running.md"
     assert line, f"{variable} is not in .env.example"
     shown = ".local" if field == "home" else str(default)
-    assert row[1] == f"`{shown}`" if shown else row[1] in ("made at the first start", "from host, port and password", "the host", "none")
+    assert row[1] == (f"`{shown}`" if shown else made_of(field))
     assert line[1] == shown
+
+
+def made_of(field: str) -> str:
+    """Return in words what a setting is that nobody has set."""
+    made = {name.removeprefix("INSTASHOP_").lower() for name in passwords._fresh()}
+    filled = Settings(_env_file=None, host="here.example", **{name: "secret" for name in made if name in Settings.model_fields})  # type: ignore[call-arg,arg-type]
+    value = getattr(filled, field)
+    if field in made:
+        return "made at the first start"
+    if "secret" in value:
+        return "from host, port and password"
+    return {"": "none", "here.example": "the host"}.get(value, "from host and port")
 
 
 def test_running_names_the_variables_that_are_no_settings() -> None:
@@ -140,6 +160,28 @@ def test_docs_name_no_setting_that_is_not_there() -> None:
     real = {f"INSTASHOP_{field.upper()}" for field in Settings.model_fields} | ELSEWHERE
     texts = {path.name: path.read_text(encoding="utf-8") for path in [README, *PAGES, ROOT / ".env.example"]}
     assert not {(page, name) for page, text in texts.items() for name in re.findall(r"INSTASHOP_[A-Z_]*[A-Z]", text) if name not in real}
+
+
+def test_the_errors_that_docs_name_are_there_and_those_that_name_docs_are_in_them() -> None:
+    real = {name for name, error in vars(errors).items() if isinstance(error, type) and issubclass(error, errors.InstaShopError)}
+    named = set(re.findall(r"^\| `([A-Z][a-z]\w+)` \|", RUNNING, re.MULTILINE))
+    assert named <= real
+    assert not unnamed([name for name in real if "docs/running.md" in (vars(errors)[name].__doc__ or "")], RUNNING)
+
+
+def test_docs_name_every_error_that_ends_a_service() -> None:
+    names = [error.__name__ for error in FINAL]
+    assert not unnamed(names, ARCHITECTURE)
+    assert not unnamed(names, RUNNING)
+
+
+def test_the_commands_for_kafka_are_those_of_the_installed_client() -> None:
+    lines = [line for line in RUNNING.splitlines() if line.startswith(".venv/bin/python -m kafka.admin ")]
+    for line in lines:
+        main_parser().parse_args(shlex.split(line)[3:])
+    assert len(lines) == 2
+    told = {path.name: path.read_text(encoding="utf-8") for path in [README, *PAGES, ROOT / "include" / "instashop" / "errors.py"]}
+    assert not [(page, word) for page, text in told.items() for word in re.findall(r"kafka-[a-z-]+\.sh", text)], "No installation has Kafka's own scripts."
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -4,27 +4,99 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
-from instashop.local.drills.run import TooFewBrokers, UnknownDrill, chosen
+from instashop.local.drills import lost_redis
+from instashop.local.drills.faults import DRILLS
+from instashop.local.drills.run import NotBySupervisord, NotOurs, TooFewBrokers, UnknownDrill, chosen, random_kills, run
 from instashop.local.signals import ends_on_sigterm
+from instashop.settings import ADDRESSES, Settings
+
+OURS: dict[str, object] = {"kafka_brokers": 3}
 
 
-def names(brokers: int, short: bool = False) -> set[str]:
-    return {drill.name for drill in chosen((), everything=not short, short=short, brokers=brokers)}
+def make(**given: object) -> Settings:
+    return Settings(_env_file=None, **(OURS | given))  # type: ignore[arg-type]
+
+
+def names(settings: Settings, short: bool = False) -> set[str]:
+    return {drill.name for drill in chosen((), everything=not short, short=short, settings=settings)}
+
+
+def one(name: str, settings: Settings) -> None:
+    chosen([name], everything=False, short=False, settings=settings)
 
 
 def test_with_one_broker_the_drills_that_take_one_away_are_left_out() -> None:
-    assert names(3) - names(1) == {"kill-broker", "kill-controller", "pause-broker"}
-    assert names(3, short=True) - names(1, short=True) == {"kill-broker"}
+    light = make(kafka_brokers=1)
+    assert names(make()) - names(light) == {"kill-broker", "kill-controller", "pause-broker"}
+    assert names(make(), short=True) - names(light, short=True) == {"kill-broker"}
     with pytest.raises(TooFewBrokers, match="kill-broker takes one of 3"):
-        chosen(["kill-broker"], everything=False, short=False, brokers=1)
+        one("kill-broker", light)
+
+
+@pytest.mark.parametrize(
+    ("setting", "address", "left_out"),
+    [
+        ("redis_url", "redis://cache.example:6379/5", {"flush-redis", "kill-redis", "stop-redis"}),
+        ("warehouse_dsn", "postgresql://acme:x@dwh.example/acme", {"restart-warehouse", "disk-full", "slow-network"}),
+        ("kafka_bootstrap", "k1.example:9092", {"kill-broker", "kill-controller", "pause-broker"}),
+        ("spark_master", "spark://spark.example:7077", {"kill-spark-worker", "hang-executor"}),
+    ],
+)
+def test_a_server_of_somebody_else_is_never_broken(setting: str, address: str, left_out: set[str]) -> None:
+    settings = make(**{setting: address})
+    assert names(make()) - names(settings) == left_out
+    for name in left_out:
+        with pytest.raises(NotOurs, match=f"drill {name} breaks a server of somebody else: INSTASHOP_{setting.upper()} leads to .*example"):
+            one(name, settings)
+
+
+def test_the_shop_of_somebody_else_is_not_restarted() -> None:
+    theirs = dict.fromkeys(("shop_dsn", "shop_feed_dsn", "crm_dsn", "crm_feed_dsn"), "postgresql://acme:x@shop.example/acme")
+    assert names(make()) - names(make(**theirs)) == {"restart-shop-db"}
+
+
+def test_every_drill_needs_servers_that_there_are() -> None:
+    assert {name for drill in DRILLS.values() for name in drill.needs} <= set(ADDRESSES)
+
+
+def test_to_flush_redis_takes_our_database_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Redis:
+        def scan_iter(self, _pattern: str) -> list[str]:
+            return []
+
+        def flushdb(self) -> None:
+            asked.append("flushdb")
+
+    class Platform:
+        settings = make()
+
+        def say(self, _text: str) -> None: ...
+
+        def wait(self, _true: object, _seconds: float, _what: str) -> None: ...
+
+        def rest(self, _seconds: float) -> None: ...
+
+    monkeypatch.setattr(lost_redis.connect, "redis", lambda _settings: Redis())
+    lost_redis.flush(Platform())  # type: ignore[arg-type]
+    assert asked == ["flushdb"]
+
+
+def test_in_containers_drills_say_what_to_do_instead(tmp_path: Path) -> None:
+    settings = make(servers="elsewhere", home=tmp_path)
+    for begin in (lambda: run(settings, [], None, print), lambda: random_kills(settings, 1, 1, 1, None, print)):
+        with pytest.raises(NotBySupervisord, match="docker compose restart NAME"):
+            begin()
 
 
 def test_a_drill_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(UnknownDrill, match=r"kill-everything; choose of kill-producer, .*random-kills"):
-        chosen(["kill-consumer", "kill-everything"], everything=False, short=False, brokers=3)
+        chosen(["kill-consumer", "kill-everything"], everything=False, short=False, settings=make())
 
 
 @pytest.mark.parametrize("name", ["kill-scheduler", "kill-api-server", "disk-full"])

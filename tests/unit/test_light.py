@@ -1,8 +1,9 @@
 import pytest
 
-from instashop.local import servers
+from instashop.local import down, servers
 from instashop.local.light import OtherBrokers, settings_of
 from instashop.local.postgres import clusters
+from instashop.local.reset import reset
 from instashop.settings import load
 
 
@@ -21,6 +22,18 @@ def test_an_empty_home_becomes_light_and_stays_it_for_every_command(home):
     assert (load().kafka_brokers, load().spark_cores, load().live_trigger_ms) == (1, 1, 3000)
     assert set(servers.AIRFLOW) - set(servers.table(load())) == {servers.TRIGGERER}
     assert [cluster.buffers_mb for cluster in clusters(load())] == [32, 64, 16]
+
+
+def test_after_a_reset_a_light_home_is_light_still_and_says_so(home, capsys, monkeypatch):
+    monkeypatch.setattr(down, "stop_some", lambda *_, **__: None)
+    settings = settings_of(light=True)
+    (home / "data" / "kafka-1").mkdir(parents=True)
+    reset(settings, yes=True)
+    load.cache_clear()
+    assert load().light
+    assert not (home / "data").exists()
+    said = " ".join(capsys.readouterr().out.split())
+    assert ".env stays, so it stays light" in said
 
 
 @pytest.mark.parametrize("asked", ["by the option", "in .env"])

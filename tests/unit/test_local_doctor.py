@@ -5,8 +5,10 @@ import pytest
 
 from instashop.control.beats import Beat
 from instashop.control.doctor import books_finding, live_finding, service_finding
+from instashop.control.lease import Holder
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+PROCESS, NEXT = (Holder(pid, 100.0, (NOW - timedelta(seconds=age)).timestamp()) for pid, age in ((1, 3600), (2, 5)))
 
 
 def _beat(state: str = "running", age: float = 1, **more: object) -> Beat:
@@ -14,19 +16,21 @@ def _beat(state: str = "running", age: float = 1, **more: object) -> Beat:
 
 
 @pytest.mark.parametrize(
-    ("beat", "runs", "wanted", "level", "says"),
+    ("beat", "holder", "wanted", "level", "says"),
     [
-        (_beat(), True, True, "well", "events/s"),
-        (_beat(), False, False, "note", "on purpose"),
-        (_beat(), False, True, "fault", "does not run"),
-        (None, True, True, "fault", "never said so"),
-        (_beat(age=500), True, True, "fault", "500 s old"),
-        (_beat("waiting", message="no topic"), True, True, "fault", "waiting: no topic"),
-        (_beat(lag_seconds=90.0), True, True, "fault", "90 s behind"),
+        (_beat(), PROCESS, True, "well", "events/s"),
+        (_beat(), None, False, "note", "on purpose"),
+        (_beat(), None, True, "fault", "does not run"),
+        (None, PROCESS, True, "fault", "runs for 3600 s, but has not said so"),
+        (_beat(), NEXT, True, "fault", "runs for 5 s, but has not said so"),
+        (_beat("stopped"), NEXT, True, "fault", "runs for 5 s, but has not said so"),
+        (_beat(age=500), PROCESS, True, "fault", "500 s old"),
+        (_beat("waiting", message="no topic"), PROCESS, True, "fault", "waiting: no topic"),
+        (_beat(lag_seconds=90.0), PROCESS, True, "fault", "90 s behind"),
     ],
 )
-def test_a_service_is_judged_by_its_beat_its_lease_and_what_is_wanted(beat: Beat | None, runs: bool, wanted: bool, level: str, says: str) -> None:
-    found = service_finding("consumer", beat, runs, wanted, NOW, 120, Path("logs"))
+def test_a_service_is_judged_by_its_beat_its_lease_and_what_is_wanted(beat: Beat | None, holder: Holder | None, wanted: bool, level: str, says: str) -> None:
+    found = service_finding("consumer", beat, holder, wanted, NOW, 120, Path("logs"))
     assert found.level == level
     assert says in found.text
     assert found.cure or level == "well"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from instashop.control.files import last_lines
 from instashop.local import airflow_server, brokers, down, health, jars, launch, passwords, programs, servers
 from instashop.settings import ROOT, Settings, load
 
@@ -170,3 +171,12 @@ def test_only_a_killed_program_waits_before_it_starts_again(tmp_path, left, wait
     (tmp_path / "program.json").write_text(json.dumps({**program, "after_kill": after_kill}))
     ended = subprocess.run([sys.executable, "-I", launch.__file__, str(tmp_path / "program.json")], capture_output=True, text=True, check=True)
     assert ("was killed" in ended.stdout) is waits
+
+
+def test_the_end_of_a_log_is_told_also_when_there_is_none(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    assert last_lines(log) == "  (no log yet)"
+    log.touch()
+    assert last_lines(log) == "  (empty)"
+    log.write_bytes(b"first\n\xff half a letter\n" + b"x" * 500)
+    assert last_lines(log, 2, "    ").splitlines() == ["    \ufffd half a letter", "    " + "x" * 300]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from instashop.local import preflight
+from instashop.local import preflight, servers
 from instashop.local.failures import UpTaken
 from instashop.local.lock import only_one
 from instashop.settings import Settings
@@ -56,10 +56,17 @@ def test_a_java_that_is_not_there_is_a_problem_with_a_cure(tmp_path: Path) -> No
 
 
 def test_too_little_memory_and_disk_are_named_with_what_is_needed(tmp_path: Path) -> None:
-    assert "4500 MB are needed" in (preflight.memory_problem(1200) or "")
+    assert "5000 MB are needed" in (preflight.memory_problem(1200) or "")
     assert preflight.memory_problem(9000) is None
     assert "INSTASHOP_HOME" in (preflight.disk_problem(10, tmp_path) or "")
     assert preflight.disk_problem(9000, tmp_path) is None
+
+
+def test_a_start_needs_the_memory_of_the_servers_that_it_starts(settings: Settings, tmp_path: Path) -> None:
+    light = Settings(home=tmp_path, light=True)
+    assert preflight.memory_needed(len(servers.table(settings)), light=False) == preflight.MEMORY_MB
+    assert preflight.memory_needed(len(servers.table(light)), light=True) == preflight.LIGHT_MEMORY_MB
+    assert preflight.memory_needed(1, light=False) < 400
 
 
 def test_a_taken_port_is_named_with_its_holder_and_its_setting(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from rich.console import Console
 from instashop import connect
 from instashop.control import beats, intents, lease
 from instashop.control.beats import Beat
+from instashop.control.lease import Holder
 from instashop.errors import InstaShopError
 from instashop.local import health, programs, servers
 from instashop.local.progress import at_once
@@ -174,20 +175,18 @@ def _airflow(settings: Settings) -> list[Finding]:
     return found or [Finding("airflow", "well", f"{known[0] if known else 0} DAGs, none broken, none paused.")]
 
 
-def service_finding(service: str, beat: Beat | None, runs: bool, wanted: bool, now: datetime, stale_seconds: float, logs: Path) -> Finding:
-    """Return what a service's beat, lease and intent say together."""
+def service_finding(service: str, beat: Beat | None, holder: Holder | None, wanted: bool, now: datetime, stale_seconds: float, logs: Path) -> Finding:
+    """Return what a service's beat, lease and intent say together; a beat of the process before this one says nothing."""
     log = f"its log is {logs / service}.log"
     if not wanted:
         return Finding(service, "note", "is stopped on purpose.", "start it with the DAG control_service.")
-    if not runs:
+    if holder is None:
         return Finding(service, "fault", "does not run.", f"look at the DAG run_{service} (paused? red?); {log}.")
-    if beat is None:
-        return Finding(service, "fault", "runs, but never said so.", f"{log}.")
+    if beat is None or not beat.is_of(holder):
+        return Finding(service, "fault", f"runs for {now.timestamp() - holder.create_time:.0f} s, but has not said so yet.", f"{log}.")
     age = (now - beat.at).total_seconds()
     if age > stale_seconds:
-        return Finding(
-            service, "fault", f"hangs: its last beat is {age:.0f} s old.", f"watch_platform ends it within a minute, and its DAG starts it again; {log}."
-        )
+        return Finding(service, "fault", f"hangs: its last beat is {age:.0f} s old.", f"the task that follows it ends it, and its DAG starts it again; {log}.")
     if beat.state != "running":
         return Finding(service, "fault", f"is {beat.state}: {beat.message or 'no reason given'}.", f"what it waits for is the fault; {log}.")
     if (beat.lag_seconds or 0) > LAG_SECONDS:
@@ -204,7 +203,7 @@ def _services(settings: Settings) -> list[Finding]:
         service_finding(
             name,
             beats.read(run_dir, name),
-            lease.holder(run_dir, name) is not None,
+            lease.holder(run_dir, name),
             intents.read(run_dir, name).state == "running",
             now,
             settings.beat_stale_seconds,

@@ -1,4 +1,4 @@
-"""Small files that another process reads at any moment."""
+"""Small files that another process reads at any moment, and the end of a log."""
 
 from __future__ import annotations
 
@@ -12,3 +12,14 @@ def write_whole(path: Path, text: bytes) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.write_bytes(text)
     draft.replace(path)
+
+
+def last_lines(log_file: Path, lines: int = 12, indent: str = "  ") -> str:
+    """Return the last lines of a log, for a message."""
+    try:
+        with log_file.open("rb") as file:
+            file.seek(max(0, log_file.stat().st_size - 16_384))
+            text = file.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return f"{indent}(no log yet)"
+    return "\n".join(f"{indent}{line[:300]}" for line in text.splitlines()[-lines:]) or f"{indent}(empty)"

@@ -218,16 +218,6 @@ def follows(run_dir: Path, service: str, token: str) -> bool:
         return False
 
 
-def last_lines(log_file: Path, lines: int = 15) -> str:
-    """Return the end of a log."""
-    try:
-        with log_file.open("rb") as file:
-            file.seek(max(0, log_file.stat().st_size - 8_000))
-            return "\n    ".join(file.read().decode(errors="replace").splitlines()[-lines:])
-    except FileNotFoundError:
-        return "(it wrote nothing)"
-
-
 def _started_path(run_dir: Path, service: str) -> Path:
     return run_dir / f"{service}.started.json"
 

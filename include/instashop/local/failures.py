@@ -43,7 +43,7 @@ class Interrupted(InstaShopError):
 class DownloadFailed(InstaShopError):
     """The jars of {name} could not be fetched:
     {lines}
-    Cure: check that this machine reaches a Maven repository (repo1.maven.org), then run it again; what is there is kept.
+    Cure: check that this machine reaches a Maven repository, then run it again; what is there is kept.
     """
 
 

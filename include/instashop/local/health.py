@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -203,8 +202,3 @@ CHECKS: dict[str, Check] = {
     servers.DASHBOARD: _dashboard,
 }
 """How to ask each server of servers.table; a test compares the names."""
-
-
-def age_seconds(moment: datetime) -> float:
-    """Return how long ago a moment was."""
-    return time.time() - moment.timestamp()

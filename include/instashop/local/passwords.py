@@ -10,7 +10,7 @@ from instashop import settings as words
 from instashop.settings import Settings
 
 SUPERUSER = "INSTASHOP_POSTGRES_SUPERUSER_PASSWORD"
-"""Password of `postgres` on the three servers; only for a person at the keyboard, no service knows it."""
+"""Password of `postgres` on the three servers, for a person at the keyboard and the drill `disk-full`; no service uses it."""
 
 
 def _fresh() -> dict[str, str]:

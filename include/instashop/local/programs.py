@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from xmlrpc.client import Fault, ServerProxy
 import psutil
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
+from instashop.control.files import last_lines
 from instashop.local import launch, servers
 from instashop.local.failures import SupervisorEnds, SupervisorFailed
 from instashop.local.progress import wait
@@ -157,7 +159,7 @@ def begin(settings: Settings, stop: threading.Event) -> bool:
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config_path(settings))]
     result = subprocess.run(command, capture_output=True, text=True, cwd="/", env=servers.shell_environment(), timeout=60, check=False)
     if result.returncode or wait(lambda: None if alive(settings) else "no answer", stop, 15, every=0.05):
-        lines = (result.stdout + result.stderr).strip() or tail(settings.log_dir / "supervisord.log")
+        lines = (result.stdout + result.stderr).strip() or last_lines(settings.log_dir / "supervisord.log")
         raise SupervisorFailed(lines=lines, log=settings.log_dir / "supervisord.log", socket=socket_path(settings))
     return True
 
@@ -196,15 +198,6 @@ def start(settings: Settings, name: str) -> bool:
             raise
         return False
     return True
-
-
-def signal(settings: Settings, name: str, number: str) -> None:
-    """Send a signal to a program that runs."""
-    try:
-        rpc(settings).signalProcess(name, number)
-    except Fault as fault:
-        if fault.faultCode != Faults.NOT_RUNNING:
-            raise
 
 
 def ask_to_stop(settings: Settings, names: Iterable[str]) -> None:
@@ -275,22 +268,9 @@ def end_orphans(settings: Settings) -> None:
     left, threads = orphans(settings), []
     order = [name for name in servers.table(settings) if name in left]
     for name in [*(n for n in left if n not in order), *reversed(order)]:
-        import signal as signals
-
-        polite = signals.SIGINT if name.startswith("postgres") else signals.SIGTERM
+        polite = signal.SIGINT if name.startswith("postgres") else signal.SIGTERM
         thread = threading.Thread(target=launch.end_group, args=(group_path(settings, name), polite, 8.0))
         thread.start()
         threads.append(thread)
     for thread in threads:
         thread.join()
-
-
-def tail(path: Path, lines: int = 12) -> str:
-    """Return the last lines of a log, for a message."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 16_384))
-            text = file.read().decode("utf-8", errors="replace")
-    except FileNotFoundError:
-        return "(no log yet)"
-    return "\n".join(f"  {line[:300]}" for line in text.splitlines()[-lines:]) or "(empty)"

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from instashop import connect, java, live
 from instashop.control import lease
+from instashop.control.files import last_lines
 from instashop.local import brokers, health, jars, servers
 from instashop.local.failures import RehearsalFailed
 from instashop.local.own_stack import own_stack
-from instashop.local.programs import tail
 from instashop.local.progress import wait
 from instashop.local.up import start_servers
 from instashop.metrics import PROGRESS_KEY
@@ -111,13 +111,13 @@ class _Player:
         """Wait until `ready` says None."""
         reason = wait(lambda: None if self.process.poll() is not None else ready(), threading.Event(), PATIENCE_SECONDS)
         if reason or self.process.poll() is not None:
-            raise RehearsalFailed(name=self.name, what=reason or f"ended with {self.process.returncode}", lines=tail(self.log))
+            raise RehearsalFailed(name=self.name, what=reason or f"ended with {self.process.returncode}", lines=last_lines(self.log))
 
     def keep(self) -> None:
         """Wait until it has ended, which it was asked for, and put what it wrote in its place."""
         reason = wait(lambda: "still ends" if self.process.poll() is None else None, threading.Event(), PATIENCE_SECONDS)
         if reason or self.process.returncode not in (0, 128 + signal.SIGTERM, -signal.SIGTERM):
-            raise RehearsalFailed(name=self.name, what=reason or f"ended with {self.process.returncode}", lines=tail(self.log))
+            raise RehearsalFailed(name=self.name, what=reason or f"ended with {self.process.returncode}", lines=last_lines(self.log))
         _draft(self.name).replace(java.archive(self.name))
 
 

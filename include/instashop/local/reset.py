@@ -32,4 +32,6 @@ def reset(settings: Settings, yes: bool) -> None:
             if folder.exists():
                 shutil.rmtree(folder)
         settings.secrets_file.unlink(missing_ok=True)
-    console.print(f"{settings.home} is empty; `./instashop up` begins anew.", style="bold green")
+    own = settings.home / ".env"
+    kept = f"; {own} stays{', so it stays light' if settings.light else ''}" if own.exists() else ""
+    console.print(f"{settings.home} has no data any more{kept}; `./instashop up` begins anew.", style="bold green")

@@ -50,6 +50,10 @@ def broker(number: int) -> str:
     return f"kafka-{number}"
 
 
+DATA = (SHOP, WAREHOUSE, *(broker(number) for number in (1, 2, 3)), REDIS, SPARK_MASTER, SPARK_WORKER)
+"""What the data meets on its way: enough for the services, without Airflow and dashboard."""
+
+
 def shell_environment() -> dict[str, str]:
     """Return the caller's environment without what would change how a server runs; `.venv` comes first on the PATH.
 

@@ -98,6 +98,8 @@ def service_rows(settings: Settings) -> list[Row]:
         if holder is None:
             rows.append(Row(name, "not running" if wanted else "stopped on purpose", beat_seconds=age, well=not wanted))
             continue
+        if beat is not None and not beat.is_of(holder):
+            beat = age = None  # Of the process before this one.
         said = f"{beat.state} {beat.message}".strip() if beat else "no beat yet"
         fresh = beat is not None and age is not None and age < settings.beat_stale_seconds
         page = settings.page(settings.spark_app_ui_port) if name == "live_metrics" and settings.spark_pages else ""

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from instashop.local import servers
 from instashop.local.own_stack import own_stack
 from instashop.local.up import ensure_class_data, start_servers, up
 from instashop.settings import ROOT, Settings
 
 TEST_PORT_OFFSET = 5000
-DATA_SERVERS = ("postgres-shop", "postgres-warehouse", "kafka-1", "kafka-2", "kafka-3", "redis", "spark-master", "spark-worker")
 
 
 def check() -> int:
@@ -41,7 +41,7 @@ def test() -> int:
 
 def _data_servers(settings: Settings) -> None:
     ensure_class_data(settings, Console(stderr=True))
-    start_servers(settings, DATA_SERVERS)
+    start_servers(settings, servers.DATA)
 
 
 def _on_a_stack(name: str, start: Callable[[Settings], object], tests: str) -> int:

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from instashop import connect, java, sql
 from instashop.control import intents, supervision
+from instashop.control.files import last_lines
 from instashop.errors import InstaShopError
 from instashop.local import airflow_server, brokers, commands, down, health, jars, owner, passwords, postgres, preflight, programs, servers
 from instashop.local.failures import Interrupted, ServerFailed
@@ -34,7 +35,6 @@ PATIENCE_SECONDS = 120
 LIVE_PATIENCE_SECONDS = 180
 REHEARSAL_PATIENCE_SECONDS = 300
 
-_POSTGRES = (servers.SHOP, servers.WAREHOUSE, servers.AIRFLOW_DB)
 _SPARK = (servers.SPARK_MASTER, servers.SPARK_WORKER)
 
 
@@ -196,7 +196,7 @@ def _migrate(settings: Settings, stop: threading.Event) -> str | None:
     log.write_text(output, encoding="utf-8")
     if status != 0:
         what = "takes too long" if status is None else f"ended with {status}"
-        raise ServerFailed(server="`airflow db migrate`", what=what, log=log, lines=programs.tail(log), cure="read the lines above, then run it again.")
+        raise ServerFailed(server="`airflow db migrate`", what=what, log=log, lines=last_lines(log), cure="read the lines above, then run it again.")
     stamp.write_text(own)
     return None
 
@@ -238,7 +238,7 @@ def _wait_well(settings: Settings, name: str, check: health.Check, stop: threadi
         what = f"does not stay up ({gone['state']})" if gone else f"is not well after {PATIENCE_SECONDS} s ({reason})"
         log = programs.log_path(settings, name)
         raise ServerFailed(
-            server=name, what=what, log=log, lines=programs.tail(log), cure="read the lines above; then `./instashop up` again, which keeps all data."
+            server=name, what=what, log=log, lines=last_lines(log), cure="read the lines above; then `./instashop up` again, which keeps all data."
         )
 
 
@@ -256,7 +256,7 @@ def _live(settings: Settings, stop: threading.Event) -> str:
             server="the Live page",
             what=f"shows no event of this start after {LIVE_PATIENCE_SECONDS} s",
             log=settings.log_dir / "live_metrics.log",
-            lines=f"{programs.tail(settings.log_dir / 'live_metrics.log')}\n    {reason}",
+            lines=f"{last_lines(settings.log_dir / 'live_metrics.log')}\n    {reason}",
             cure="the first service below that is not `running` is the cause:\n" + services_said(settings.run_dir),
         )
     return f"{seen['events']} events"

@@ -28,8 +28,6 @@ from instashop.transport.loop import Batch, Sink, Source, Work
 from instashop.transport.topics import Offsets, TopicReader, consumer, place_of, require
 
 GROUP = "instashop-consumer"
-MEMBERS = PARTITIONS
-"""More members than partitions of a topic would have nothing to do."""
 TOPICS = tuple(stream.name for stream in STREAMS)
 _LOCK_TIMEOUT = "1s"
 """Who waits longer for `realtime_events` lets go again, since all who want to read it wait behind."""

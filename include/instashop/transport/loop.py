@@ -129,6 +129,7 @@ def run_service(service: str, work: Work, settings: Settings, stop: threading.Ev
 
     Raises:
         LeaseTaken: this service already runs here.
+        CursorMissing, CursorOfAnotherShop, CursorAhead, OffsetsMissing: no waiting mends it.
     """
     stop = stop or stop_on_signals()
     with lease.take(settings.run_dir, service):

@@ -181,7 +181,7 @@ class KafkaSink:
         self._producer, self._cursor, self._systems = producer, cursor, systems
 
     def position(self) -> Cursor:
-        """Return the cursor as Kafka keeps it."""
+        """Return the cursor as Kafka kept it when this session began."""
         return self._cursor
 
     def write(self, batch: Batch) -> None:
@@ -204,7 +204,6 @@ class KafkaSink:
             stored = StoredCursor(self._systems[database], places)
             publish(producer, CURSORS, msgspec.json.encode(stored), f"producer/{database}")
         producer.commit_transaction(connect.COMMIT_SECONDS)
-        self._cursor = batch.position
 
 
 def stored_cursor(settings: Settings, systems: dict[str, str]) -> Cursor:

@@ -20,7 +20,7 @@ from instashop.local.bench import meter
 from instashop.local.bench.meter import Spread
 from instashop.metrics import PROGRESS_KEY, reached
 from instashop.settings import ROOT, Settings
-from instashop.streams import CURSORS, STREAMS
+from instashop.streams import CURSORS, PARTITIONS, STREAMS, of_database
 from instashop.transport import enricher
 from instashop.transport.prepare import prepare, prepare_topics
 
@@ -45,18 +45,23 @@ class Carried:
 
 
 def make(settings: Settings, seconds: int) -> None:
-    """Let the generator fill the shop for so many seconds at its highest rate, with nobody reading."""
+    """Let the generator fill the shop for so many seconds at its highest rate, with nobody reading.
+
+    Raises:
+        DidNotFinish: it ended with an error.
+    """
     prepare(settings)
     command = [sys.executable, "-m", "instashop", "generator", "--rate", "5000", "--duration", str(seconds)]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise DidNotFinish(what="the generator", seconds=seconds, said=f"{ended.stdout}{ended.stderr}"[-2000:])
 
 
 def shop_rows(settings: Settings) -> int:
     """Return how many rows the producer has to publish."""
     with connect.shop(settings, "bench") as shop, connect.crm(settings, "bench") as crm:
-        tables = ["product_versions", "transactions", "user_behavior", "searches", "cart_events"]
-        rows = sum(_count(shop, table) for table in tables)
-        return rows + _count(crm, "crm_interactions")
+        databases = {"instashop": shop, "crm_db": crm}
+        return sum(_count(connection, stream.table) for name, connection in databases.items() for stream in of_database(name))
 
 
 def _count(connection: object, table: str) -> int:
@@ -114,7 +119,7 @@ def _forget_topics(settings: Settings) -> None:
 
 
 def _forget_enricher(settings: Settings) -> None:
-    places = [TopicPartition("transactions", number, 0) for number in range(3)]
+    places = [TopicPartition("transactions", number, 0) for number in range(PARTITIONS)]
     admin, request = connect.kafka_admin(settings), ConsumerGroupTopicPartitions(enricher.GROUP, places)
     for future in admin.alter_consumer_group_offsets([request]).values():
         future.result()

@@ -33,6 +33,8 @@ class Figures:
     balanced: bool | None = None
     versions: dict[str, str] = field(default_factory=dict)
     """Of the servers, as they say themselves."""
+    asked: str = ""
+    """The command that measured."""
     load: tuple[float, float] = (0, 0)
     """Load average before and after."""
 
@@ -41,7 +43,7 @@ def text(figures: Figures) -> str:
     """Return the page in Markdown."""
     parts = [
         "# Performance\n",
-        "Made by `./instashop bench`; every figure is measured, none typed in. Load is open-loop: the generator does not wait for anybody.",
+        f"Made by `{figures.asked or './instashop bench'}`; every figure is measured, none typed in. Load is open-loop: the generator does not wait for anybody.",
         "The loop is a fixed one in Python, timed before and after: where it takes twice as long, so does everything beside it.",
         f"Delays and rest are those of a platform that has carried a load for {WARM_SECONDS / 60:.0f} minutes: in its first ones Java compiles itself.\n",
         _machine(figures),
@@ -60,8 +62,9 @@ def text(figures: Figures) -> str:
 def _machine(figures: Figures) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in [*figures.versions.items(), *((name, version(name)) for name in PACKAGES)])
     memory = psutil.virtual_memory().total / 2**30
+    system = f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}"
     return (
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.platform(terse=True)}, Python {platform.python_version()}; {versions}. "
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {memory:.0f} GiB, {system}, Python {platform.python_version()}; {versions}. "
         f"Load average before {figures.load[0]:.1f}, after {figures.load[1]:.1f}.\n"
     )
 
@@ -105,7 +108,7 @@ def _steps(figures: Figures) -> str:
     ]
     for step in figures.steps:
         lag = ", ".join(f"{service} {events:,}" for service, events in step.lag_events.items())
-        kept = "yes" if step.kept_up else "no"
+        kept = f"no: {step.trouble}" if step.trouble else "yes"
         rows.append(f"| {step.rate:,.0f} | {step.seconds:,.0f} | {step.reached:,.0f} | {step.cores:.2f} | {kept} | {lag} | {step.loop_ms.text()} |")
     if figures.balanced is not None:
         rows.append(f"\nThe books {'balance' if figures.balanced else 'do NOT balance'} after it.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from instashop.errors import InstaShopError
-from instashop.local import chromium, programs
+from instashop.local import chromium, programs, servers
 from instashop.local.bench import backlog, latency, meter, report, running
 from instashop.local.down import down
 from instashop.local.own_stack import own_stack
@@ -20,7 +20,6 @@ from instashop.local.up import ensure_class_data, start_servers, up
 from instashop.settings import ROOT, Settings, load
 
 PORT_OFFSET = 3000
-DATA_SERVERS = ("postgres-shop", "postgres-warehouse", "kafka-1", "kafka-2", "kafka-3", "redis", "spark-master", "spark-worker")
 PARTS = ("backlog", "platform")
 
 
@@ -39,7 +38,7 @@ def bench(parts: tuple[str, ...], runs: int, minutes: float, rates: list[float],
         raise PlatformRuns(home=settings.home)
     if "platform" in parts:
         chromium.path()  # Said before anything is measured.
-    figures = report.Figures()
+    figures = report.Figures(asked=_asked(parts, runs, minutes, rates, beside))
 
     def say(text: str) -> None:
         console.print(f"  {text}")
@@ -58,10 +57,17 @@ def bench(parts: tuple[str, ...], runs: int, minutes: float, rates: list[float],
     console.print(f"Written to {page}.", style="bold green")
 
 
+def _asked(parts: tuple[str, ...], runs: int, minutes: float, rates: list[float], beside: bool) -> str:
+    """Return the command that measures this, with every option that the figures depend on."""
+    only = [f"--only {part}" for part in parts] if parts != PARTS else []
+    steady = [f"--minutes {minutes:g}", *(f"--rate {rate:g}" for rate in rates)] if "platform" in parts else []
+    return " ".join(["./instashop bench", *only, f"--runs {runs}", *steady, *(["--beside"] if beside else [])])
+
+
 def _backlogs(figures: report.Figures, runs: int, console: Console, say: Callable[[str], None]) -> None:
     with _stack("bench-servers") as settings:
         console.print("Backlogs: making one", style="bold")
-        settings = start_servers(settings, DATA_SERVERS, console)
+        settings = start_servers(settings, servers.DATA, console)
         backlog.make(settings, 60)
         figures.carried = backlog.run(settings, runs, say)
         figures.spark_events = backlog.spark(settings, runs, say)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from instashop.control import beats, intents, supervision
@@ -23,6 +23,8 @@ REST_SECONDS = 300
 """In so long every DAG has its turn."""
 GROWS_EVENTS_A_SECOND = 20
 """A lag that grows slower than this over a step is noise."""
+REACHED_SHARE = 0.95
+"""So much of a rate has to come from the generator, which shares the cores with whom it loads."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,25 @@ class Step:
 
     rate: float
     seconds: float
-    kept_up: bool
+    trouble: str
+    """Why the platform did not keep up; empty when it did."""
     reached: float
     lag_events: dict[str, int]
     cores: float
     loop_ms: Spread
     """How long `meter.loop_ms` took before and after."""
+
+    @property
+    def kept_up(self) -> bool:
+        """Whether the rate was reached and no lag grew."""
+        return not self.trouble
+
+
+def trouble_of(rate: float, reached: float, growth: Mapping[str, float]) -> str:
+    """Return why a platform did not keep up, from the rate that was made and the events a second by which each lag grew; empty when it did."""
+    grew = ", ".join(service for service, value in growth.items() if value >= GROWS_EVENTS_A_SECOND)
+    troubles = ["the rate was not reached"] if reached <= rate * REACHED_SHARE else []
+    return "; ".join([*troubles, *([f"the lag of {grew} grew"] if grew else [])])
 
 
 def set_rate(settings: Settings, rate: float) -> None:
@@ -88,7 +103,7 @@ def climb(settings: Settings, rates: list[float], seconds: float, say: Callable[
     for rate in rates:
         settle(settings, rate)
         steps.append(_hold(settings, rate, seconds))
-        say(f"{rate:,.0f} events/s: {'kept up' if steps[-1].kept_up else 'fell behind'}; reached {steps[-1].reached:,.0f}/s, lag {steps[-1].lag_events}")
+        say(f"{rate:,.0f} events/s: {steps[-1].trouble or 'kept up'}; reached {steps[-1].reached:,.0f}/s, lag {steps[-1].lag_events}")
         if not steps[-1].kept_up:
             break
     return steps
@@ -107,9 +122,8 @@ def _hold(settings: Settings, rate: float, seconds: float) -> Step:
     third = max(1, len(marks["producer"]) // 3)
     growth = {service: (min(values[-third:]) - min(values[:third])) / took for service, values in marks.items()}
     reached = (_made(settings) - total) / took
-    kept_up = reached > rate * 0.95 and all(value < GROWS_EVENTS_A_SECOND for value in growth.values())
     cores, lags = (meter.cpu_seconds(roots) - cpu) / took, {service: values[-1] for service, values in marks.items()}
-    return Step(rate, took, kept_up, reached, lags, cores, Spread.of([loop, meter.loop_ms()]))
+    return Step(rate, took, trouble_of(rate, reached, growth), reached, lags, cores, Spread.of([loop, meter.loop_ms()]))
 
 
 def _made(settings: Settings) -> int:

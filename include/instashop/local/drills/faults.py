@@ -31,14 +31,17 @@ CATCH_UP = 5
 
 @dataclass(frozen=True)
 class Drill:
-    """One fault: what it does, how long until facts flow again at most, whether it is one of the short set, and how many brokers it needs."""
+    """One fault: what it does, how long until facts flow again at most, and whether it is one of the short set."""
 
     name: str
     what: str
     act: Callable[[Platform], datetime]
     live_within_seconds: float
     short: bool = False
+    needs: tuple[str, ...] = ()
+    """The address settings of the servers that it breaks: these have to be ours."""
     brokers: int = 1
+    """How many brokers it needs."""
 
 
 def _now() -> datetime:
@@ -259,27 +262,31 @@ DRILLS = {
         Drill("kill-consumer", "SIGKILL the consumer", _kill("consumer"), 30, short=True),
         Drill("kill-enricher", "SIGKILL the enricher", _kill("enricher"), 30, short=True),
         Drill("kill-spark-driver", "SIGKILL the JVM of the Spark job", _kill_spark_driver, 60, short=True),
-        Drill("kill-spark-worker", "SIGKILL Spark's worker", _kill_server("spark-worker"), 60),
-        Drill("kill-broker", "SIGKILL one of three brokers", _kill_server("kafka-2"), 15, short=True, brokers=3),
-        Drill("kill-controller", "SIGKILL the broker that is Kafka's active controller", lost_broker.kill_controller, 15, brokers=3),
-        Drill("pause-broker", "let one of three brokers stand still for 30 s", lost_broker.pause, 45, brokers=3),
+        Drill("kill-spark-worker", "SIGKILL Spark's worker", _kill_server("spark-worker"), 60, needs=("spark_master",)),
+        Drill("kill-broker", "SIGKILL one of three brokers", _kill_server("kafka-2"), 15, short=True, needs=("kafka_bootstrap",), brokers=3),
+        Drill(
+            "kill-controller", "SIGKILL the broker that is Kafka's active controller", lost_broker.kill_controller, 15, needs=("kafka_bootstrap",), brokers=3
+        ),
+        Drill("pause-broker", "let one of three brokers stand still for 30 s", lost_broker.pause, 45, needs=("kafka_bootstrap",), brokers=3),
         Drill("kill-scheduler", "SIGKILL Airflow's scheduler", _kill_server("airflow-scheduler"), 30),
         Drill("kill-api-server", "SIGKILL Airflow's API server", _kill_server("airflow-api-server"), 30),
         Drill("hang-producer", "let the producer stand still for good", _hang("producer"), HANG_SECONDS),
         Drill("hang-spark", "let the Spark job stand still for good", _hang("live_metrics"), HANG_SECONDS),
-        Drill("hang-executor", "let Spark's executor stand still for good", _hang("live_metrics", Platform.spark_executor), HANG_SECONDS),
-        Drill("restart-shop-db", "restart the shop's Postgres", _restart("postgres-shop"), 30, short=True),
-        Drill("restart-warehouse", "restart the warehouse in the middle of a batch", _restart_warehouse, 30, short=True),
-        Drill("flush-redis", "empty Redis", lost_redis.flush, 60, short=True),
-        Drill("kill-redis", "SIGKILL Redis, which comes back with what it saved a minute before", lost_redis.kill, 60),
-        Drill("stop-redis", "stop Redis for 20 s", _restart("redis", 20), 60),
+        Drill(
+            "hang-executor", "let Spark's executor stand still for good", _hang("live_metrics", Platform.spark_executor), HANG_SECONDS, needs=("spark_master",)
+        ),
+        Drill("restart-shop-db", "restart the shop's Postgres", _restart("postgres-shop"), 30, short=True, needs=("shop_dsn",)),
+        Drill("restart-warehouse", "restart the warehouse in the middle of a batch", _restart_warehouse, 30, short=True, needs=("warehouse_dsn",)),
+        Drill("flush-redis", "empty Redis", lost_redis.flush, 60, short=True, needs=("redis_url",)),
+        Drill("kill-redis", "SIGKILL Redis, which comes back with what it saved a minute before", lost_redis.kill, 60, needs=("redis_url",)),
+        Drill("stop-redis", "stop Redis for 20 s", _restart("redis", 20), 60, needs=("redis_url",)),
         Drill("late-commit", "keep a transaction open for 3 minutes across a producer's restart", _late_commit(180), 60),
         Drill("rollbacks", "roll transactions back between committed ones", _rollbacks, 30, short=True),
         long_outage(),
         Drill("two-producers", "start a second producer", _two_producers, 30, short=True),
         Drill("poison", "send what is no event to the topics", _poison, 30, short=True),
         Drill("clock-skew", "let two clients' clocks be five minutes wrong", _clock_skew, 30, short=True),
-        Drill("disk-full", "fill the disk of the warehouse", disk.fill, 30),
-        Drill("slow-network", "delay, throttle and cut the consumer's line to the warehouse", _slow_network, 60),
+        Drill("disk-full", "fill the disk of the warehouse", disk.fill, 30, needs=("warehouse_dsn",)),
+        Drill("slow-network", "delay, throttle and cut the consumer's line to the warehouse", _slow_network, 60, needs=("warehouse_dsn",)),
     )
 }

@@ -11,11 +11,11 @@ from instashop.metrics import FILLED_KEY, LATE_SECONDS, WINDOW_SECONDS, window_k
 
 
 def flush(platform: Platform) -> datetime:
-    """Empty Redis, and return when; it has to be filled again, with the window that was open."""
+    """Empty our database of Redis, and return when; it has to be filled again, with the window that was open."""
     redis = connect.redis(platform.settings)
     closed = {key for key in redis.scan_iter("window:*") if int(str(key).split(":")[1]) < time.time() - 2 * WINDOW_SECONDS}
     at = datetime.now(UTC)
-    redis.flushall()
+    redis.flushdb()
     platform.say(f"flushed Redis, {len(closed)} closed windows are gone")
     kept = {window_key(int(str(key).split(":")[1])) for key in closed}
     platform.wait(lambda: all(redis.exists(key) for key in sorted(kept)[3:]), 60, "Redis filled again")

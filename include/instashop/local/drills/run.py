@@ -19,7 +19,7 @@ from instashop.local.drills.judging import Outcome, judge
 from instashop.local.drills.random_kills import RandomKills
 from instashop.local.drills.stage import Platform
 from instashop.local.signals import ends_on_sigterm
-from instashop.settings import Settings
+from instashop.settings import Settings, variable
 
 RANDOM_KILLS = "random-kills"
 COMING_BACK_SECONDS = 300
@@ -38,6 +38,14 @@ class TooFewBrokers(InstaShopError):
     """The drill {name} takes one of {needed} brokers away, and this platform has {brokers}: with none left nothing could flow."""
 
 
+class NotOurs(InstaShopError):
+    """The drill {name} breaks a server of somebody else: {setting} leads to {address}. Drills break only servers that run here."""
+
+
+class NotBySupervisord(InstaShopError):
+    """Drills break servers that supervisord runs here, but INSTASHOP_SERVERS says elsewhere. Break one where it runs (containers: `docker compose restart NAME`), then compare the books: `instashop verify`."""
+
+
 class NothingToBreak(InstaShopError):
     """No platform runs in {home}; start it with `./instashop up`, or set INSTASHOP_HOME."""
 
@@ -46,23 +54,33 @@ class BooksDifferAlready(InstaShopError):
     """The books do not balance before the drill, so it could prove nothing; look at `./instashop verify` first."""
 
 
-def chosen(names: Iterable[str], everything: bool, short: bool, brokers: int, outage_seconds: float = OUTAGE_SECONDS) -> list[Drill]:
-    """Return the drills of these names, or all, or the short set, that so many brokers allow; `long-outage` lasts so many seconds.
+def chosen(names: Iterable[str], everything: bool, short: bool, settings: Settings, outage_seconds: float = OUTAGE_SECONDS) -> list[Drill]:
+    """Return the drills of these names, or all, or the short set, that this platform's servers allow; `long-outage` lasts so many seconds.
 
     Raises:
-        UnknownDrill: there is none of that name. TooFewBrokers: one that was named needs more.
+        UnknownDrill: there is none of that name. TooFewBrokers, NotOurs: one that was named needs more brokers, or a server of our own.
     """
     drills = DRILLS | {"long-outage": long_outage(outage_seconds)}
     if everything or short:
-        return [drill for drill in drills.values() if (drill.short or not short) and drill.brokers <= brokers]
+        return [drill for drill in drills.values() if (drill.short or not short) and not refusal(drill, settings)]
     unknown = [name for name in names if name not in drills]
     if unknown:
         raise UnknownDrill(name=unknown[0], names=", ".join([*drills, RANDOM_KILLS]))
     found = [drills[name] for name in names]
     for drill in found:
-        if drill.brokers > brokers:
-            raise TooFewBrokers(name=drill.name, needed=drill.brokers, brokers=brokers)
+        if why := refusal(drill, settings):
+            raise why
     return found
+
+
+def refusal(drill: Drill, settings: Settings) -> InstaShopError | None:
+    """Return why a drill is not for this platform, or None."""
+    for name in drill.needs:
+        if not settings.runs_here(name):
+            return NotOurs(name=drill.name, setting=variable(name), address=settings.where(name))
+    if drill.brokers > settings.kafka_brokers:
+        return TooFewBrokers(name=drill.name, needed=drill.brokers, brokers=settings.kafka_brokers)
+    return None
 
 
 @ends_on_sigterm()
@@ -70,7 +88,7 @@ def run(settings: Settings, drills: Iterable[Drill], rate: float | None, say: Ca
     """Run drills one after the other under load.
 
     Raises:
-        NothingToBreak: no platform runs here. BooksDifferAlready: as it says.
+        NothingToBreak: no platform runs here. NotBySupervisord, BooksDifferAlready: as they say.
     """
     platform = _platform(settings, say)
     outcomes = []
@@ -108,7 +126,7 @@ def soak(settings: Settings, minutes: float, seed: int, rate: float | None, say:
     """Run random drills of the short set, with calm between them, for so many minutes; the last outcome is that of the whole time."""
     platform, chance = _platform(settings, say), random.Random(seed)
     until, outcomes = time.monotonic() + minutes * 60, []
-    short = chosen((), everything=False, short=True, brokers=settings.kafka_brokers)
+    short = chosen((), everything=False, short=True, settings=settings)
     with _load(platform, rate):
         while time.monotonic() < until:
             platform.rest(min(chance.uniform(5, 30), max(0.0, until - time.monotonic())))
@@ -124,6 +142,8 @@ def soak(settings: Settings, minutes: float, seed: int, rate: float | None, say:
 
 
 def _platform(settings: Settings, say: Callable[[str], None]) -> Platform:
+    if settings.servers == "elsewhere":
+        raise NotBySupervisord()
     if not programs.alive(settings):
         raise NothingToBreak(home=settings.home)
     if not verify(settings, wait_seconds=BOOKS_SECONDS).balanced:
