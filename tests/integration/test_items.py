@@ -12,7 +12,7 @@ import pytest
 from instashop.errors import OffsetsMissing, TopicHeld
 from instashop.events import item_id
 from instashop.transport import enricher, topics
-from instashop.transport.topics import ToEnd, consumer
+from instashop.transport.topics import consumer, published
 from tests import bodies
 from tests.integration.conftest import carry, in_kafka, next_batch, once_a_reader_waits
 from tests.strangers import send, writing
@@ -21,8 +21,8 @@ from tests.waiting import wait_until
 
 def _names_of(settings, product_id) -> list[str | None]:
     """Return what the items of a product are called, one for each line."""
-    with consumer(settings, "test") as client:
-        found = [json.loads(message.value()) for message in ToEnd(client, ["transaction_items"]) if message.key() == b"7"]
+    with published(settings, "test", ["transaction_items"]) as messages:
+        found = [json.loads(message.value()) for message in messages if message.key() == b"7"]
     return [item["product_name"] for item in found if item["product_id"] == product_id]
 
 
