@@ -17,7 +17,7 @@ from instashop import connect, metrics
 from instashop.control import beats, intents, supervision
 from instashop.errors import InstaShopError, KafkaUnreachable, RedisUnreachable
 from instashop.settings import Settings, load
-from instashop.streams import CURSORS, STREAMS
+from instashop.streams import CURSORS, PARTITIONS_OF, STREAMS
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,8 @@ def _broker_faults(settings: Settings) -> list[str]:
     missing = sorted({stream.name for stream in STREAMS} - set(found.topics)) + [CURSORS] * (CURSORS not in found.topics)
     if missing:
         faults.append(f"topics {', '.join(missing)} are not there; run prepare_platform")
-    thin = sorted({name for name, topic in found.topics.items() for part in topic.partitions.values() if len(part.isrs) < len(part.replicas)})
+    ours = {name: topic for name, topic in found.topics.items() if name in PARTITIONS_OF or settings.runs_here("kafka_bootstrap")}
+    thin = sorted({name for name, topic in ours.items() for part in topic.partitions.values() if len(part.isrs) < len(part.replicas)})
     if thin:
         faults.append(f"topics {', '.join(thin)} have partitions without all their copies; a broker is down or behind")
     log.info("%d of %d brokers, %d topics", len(found.brokers), wanted, len(found.topics))

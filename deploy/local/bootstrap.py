@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -80,20 +81,23 @@ def fail(message: str) -> None:
 @contextlib.contextmanager
 def no_servers_started() -> Iterator[None]:
     """While it lasts, Debian's packages neither start servers nor make a cluster; what was there before is not touched."""
-    made: list[Path] = []
+    texts = {
+        POLICY: "#!/bin/sh\n# InstaShop installs packages; their own servers must not start.\nexit 101\n",
+        CREATE_CLUSTER: "# InstaShop installs packages, and makes clusters of its own.\ncreate_main_cluster = false\n",
+    }
+    ours = [path for path, text in texts.items() if not path.exists() or path.read_text() == text]  # One that is killed leaves them.
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}  # As Ctrl-C: undone on the way out.
     try:
-        if not POLICY.exists():
-            POLICY.write_text("#!/bin/sh\n# InstaShop installs packages; their own servers must not start.\nexit 101\n")
-            POLICY.chmod(0o755)
-            made.append(POLICY)
-        if not CREATE_CLUSTER.exists():
-            CREATE_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
-            CREATE_CLUSTER.write_text("create_main_cluster = false\n")
-            made.append(CREATE_CLUSTER)
+        for path in ours:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(texts[path])
+        POLICY.chmod(0o755)
         yield
     finally:
-        for path in made:
+        for path in ours:
             path.unlink(missing_ok=True)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def install_packages(packages: list[str]) -> None:

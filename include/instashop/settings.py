@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     kafka_replication: int = Field(0, ge=0, description="Copies of each topic; 0 means one a broker, three at most.")
     live_trigger_ms: int = Field(1000, ge=100, description="Pause between two batches of the live metrics.")
     live_offsets_limit: int = Field(100_000, ge=1, description="Messages in one batch of the live metrics, at most.")
-    live_expiry_seconds: int = Field(3600, ge=120, description="How long a window stays in Redis.")
+    live_expiry_seconds: int = Field(3600, ge=1860, description="How long a window stays in Redis; the pages compare the last 15 minutes with those before.")
     warehouse_retention_days: int = Field(0, ge=0, description="Days that the warehouse keeps events; 0 keeps all, 8 is the least.")
     airflow_history_days: int = Field(30, ge=1, description="Days that Airflow keeps its runs and their logs.")
     service_lifetime_seconds: int = Field(21_600, ge=60, description="A service ends by itself after this, to be started afresh.")

@@ -305,7 +305,7 @@ def test_a_batch_waits_for_a_redis_that_is_away_and_the_spark_job_goes_on(runnin
     assert verdict.balanced, verdict.describe()
 
 
-def test_what_fills_a_window_gives_what_is_missing_and_leaves_what_is_newer(running):
+def test_what_fills_a_window_gives_what_is_missing_leaves_what_is_newer_and_marks_the_window_anew(running):
     redis = connect.redis(running)
     start, _events = _fullest(redis)
     key, row = window_key(start), dict.fromkeys(MEASURES, 0) | {"start": start, "category": None, "product_id": None, "product_name": None}
@@ -316,7 +316,10 @@ def test_what_fills_a_window_gives_what_is_missing_and_leaves_what_is_newer(runn
     try:
         missing = {**row, **json.loads(before[lost]), "category": lost.partition(":")[2]}
         WindowSink(redis, checkpoint, running.live_expiry_seconds).write(batch - 1, [row, missing], fill=True)
-        assert redis.hgetall(key) == before
+        after = redis.hgetall(key)
+        assert {**after, "written": ""} == {**before, "written": ""}
+        assert after["written"] != before["written"]  # Who keeps the window under its mark reads it again.
+        assert after["written"].split()[:2] == before["written"].split()[:2]
     finally:
         redis.hset(key, lost, before[lost])
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from instashop.control import dead_letters
+from instashop.transport.topics import published
 from tests import bodies
 from tests.integration.conftest import drain
 from tests.integration.rows import insert
@@ -43,3 +44,16 @@ def test_a_replay_goes_on_beyond_what_stays_refused_and_publishes_an_event_once(
     assert again.known == 1
     drain(stack)
     assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [letters]).fetchone() == (1,)
+
+
+def test_an_older_version_of_a_product_that_is_replayed_does_not_take_the_newest_ones_key(stack, dwh):
+    old = bodies.product(product_id=10**9 + 9, version=3)
+    row = {"topic": "products", "partition": 0, "offset": FAR, "reason": REASON, "detail": "of a test", "message_key": b"1000000009", "body": bodies.raw(old)}
+    insert(dwh, "dead_letters", row | {"event_id": None, "published_at": datetime.now(UTC), "arrived_at": datetime.now(UTC)})
+    try:
+        assert dead_letters.replay(stack, reason=REASON, topic="products").published == [f"products/0/{FAR}"]
+        with published(stack, "test", ["products"]) as messages:
+            assert [message.key() for message in messages if message.value() == bodies.raw(old)] == [f"replay/products/0/{FAR}".encode()]
+        drain(stack)
+    finally:
+        dwh.execute("DELETE FROM dead_letters WHERE topic = 'products' AND \"offset\" = %s", [FAR])

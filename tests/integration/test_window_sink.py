@@ -104,6 +104,9 @@ def test_what_fills_a_window_changes_nothing_that_the_same_batch_wrote(redis):
     sink.write(7, [{**row, "events": 0}, {**row, "category": "Toys"}], fill=True)
     assert json.loads(redis.hget(window_key(row["start"]), "total"))["events"] == 1
     assert redis.hexists(window_key(row["start"]), "category:Toys")
+    mark = redis.hget(window_key(row["start"]), "written")
+    sink.write(7, [{**row, "category": "Toys"}], now=time.time() + 1, fill=True)
+    assert redis.hget(window_key(row["start"]), "written") == mark
 
 
 def test_a_stop_ends_the_waiting_and_the_batch_is_not_taken_for_written(redis, gate):

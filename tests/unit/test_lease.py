@@ -1,14 +1,16 @@
 """Who holds a lease: told apart by when it started, whatever is done to the clock."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
 import pytest
 
-from instashop.control.lease import Holder
+from instashop.control.lease import Holder, holder, path_of, take
 
 
 @pytest.fixture
@@ -40,6 +42,17 @@ def test_an_ended_process_is_none_though_its_exit_code_waits(child):
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert holder.process() is None
     assert holder.entry() is not None
+
+
+def test_a_look_at_a_free_lease_keeps_nobody_from_taking_it(tmp_path):
+    path_of(tmp_path, "consumer").touch()
+    with path_of(tmp_path, "consumer").open() as look:
+        fcntl.flock(look, fcntl.LOCK_SH)
+        ending = threading.Timer(0.2, look.close)
+        ending.start()
+        with take(tmp_path, "consumer"):
+            assert holder(tmp_path, "consumer").pid == os.getpid()
+        ending.join()
 
 
 def test_a_later_process_with_the_same_pid_is_another(child):

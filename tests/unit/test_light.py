@@ -53,6 +53,13 @@ def test_a_start_that_was_refused_leaves_a_home_that_may_become_light(home):
     assert settings_of(light=True).light
 
 
+def test_a_home_whose_settings_end_without_a_line_break_becomes_light_and_keeps_them(home):
+    home.mkdir()
+    (home / ".env").write_text("INSTASHOP_PORT_OFFSET=100")
+    assert settings_of(light=True).light
+    assert load().port_offset == 100
+
+
 def test_what_is_set_by_hand_comes_before_what_light_means(home, monkeypatch):
     monkeypatch.setenv("INSTASHOP_LIVE_TRIGGER_MS", "500")
     assert settings_of(light=True).live_trigger_ms == 500

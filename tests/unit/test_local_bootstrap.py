@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -42,9 +43,33 @@ def test_what_keeps_debians_servers_from_starting_is_removed_again(bootstrap: Mo
     monkeypatch.setattr(bootstrap, "CREATE_CLUSTER", cluster)
     with bootstrap.no_servers_started():
         assert "exit 101" in policy.read_text()
-        assert cluster.read_text() == "create_main_cluster = false\n"
+        assert "create_main_cluster = false\n" in cluster.read_text()
     assert not policy.exists()
     assert not cluster.exists()
+
+
+def test_a_kill_undoes_what_keeps_servers_from_starting_and_what_a_worse_one_left_goes_with_the_next(
+    bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, cluster = tmp_path / "policy-rc.d", tmp_path / "instashop.conf"
+    monkeypatch.setattr(bootstrap, "POLICY", policy)
+    monkeypatch.setattr(bootstrap, "CREATE_CLUSTER", cluster)
+    before = signal.getsignal(signal.SIGHUP)
+    left = []
+
+    def install() -> None:
+        with bootstrap.no_servers_started():
+            left.append(policy.read_text())
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    with pytest.raises(KeyboardInterrupt):
+        install()
+    assert not policy.exists()
+    assert signal.getsignal(signal.SIGHUP) is before
+    policy.write_text(left[0])
+    with bootstrap.no_servers_started():
+        pass
+    assert not policy.exists()
 
 
 def test_a_policy_that_was_there_before_is_left_alone(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

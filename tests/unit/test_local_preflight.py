@@ -80,6 +80,13 @@ def test_a_taken_port_is_named_with_its_holder_and_its_setting(tmp_path: Path) -
     assert "INSTASHOP_REDIS_PORT" in problems[0]
 
 
+def test_a_folder_with_a_space_is_a_problem_with_a_cure() -> None:
+    assert preflight.space_problem(Path("/srv/my shop"), "set INSTASHOP_HOME to a folder without") == (
+        "/srv/my shop has a space in it, which the servers' start lines do not take; set INSTASHOP_HOME to a folder without."
+    )
+    assert preflight.space_problem(Path("/srv/shop"), "") is None
+
+
 def test_two_servers_that_want_one_port_are_named(tmp_path: Path) -> None:
     problems = preflight.port_problems(Settings(home=tmp_path, redis_port=18501, dashboard_port=18501), set())
     assert problems == ["port 18501 is wanted by redis and by dashboard; change INSTASHOP_DASHBOARD_PORT."]

@@ -16,10 +16,11 @@ from uuid import UUID
 
 import msgspec
 import psycopg
+from confluent_kafka import KafkaException
 from psycopg.rows import dict_row
 
 from instashop import connect, sql
-from instashop.errors import InstaShopError
+from instashop.errors import InstaShopError, KafkaUnreachable
 from instashop.events import Event, Reason, TransactionItem, judge_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, CURSORS
@@ -123,7 +124,7 @@ def replay(settings: Settings, reason: str | None = None, topic: str | None = No
 
     Raises:
         UnknownChoice: there is no such reason or topic.
-        confluent_kafka.KafkaException: Kafka did not take it; the next replay goes on.
+        KafkaUnreachable: Kafka did not take it; the next replay goes on.
     """
     check(reason, topic)
     done, repair = Replay(), _Repair(settings)
@@ -143,7 +144,10 @@ def replay(settings: Settings, reason: str | None = None, topic: str | None = No
                     good.append((place_topic, number, offset, key, body))
                     taken.add(verdict.event_id)
             if good:
-                _publish(settings, dwh, good, done)
+                try:
+                    _publish(settings, dwh, good, done)
+                except KafkaException as error:
+                    raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
     return done
 
 
@@ -185,7 +189,7 @@ def _publish(settings: Settings, dwh: psycopg.Connection, letters: list[tuple[st
     for topic, number, offset, key, body in letters:
         place = f"{topic}/{number}/{offset}"
         if place not in before:
-            producer.produce(topic, body, key)
+            producer.produce(topic, body, f"replay/{place}" if BY_NAME[topic].compacted else key)  # A later version has the key by now, and stays.
             producer.produce(CURSORS, b"{}", f"replay/{place}")
             done.published.append(place)
     producer.commit_transaction(30)

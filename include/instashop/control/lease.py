@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 import time
 from pathlib import Path
 from typing import IO
@@ -11,6 +12,9 @@ import msgspec
 import psutil
 
 from instashop.errors import LeaseTaken
+
+LOOK_SECONDS = 1.0
+"""Longer than anybody takes who only looks whether a lease is free, for which he holds it for a moment."""
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -67,12 +71,17 @@ def take(run_dir: Path, service: str) -> IO[str]:
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     file = path_of(run_dir, service).open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        found = holder(run_dir, service)
-        raise LeaseTaken(service=service, pid=found.pid if found else "unknown") from None
+    until = time.monotonic() + LOOK_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            found = holder(run_dir, service)
+            if found or time.monotonic() > until:
+                file.close()
+                raise LeaseTaken(service=service, pid=found.pid if found else "unknown") from None
+            threading.Event().wait(0.02)
     file.seek(0)
     file.truncate()
     file.write(msgspec.json.encode(Holder.of(psutil.Process())).decode())

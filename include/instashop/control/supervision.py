@@ -118,6 +118,11 @@ def finding(service: str, intent: intents.Intent, process: Holder | None, beat: 
     return None
 
 
+def is_as_wanted(run_dir: Path, service: str) -> bool:
+    """Whether what is wanted of a service has come true: it runs, past its start, or is stopped on purpose."""
+    return intents.carried_out(intents.read(run_dir, service), find(run_dir, service), beats.read(run_dir, service))
+
+
 def describe(beat: Beat | None, now: datetime) -> str:
     """Return a service's beat as one line of a log."""
     if beat is None:

@@ -22,7 +22,7 @@ def settings_of(light: bool) -> Settings:
         _check(settings, LIGHT["kafka_brokers"])
         settings.home.mkdir(parents=True, exist_ok=True)
         file = settings.home / ".env"
-        text = file.read_text(encoding="utf-8") if file.exists() else "# Settings of the platform in this folder alone.\n"
+        text = f"{file.read_text(encoding='utf-8').rstrip()}\n" if file.exists() else "# Settings of the platform in this folder alone.\n"
         programs.write_private(file, text + "INSTASHOP_LIGHT=true\n")
         load.cache_clear()
         settings = load()

@@ -15,7 +15,7 @@ from instashop import java
 from instashop.local import health, postgres, programs, servers
 from instashop.local.failures import NotReady
 from instashop.local.progress import at_once
-from instashop.settings import Settings, variable
+from instashop.settings import ROOT, Settings, variable
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 OLDEST_JAVA = 17
@@ -117,6 +117,11 @@ def host_problem(host: str) -> str | None:
     return f"{host} is no address of this machine; set INSTASHOP_HOST to one of those that `ip addr` shows, or to 127.0.0.1."
 
 
+def space_problem(folder: Path, cure: str) -> str | None:
+    """Return what is wrong with a path with a space in it, or None: the start lines of supervisord, Java and Redis end there."""
+    return f"{folder} has a space in it, which the servers' start lines do not take; {cure}." if re.search(r"\s", str(folder)) else None
+
+
 def folder_problem(settings: Settings) -> str | None:
     """Return what is wrong with the folder of the data, or None."""
     try:
@@ -161,6 +166,7 @@ def check(settings: Settings, names: set[str]) -> None:
     starting = names - running - left
     missing = binary_problems(names)
     problems = [python_problem(sys.version_info[:3]), *missing, java_problem(java.command())]
+    problems += [space_problem(settings.home, "set INSTASHOP_HOME to a folder without"), space_problem(ROOT, "clone the project into a folder without")]
     problems.append(folder_problem(settings) if not missing and postgres.clusters(settings) else None)
     if settings.home.exists():
         problems.append(disk_problem(shutil.disk_usage(settings.home).free / 1e6, settings.home))

@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from instashop import connect, java, sql
-from instashop.control import intents, supervision
+from instashop.control import beats, intents, supervision
 from instashop.control.files import last_lines
 from instashop.errors import InstaShopError
 from instashop.local import airflow_server, brokers, commands, down, health, jars, owner, passwords, postgres, preflight, programs, servers
@@ -243,10 +243,13 @@ def _wait_well(settings: Settings, name: str, check: health.Check, stop: threadi
 
 
 def _live(settings: Settings, stop: threading.Event) -> str:
-    """Wait until the Live page shows events of this start."""
+    """Wait until the Live page shows events of this start; with a service stopped on purpose that brings them, until the others run."""
     seen: dict[str, Any] = {}
+    silent = [service for service in ("generator", "producer", "live_metrics") if intents.read(settings.run_dir, service).state == "stopped"]
 
     def ready() -> str | None:
+        if silent:
+            return next((f"{name} does not run yet" for name in beats.SERVICES if not supervision.is_as_wanted(settings.run_dir, name)), None)
         seen["events"], why = health.live_events(settings)
         return None if seen["events"] > 0 else why
 
@@ -254,18 +257,16 @@ def _live(settings: Settings, stop: threading.Event) -> str:
     if reason:
         raise ServerFailed(
             server="the Live page",
-            what=f"shows no event of this start after {LIVE_PATIENCE_SECONDS} s",
+            what=f"has nothing of this start to show after {LIVE_PATIENCE_SECONDS} s",
             log=settings.log_dir / "live_metrics.log",
             lines=f"{last_lines(settings.log_dir / 'live_metrics.log')}\n    {reason}",
             cure="the first service below that is not `running` is the cause:\n" + services_said(settings.run_dir),
         )
-    return f"{seen['events']} events"
+    return f"none: {', '.join(silent)} stopped on purpose" if silent else f"{seen['events']} events"
 
 
 def services_said(run_dir: Path) -> str:
     """Return one line for each service: what its beat says."""
-    from instashop.control import beats
-
     now = datetime.now(UTC)
     return "\n".join(f"      {name}: {supervision.describe(beats.read(run_dir, name), now)}" for name in beats.SERVICES)
 

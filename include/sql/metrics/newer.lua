@@ -9,8 +9,12 @@ if known then
         return 0
     end
     if checkpoint == ours and batch >= number and ARGV[5] == 'fill' then
+        local filled = 0
         for at = 6, #ARGV, 2 do
-            redis.call('HSETNX', KEYS[1], ARGV[at], ARGV[at + 1])
+            filled = filled + redis.call('HSETNX', KEYS[1], ARGV[at], ARGV[at + 1])
+        end
+        if filled > 0 then -- The same order, another moment: who keeps the window under its mark reads it again.
+            redis.call('HSET', KEYS[1], 'written', string.match(known, '^%d+ %d+') .. ' ' .. ARGV[3])
         end
         return 0
     end
