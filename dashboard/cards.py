@@ -93,11 +93,16 @@ def banner(state: State, trouble: str | None, live: Live, now: float) -> Compone
                 "The live numbers are old",
                 [html.P(["They are from ", since, f": Spark has said nothing for more than {STALE_SECONDS} seconds. ", *cure])],
             )
+        case "behind":
+            where = dcc.Link("Platform", href="/platform", className="number")
+            return told(
+                "behind", "Catching up: these numbers are not complete", [*map(html.P, live.missing), html.P([where, " shows who carries what, and how far."])]
+            )
         case "zero":
             return told(
                 "zero",
                 f"Nothing happened in the last {SPAN_WORDS}",
-                [html.P(["Spark's word is fresh (", since, "): these zeros are true. Is the generator running?"])],
+                [html.P(["Spark's word is fresh (", since, ") and nothing waits on its way: these zeros are true. Is the generator running?"])],
             )
         case "live":
             return None
@@ -164,6 +169,12 @@ def step(label: object, begin: float, width: float, kind: str, value: str, small
         ],
         className=f"step is-{kind}",
     )
+
+
+def no_items(live: Live) -> Component:
+    """Return that no item was sold, as far as that can be said."""
+    known = live.as_of is not None and live.state != "behind"
+    return html.P("No items sold in this span." if known else "No reading yet.", className="empty")
 
 
 def bar(begin: float, width: float, kind: str = "sum") -> Component:

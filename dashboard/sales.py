@@ -129,7 +129,7 @@ def categories(live: Live, shown: int = 8) -> list[Component]:
         ranked = [*ranked[: shown - 1], (f"{len(ranked) - shown + 1} others", sum(cents for _name, cents in ranked[shown - 1 :]))]
     total, widest = sum(cents for _name, cents in ranked), max((cents for _name, cents in ranked), default=1)
     if not ranked:
-        return [html.P("No items sold in this span." if live.as_of else "No reading yet.", className="empty")]
+        return [cards.no_items(live)]
     known = {name for name, _cents in ranked} & live.categories.keys()
     return [
         cards.step(

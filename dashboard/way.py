@@ -11,7 +11,7 @@ from dashboard import formats
 from dashboard.cards import age, marked
 from dashboard.readings import SNAPSHOT_SECONDS, WAREHOUSE_SECONDS
 from dashboard.snapshot import Progress, Snapshot
-from dashboard.spans import STALE_SECONDS
+from dashboard.spans import STALE_SECONDS, service_state
 from instashop.control.beats import SERVICES, Beat
 from instashop.streams import STREAMS
 
@@ -31,20 +31,11 @@ class Hop:
     message: str = ""
 
 
-def state_of(beat: Beat | None, now: float) -> str:
-    """Return a service's state as the screen may claim it: an old beat of a running service is silence."""
-    if beat is None:
-        return "never"
-    if beat.state != "stopped" and now - beat.at.timestamp() > STALE_SECONDS:
-        return "silent"
-    return beat.state
-
-
 def hop(beat: Beat | None, service: str, now: float) -> Hop:
     """Return the arrow that a service carries."""
     if beat is None:
         return Hop(service, "never", None, "", None)
-    state = state_of(beat, now)
+    state = service_state(beat, now)
     lag = lag_of(beat) if state != "stopped" else ""
     return Hop(service, state, beat.events_per_second if state == "running" else None, f"lag {lag}" if lag else "", beat.at.timestamp(), beat.message)
 
@@ -129,7 +120,7 @@ def services(snapshot: Snapshot, now: float) -> Component:
 
 
 def _cells(service: str, beat: Beat | None, now: float) -> dict[str, object]:
-    state = state_of(beat, now)
+    state = service_state(beat, now)
     return {
         "State": [html.Span(WORDS.get(state, state), className=f"mark is-{state}")],
         "Beat": [age(beat.at.timestamp() if beat else None, now, None if state == "stopped" else STALE_SECONDS)],

@@ -16,7 +16,7 @@ PATH, NAME = "/platform", "Platform"
 def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
     """Return the properties of every part of the page that changes, by the part's id."""
     live = spans.live_of(snapshot, now)
-    worry = live.state in ("broken", "stale", "starting")
+    worry = live.state in ("broken", "stale", "behind", "starting")
     return {
         "platform": {"className": f"page state-{live.state}"},
         "platform-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now) if worry else None},

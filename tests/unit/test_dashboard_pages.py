@@ -109,7 +109,7 @@ def test_nothing_known_is_never_shown_as_zero(page: Any) -> None:
 
 
 @pytest.mark.parametrize("page", [products, behaviour])
-@pytest.mark.parametrize("state", ["zero", "live", "stale", "broken"])
+@pytest.mark.parametrize("state", ["zero", "live", "behind", "stale", "broken"])
 def test_no_number_is_without_its_age(page: Any, state: str) -> None:
     shown = page.values(replace(STATES[state], shelf=SHELF), NOW)
     for card in shown[f"{page.NAME.lower()}-kpis"]["children"]:
