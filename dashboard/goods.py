@@ -129,12 +129,11 @@ def trending(goods: list[Good], live: Live) -> list[Component]:
     ranked = sorted((good for good in goods if good.gain >= 1), key=lambda good: (-good.gain, good.product_id))[:TRENDING]
     if not ranked:
         return [html.P(f"No product sells more than in the {cards.SPAN_WORDS} before.", className="empty")]
-    widest = max(good.items for good in ranked)
     return [
         cards.step(
             good.name,
             0,
-            good.items / widest,
+            good.gain / ranked[0].gain,
             "visit",
             f"+{formats.counted(good.gain, 'item')}",
             f"{formats.count(good.items_before)} → {formats.count(good.items)}",

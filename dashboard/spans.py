@@ -52,7 +52,7 @@ class Live:
     before: Mapping[str, float] | None
     categories: Mapping[str, int]
     events_since_start: int | None
-    events_by_window: Mapping[int, int] = field(default_factory=dict)
+    revenue_by_window: Mapping[int, int] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     """What the numbers lack, and why: a sentence for each."""
     late: Mapping[int, Late] | None = None
@@ -158,9 +158,9 @@ def live_of(snapshot: Snapshot, now: float) -> Live:
         before=_before(snapshot.windows, starts, progress.at),
         categories=categories,
         events_since_start=_since_start(snapshot),
-        missing=missing(snapshot, now) if state == "behind" else (),
+        missing=missing(snapshot, now),
         late=None if snapshot.shelf.read_at is None else {start: snapshot.shelf.late[start] for start in starts if start in snapshot.shelf.late},
-        events_by_window={start: snapshot.windows[start].total.get("events", 0) if start in snapshot.windows else 0 for start in starts},
+        revenue_by_window={start: snapshot.windows[start].total.get("revenue_cents", 0) if start in snapshot.windows else 0 for start in starts},
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import api, books, figures, formats, frame, sales, spans, way
+from dashboard import api, books, cards, figures, formats, frame, sales, spans, way
 from dashboard.pages import behaviour, live, platform, products
 from dashboard.readings import progress_from, verdict_from, window_from
 from dashboard.shelf import Late, Shelf
@@ -142,6 +142,9 @@ def test_numbers_that_lack_something_say_what_and_claim_no_true_zero(windows: tu
         assert words in banner
         assert "true" not in banner
     assert "No items sold" not in texts(products.values(lacking, NOW)["products-top"]["children"])
+    later = NOW + spans.STALE_SECONDS
+    assert spans.state_of(lacking, later) == "stale", "What is missing is told, too, when Spark's word is old."
+    assert api.live(lacking, later)["missing"]
 
 
 @pytest.mark.parametrize("lag", [{}, {"lag_events": 0, "lag_seconds": 0.0}, {"lag_events": 40, "lag_seconds": 9.9}])
@@ -161,7 +164,7 @@ def test_progress_of_an_earlier_run_is_nobodys_number() -> None:
 def test_nothing_known_is_never_shown_as_zero() -> None:
     shown = live.values(STATES["starting"], NOW)
     for name in ("live-kpis", "live-money", "live-categories", "live-behaviour"):
-        assert not re.search(r"\d", texts(shown[name]["children"]).replace("start is not known", "")), texts(shown[name]["children"])
+        assert not re.search(r"\d", texts(shown[name]["children"]).replace("last 15 minutes, by 30-second window", "")), texts(shown[name]["children"])
     assert numbers_of_today(STATES["starting"].shelf) == [formats.UNKNOWN] * 6
 
 
@@ -193,6 +196,36 @@ def test_a_span_before_that_is_not_kept_is_not_compared() -> None:
     assert spans.live_of(STATES["live"], NOW).measured("orders_paid").before is None
 
 
+def test_nothing_to_compare_with_is_said_once_and_each_number_has_a_dash() -> None:
+    shown = live.values(STATES["live"], NOW)
+    assert texts(shown["live-span"]["children"]) == "Last 15 minutes, 07:45:30–08:00:14 UTC, nothing from before to compare."
+    dashes = [part for part in html.Div(shown["live-kpis"]["children"])._traverse() if getattr(part, "title", None) == cards.NOTHING_BEFORE]
+    assert [texts(dash) for dash in dashes] == ["—"] * 6
+
+
+@pytest.mark.parametrize(
+    ("measured", "write", "words", "tone"),
+    [
+        (spans.Measured(120, 100), formats.count, "▲ 20.0 %", "is-good"),
+        (spans.Measured(80, 100), formats.count, "▼ 20.0 %", "is-bad"),
+        (spans.Measured(10_050, 10_000), formats.count, "▬ 0.5 %", "is-flat"),
+        (spans.Measured(0.062, 0.045), formats.share, "▲ 1.7\u00a0pts", "is-good"),
+        (spans.Measured(0.0601, 0.06), formats.share, "▬ 0.0\u00a0pts", "is-flat"),
+        (spans.Measured(0.0051, 0.005), formats.share, "▬ 0.0\u00a0pts", "is-flat"),
+    ],
+)
+def test_a_share_changes_by_points_and_a_small_change_is_neither_good_nor_bad(measured: spans.Measured, write: Any, words: str, tone: str) -> None:
+    compared = replace(spans.live_of(STATES["live"], NOW), before={})
+    [change] = [part for part in cards.kpi("One", "one", measured, write, compared, NOW)._traverse() if "change " in str(getattr(part, "className", ""))]
+    assert (texts(change), change.className) == (words, f"change {tone}")
+
+
+def test_the_wide_card_is_revenue_with_a_bar_for_each_window() -> None:
+    wide = live.values(STATES["live"], NOW)["live-kpis"]["children"][0]
+    assert (texts(wide.children[0]), wide.className) == ("Revenue last 15 minutes, by 30-second window", "kpi is-wide")
+    assert len([part for part in wide._traverse() if type(part).__name__ == "I"]) == 30
+
+
 def test_refunds_further_below_zero_are_more_refunds() -> None:
     assert spans.Measured(-150, -100).change == 0.5
 
@@ -208,7 +241,7 @@ def test_events_since_start_begin_with_the_first_whole_window() -> None:
 @pytest.mark.parametrize(("ago", "title"), [(3_500, "Events since start"), (3_700, "Events of the last 60 minutes")])
 def test_events_are_called_what_is_counted(ago: float, title: str) -> None:
     known = snapshot(window(WINDOW, **PAID), started_at=NOW - ago)
-    assert texts(live.values(known, NOW)["live-kpis"]["children"]).startswith(title)
+    assert texts(live.values(known, NOW)["live-kpis"]["children"][-1]).startswith(title)
 
 
 def test_events_of_an_unknown_start_are_unknown() -> None:
@@ -335,8 +368,8 @@ def test_the_books_say_what_was_found_and_when(warehouse: Warehouse, words: str)
 
 def test_each_stage_says_when_it_was_true_last() -> None:
     shown = texts(books.verdict(Warehouse(read_at=NOW, verdict=Verdict(NOW, False, LINES, stages_true_at={"shop": NOW - 9})), NOW))
-    assert "transactions · 5 of 5 events, to the cent true 9 s ago" in shown
-    assert "transactions · 6 of 5 events never true" in shown
+    assert "transactions · 5 of 5 events, to the cent agreed 9 s ago" in shown
+    assert "transactions · 6 of 5 events never agreed" in shown
 
 
 def test_a_difference_in_the_books_is_named() -> None:
