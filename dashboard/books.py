@@ -56,17 +56,21 @@ def _last_true(found: Verdict, now: float) -> list[object]:
 def _stage(stage: str, found: Verdict, now: float) -> Component:
     lines = [line for line in found.lines if line.stage == stage]
     wrong = [line for line in lines if not line.ok]
-    what = lines[0].stream if len(lines) == 1 else f"{len(lines)} streams"
+    what = _stream(lines[0]) if len(lines) == 1 else f"{len(lines)} streams"
     events, should = formats.count(sum(line.events for line in lines)), formats.counted(sum(line.expected_events for line in lines), "event")
     to_the_cent = ", to the cent" if not wrong and any(line.cents for line in lines) else ""
     facts = f"{what} · {events} of {should}{to_the_cent}"
-    differences = [html.P([html.Strong(line.stream), " ", *_linked(_difference(line))]) for line in wrong]
+    differences = [html.P([html.Strong(_stream(line)), " ", *_linked(_difference(line))]) for line in wrong]
     true_at = found.stages_true_at.get(stage)
-    last = html.Span(["true ", age(true_at, now)] if true_at else "never true", className="stage-last")
+    last = html.Span(["agreed ", age(true_at, now)] if true_at else "never agreed", className="stage-last")
     return html.Li(
         [html.Span(stage, className="stage-name"), html.Span(facts, className="stage-facts"), last, *differences],
         className="is-true" if not wrong else "is-false",
     )
+
+
+def _stream(line: Line) -> str:
+    return "all streams" if line.stream == "all" else line.stream
 
 
 def _difference(line: Line) -> str:
@@ -85,7 +89,8 @@ def refused(warehouse: Warehouse, now: float) -> list[Component]:
     if warehouse.read_at is None:
         return [html.P(marked(warehouse.trouble or "The warehouse has not been read yet."), className="empty")]
     if not warehouse.dead_letters:
-        return [html.P(["Nothing was refused, as of ", age(warehouse.read_at, now), "."], className="empty is-good"), *_trouble(warehouse, now)]
+        said = html.Div([html.Strong("Nothing was refused"), html.P(["As of ", age(warehouse.read_at, now), "."])])
+        return [html.Div([html.Span(className="verdict-mark"), said], className="verdict is-true"), *_trouble(warehouse, now)]
     rows = [
         html.Li(
             [

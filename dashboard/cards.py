@@ -17,6 +17,9 @@ from instashop.metrics import WINDOW_SECONDS, window_of
 Write = Callable[[float | None], str]
 CHART_HEIGHT = 230
 SPAN_WORDS = f"{SPAN_SECONDS // 60} minutes"
+NOTHING_BEFORE = "nothing from before to compare"
+FLAT = 0.01
+"""A change by a smaller share than this is neither good nor bad."""
 
 
 def event_link(event_id: str) -> Component:
@@ -50,7 +53,8 @@ def behind(live: Live, measure: str, **more: Any) -> str | None:
 
 def span_words(live: Live) -> str:
     """Return which span a live page shows."""
-    return f"Last {SPAN_WORDS}, {formats.minute(live.since)}–{formats.clock(live.until)} UTC, against the {SPAN_WORDS} before."
+    against = NOTHING_BEFORE if live.as_of and live.before is None else f"against the {SPAN_WORDS} before"
+    return f"Last {SPAN_WORDS}, {formats.clock(live.since)}–{formats.clock(live.until)} UTC, {against}."
 
 
 def all_as_of(live: Live, now: float) -> list[object]:
@@ -60,7 +64,7 @@ def all_as_of(live: Live, now: float) -> list[object]:
 
 def chart(name: str, figure: Any, says: str) -> Component:
     """Return a chart that is as high as it will be before it is drawn; who cannot see it is told what it shows."""
-    drawn = dcc.Graph(id=name, figure=figure, className="chart", config={"displayModeBar": False, "responsive": True}, style={"height": CHART_HEIGHT})
+    drawn = dcc.Graph(id=name, figure=figure, className="chart", config={"displayModeBar": False}, responsive=True, style={"height": CHART_HEIGHT})
     return html.Div([drawn], className="chart-frame", role="img", **{"aria-label": f"Chart: {says}"})
 
 
@@ -93,11 +97,18 @@ def banner(state: State, trouble: str | None, live: Live, now: float) -> Compone
                 "The live numbers are old",
                 [html.P(["They are from ", since, f": Spark has said nothing for more than {STALE_SECONDS} seconds. ", *cure])],
             )
+        case "behind":
+            where = dcc.Link("Platform", href="/platform", className="number")
+            return told(
+                "behind",
+                "Catching up: the live numbers are not complete",
+                [*map(html.P, live.missing), html.P([where, " shows who carries what, and how far."])],
+            )
         case "zero":
             return told(
                 "zero",
                 f"Nothing happened in the last {SPAN_WORDS}",
-                [html.P(["Spark's word is fresh (", since, "): these zeros are true. Is the generator running?"])],
+                [html.P(["Spark's word is fresh (", since, ") and nothing waits on its way: these zeros are true. Is the generator running?"])],
             )
         case "live":
             return None
@@ -119,33 +130,44 @@ def kpi(
     good_is_up: bool | None = True,
     href: str | None = None,
     limit_seconds: float = STALE_SECONDS,
+    drawn: Component | None = None,
 ) -> Component:
-    """Return one number with its age, a link to its rows, and the span before; `good_is_up` None: neither way is good."""
+    """Return one number with its age, a link to its rows, and the span before; `good_is_up` None: neither way is good. One with a drawing is wide."""
     text = write(measured.value)
     whole, point, cents = text.partition(".") if text.startswith(("€", words.MINUS)) else (text, "", "")
     shown = to_rows([whole, html.Small(point + cents)] if point else whole, href if measured.value is not None else None)
-    value = html.Div(shown, id=f"kpi-{name}", className="kpi-value", style={"--length": len(text)}, title=hint or None)
+    value = html.Div(shown, id=f"kpi-{name}", className="kpi-value", title=hint or None)
     head = html.H3([label, html.Span(hint, className="kpi-hint")] if hint else label)
-    return html.Div([head, value, _before(measured, write, live, good_is_up), as_of(live.as_of, now, limit_seconds)], className="kpi")
+    parts = [head, value, _before(measured, write, live, good_is_up), as_of(live.as_of, now, limit_seconds), drawn]
+    return html.Div(parts, className="kpi is-wide" if drawn else "kpi", style={"--length": len(text)})
+
+
+def alike(numbers: list[Component]) -> list[Component]:
+    """Write the numbers of a row in one size, that of the longest."""
+    longest = max(number.style["--length"] for number in numbers)  # type: ignore[attr-defined]
+    for number in numbers:
+        number.style = {"--length": longest}  # type: ignore[attr-defined]
+    return numbers
 
 
 def _before(measured: Measured, write: Write, live: Live, good_is_up: bool | None) -> Component | str:
     if live.as_of is None:
         return ""
     if live.before is None:
-        return html.P("nothing from before to compare", className="kpi-before")
+        return html.P(formats.UNKNOWN, title=NOTHING_BEFORE, className="kpi-before")
     before, change = write(measured.before), measured.change
     if change is None:
         return html.P(f"{before} before", className="kpi-before")
-    return html.P([changed(change, good_is_up), f" {before} before"], className="kpi-before")
+    amount = formats.points((measured.value or 0) - (measured.before or 0)) if write is formats.share else f"{abs(change) * 100:,.1f} %"
+    return html.P([changed(change, amount, good_is_up), f" {before} before"], className="kpi-before")
 
 
-def changed(change: float, good_is_up: bool | None = True) -> Component:
-    """Return how much more or less something is than before, as a share."""
-    flat = abs(change) < 0.0005
+def changed(change: float, amount: str, good_is_up: bool | None = True) -> Component:
+    """Return by how much something is more or less than before; the change is a share of before."""
+    flat = abs(change) < FLAT or amount.startswith("0.0")
     tone = "is-flat" if flat or good_is_up is None else "is-good" if (change > 0) == good_is_up else "is-bad"
     arrow = "▬" if flat else "▲" if change > 0 else "▼"
-    return html.Span(f"{arrow} {abs(change) * 100:,.1f} %", className=f"change {tone}")
+    return html.Span(f"{arrow} {amount}", className=f"change {tone}")
 
 
 def as_of(at: float | None, now: float, limit_seconds: float = STALE_SECONDS) -> Component:
@@ -164,6 +186,11 @@ def step(label: object, begin: float, width: float, kind: str, value: str, small
         ],
         className=f"step is-{kind}",
     )
+
+
+def no_items(live: Live) -> Component:
+    """Return that no item was sold, as far as that can be said."""
+    return html.P("No items sold in this span." if live.as_of and not live.missing else "No reading yet.", className="empty")
 
 
 def bar(begin: float, width: float, kind: str = "sum") -> Component:

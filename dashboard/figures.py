@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 import plotly.graph_objects as go
 
 from dashboard import filters, formats, spans
-from dashboard.cards import CHART_HEIGHT
 from dashboard.measures import MEASURES
 from dashboard.past import Past
 from dashboard.snapshot import Window
@@ -40,20 +39,23 @@ def abandoned(windows: Mapping[int, Window], live: Live) -> go.Figure:
 
 
 def searches(windows: Mapping[int, Window], live: Live) -> go.Figure:
-    """Return searches by window; before them, narrower, those that found nothing."""
+    """Return searches by window; of each bar the upper part is those that found nothing."""
     figure = _by_window(windows, live, ORDERS, "searches", "%{y:,d} searches")
-    starts = spans.span(live.until)
-    empty = _values(windows if live.as_of else {}, starts, "searches_without_result")
-    if not any(empty.values()):
+    starts = [start for start in spans.span(live.until) if live.as_of and start in windows]
+    found_nothing = {start: windows[start].total.get("searches_without_result", 0) for start in starts}
+    if not any(found_nothing.values()):
         return figure
     figure.add_bar(
         name="without result",
         x=[_middle(start) for start in starts],
-        y=[empty[start] for start in starts],
-        width=BAR_WIDTH / 2,
-        marker={"color": LOST},
+        y=list(found_nothing.values()),
+        base=[windows[start].total.get("searches", 0) - found_nothing[start] for start in starts],
+        width=BAR_WIDTH,
+        marker={"color": LOST, "line": {"color": LOST, "width": 2}},
         customdata=[_told(start, WINDOW_SECONDS, "searches_without_result") for start in starts],
-        hovertemplate="<b>%{y:,d} without result</b><br>%{customdata[0]}<extra></extra>",
+        text=[formats.count(count) for count in found_nothing.values()],
+        textposition="none",
+        hovertemplate="<b>%{text} without result</b><br>%{customdata[0]}<extra></extra>",
     )
     return figure
 
@@ -106,7 +108,7 @@ def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str
     still_open = [start for start in starts if spans.unfinished(start, live.until)]
     figure = go.Figure(layout=_layout("€" if money else "", starts[0], starts[-1] + WINDOW_SECONDS, empty=not any(values.values())))
     if not any(values.values()):
-        return _empty(figure, "none in these windows" if live.as_of else "no windows yet")
+        return _empty(figure, "none in these windows" if live.as_of and not live.missing else "no windows yet")
     for part, some, marker in _parts(starts, still_open, colour):
         figure.add_bar(
             name=part,
@@ -175,7 +177,6 @@ def _layout(unit: str, since: float, until: float, empty: bool) -> dict[str, obj
     axis = {"showgrid": False, "zeroline": False, "fixedrange": True, "tickfont": {"size": 11}}
     return {
         "template": "none",
-        "height": CHART_HEIGHT,
         "margin": {"l": 46, "r": 10, "t": 22, "b": 30},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
@@ -198,7 +199,7 @@ def _layout(unit: str, since: float, until: float, empty: bool) -> dict[str, obj
             "rangemode": "tozero",
             "tickprefix": unit,
             "tickformat": "~s" if unit else ",d",
-            "nticks": 4,
+            "nticks": 6,
             **({"range": [0, 1], "showticklabels": False, "showgrid": False} if empty else {}),
         },
     }

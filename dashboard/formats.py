@@ -29,6 +29,11 @@ def share(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value * 100:,.1f}\u00a0%"
 
 
+def points(difference: float) -> str:
+    """Return how far apart two shares of one are, in percentage points: `1.7 pts`."""
+    return f"{abs(difference) * 100:,.1f}\u00a0pts"
+
+
 def rate(per_second: float | None) -> str:
     """Return events a second: `9.8/s`, `1,204/s`."""
     if per_second is None:

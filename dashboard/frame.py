@@ -15,7 +15,7 @@ CHOICES: dict[str, Any] = {"page": "/", "seconds": 5, "paused": False}
 FALLBACK_SECONDS = 3
 """How often a screen asks itself whether pushes still come."""
 
-STATE_WORDS = {"starting": "starting", "zero": "no events", "live": "live", "stale": "stale", "broken": "broken"}
+STATE_WORDS = {"starting": "starting", "zero": "no events", "live": "live", "behind": "catching up", "stale": "stale", "broken": "broken"}
 
 
 def frame(names: dict[str, str], snapshot: Snapshot, now: float) -> Any:

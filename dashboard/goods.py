@@ -103,7 +103,7 @@ def top(goods: list[Good], shelf: Shelf, live: Live) -> list[Component]:
     """Return the products with the largest sales."""
     ranked = [good for good in goods if good.items][:TOP]
     if not ranked:
-        return [_none(live)]
+        return [cards.no_items(live)]
     known = {product.product_id: product.category for product in shelf.products}
     widest = max(good.cents for good in ranked) or 1
     return [
@@ -123,18 +123,17 @@ def top(goods: list[Good], shelf: Shelf, live: Live) -> list[Component]:
 def trending(goods: list[Good], live: Live) -> list[Component]:
     """Return the products that sell more than in the span before, by items gained."""
     if live.as_of is None or not any(good.items for good in goods):
-        return [_none(live)]
+        return [cards.no_items(live)]
     if live.before is None:
         return [html.P(f"There are no {cards.SPAN_WORDS} before to compare with yet.", className="empty")]
     ranked = sorted((good for good in goods if good.gain >= 1), key=lambda good: (-good.gain, good.product_id))[:TRENDING]
     if not ranked:
         return [html.P(f"No product sells more than in the {cards.SPAN_WORDS} before.", className="empty")]
-    widest = max(good.items for good in ranked)
     return [
         cards.step(
             good.name,
             0,
-            good.items / widest,
+            good.gain / ranked[0].gain,
             "visit",
             f"+{formats.counted(good.gain, 'item')}",
             f"{formats.count(good.items_before)} → {formats.count(good.items)}",
@@ -209,7 +208,3 @@ def trouble(shelf: Shelf, now: float) -> list[Component]:
     if shelf.trouble is None or shelf.read_at is None:
         return []
     return [html.P(["This is from ", cards.age(shelf.read_at, now), ". ", *cards.marked(shelf.trouble)], className="trouble")]
-
-
-def _none(live: Live) -> Component:
-    return html.P("No items sold in this span." if live.as_of else "No reading yet.", className="empty")

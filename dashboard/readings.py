@@ -28,8 +28,9 @@ from instashop.control.beats import Beat
 from instashop.control.books import Line
 from instashop.control.trace import trace
 from instashop.errors import InstaShopError, RedisUnreachable
-from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY, WINDOW_SECONDS, WRITTEN_FIELD, window_key, window_of
+from instashop.metrics import FILLED_KEY, PLATFORM_KEY, PROGRESS_KEY, WINDOW_SECONDS, WRITTEN_FIELD, window_key, window_of
 from instashop.settings import Settings
+from instashop.transport.refill import filled_mark
 
 log = logging.getLogger(__name__)
 
@@ -174,10 +175,12 @@ def read_redis(redis: Redis, last: Snapshot, now: float) -> Snapshot:
     starts = range(newest - WINDOW_SECONDS * (last.kept_seconds // WINDOW_SECONDS + 1), newest + 1, WINDOW_SECONDS)
     with redis.pipeline(transaction=False) as pipeline:
         pipeline.get(PROGRESS_KEY)
+        pipeline.get(FILLED_KEY)
         pipeline.hget(PLATFORM_KEY, "started_at")
         for start in starts:
             pipeline.hget(window_key(start), WRITTEN_FIELD)
-        progress, started_at, *written = pipeline.execute()
+        said, filled, started_at, *written = pipeline.execute()
+    progress = progress_from(said)
     marks = {start: mark for start, mark in zip(starts, written, strict=True) if mark is not None}
     known = {start: last.windows[start] for start, mark in marks.items() if start in last.windows and last.windows[start].written == mark}
     changed = [start for start in marks if start not in known]
@@ -188,7 +191,8 @@ def read_redis(redis: Redis, last: Snapshot, now: float) -> Snapshot:
     return Snapshot(
         taken_at=now,
         started_at=unix(started_at) or last.started_at,  # A flushed Redis has forgotten it.
-        progress=progress_from(progress),
+        progress=progress,
+        filled=progress is not None and filled == filled_mark(redis, progress.checkpoint_ms),
         beats=beats.read_all(redis),
         windows=dict(sorted((known | found).items())),
         kept_seconds=last.kept_seconds,
@@ -211,7 +215,7 @@ def progress_from(text: str | None) -> Progress | None:
     if text is None:
         return None
     known = json.loads(text)
-    names = ("batch", "behind", "rows_per_second", "batch_seconds", "dropped_by_watermark")
+    names = ("batch", "checkpoint_ms", "behind", "rows_per_second", "batch_seconds", "dropped_by_watermark")
     return Progress(at=datetime.fromisoformat(known["at"]).timestamp(), **{name: known[name] for name in names if name in known})
 
 

@@ -28,12 +28,13 @@ def live_of(asked: Filters, known: Past) -> Live:
     return Live("live", as_of, asked.since, asked.until, known.totals, known.before, {}, None)
 
 
-def span_words(asked: Filters) -> str:
-    """Return the span in words, in UTC."""
+def span_words(asked: Filters, known: Past) -> str:
+    """Return the span in words, in UTC, and whether the span before is not known."""
     begin, end = (f"{datetime.fromtimestamp(at, filters.UTC):%a %d %b %Y %H:%M}" for at in (asked.since, asked.until))
     ends = end[-5:] if begin[:-5] == end[:-5] else end
     counted = {"in_time": "events in time, as Live counts them", "late": "late events only", "restated": "restated: in time and late"}[asked.counted]
-    return f"{begin} to {ends} UTC, {STEP_WORDS[asked.step]}; {counted}."
+    against = f"; {cards.NOTHING_BEFORE}" if known.read_at and known.trouble is None and known.before is None else ""
+    return f"{begin} to {ends} UTC, {STEP_WORDS[asked.step]}; {counted}{against}."
 
 
 def notes(given: Iterable[str], asked: Filters, products: Iterable[Product]) -> list[Component]:
@@ -70,15 +71,17 @@ def kpis(asked: Filters, known: Past, now: float) -> list[Component]:
 
     if asked.category is not None or asked.product is not None:
         each = live.ratio("sales_cents", "items_sold")
-        return [plain("sales_cents", "tax included"), plain("items_sold"), one("Average item", "average-item", each, formats.money, "sales_cents")]
-    return [
-        plain("revenue_cents"),
-        plain("orders_paid"),
-        one("Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, "revenue_cents"),
-        one("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.share, "checkouts", "checkouts by sessions"),
-        plain("sessions"),
-        plain("refund_cents", good_is_up=False),
-    ]
+        return cards.alike([plain("sales_cents", "tax included"), plain("items_sold"), one("Average item", "average-item", each, formats.money, "sales_cents")])
+    return cards.alike(
+        [
+            plain("revenue_cents"),
+            plain("orders_paid"),
+            one("Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, "revenue_cents"),
+            one("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.share, "checkouts", "checkouts by sessions"),
+            plain("sessions"),
+            plain("refund_cents", good_is_up=False),
+        ]
+    )
 
 
 def groups(asked: Filters, known: Past, of_products: bool) -> list[Component]:
@@ -124,7 +127,7 @@ def summary(asked: Filters, known: Past) -> list[object]:
 
 
 def table_of(known: Past) -> list[Component]:
-    """Return the rows, newest first; each leads to the whole way of its event."""
+    """Return the rows, the last recorded first; each leads to the whole way of its event."""
     if known.rows_trouble and known.rows_trouble == known.trouble:
         return [html.P("Not known.", className="empty")]
     if known.rows_trouble:

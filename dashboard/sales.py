@@ -16,8 +16,17 @@ def kpis(live: Live, now: float, kept_seconds: int, started_at: float | None) ->
     """Return the numbers at the top of the Live page, each with its age and with the span before."""
     refunded = live.measured("orders_refunded").value
     return [
-        _since_start(live, now, kept_seconds, started_at),
-        cards.kpi("Revenue", "revenue", live.measured("revenue_cents"), formats.money, live, now, href=cards.behind(live, "revenue_cents")),
+        cards.kpi(
+            "Revenue",
+            "revenue",
+            live.measured("revenue_cents"),
+            formats.money,
+            live,
+            now,
+            f"last {cards.SPAN_WORDS}, by 30-second window",
+            href=cards.behind(live, "revenue_cents"),
+            drawn=_sparks(live),
+        ),
         cards.kpi("Orders paid", "orders", live.measured("orders_paid"), formats.count, live, now, href=cards.behind(live, "orders_paid")),
         cards.kpi(
             "Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, live, now, href=cards.behind(live, "revenue_cents")
@@ -44,6 +53,7 @@ def kpis(live: Live, now: float, kept_seconds: int, started_at: float | None) ->
             good_is_up=False,
             href=cards.behind(live, "refund_cents"),
         ),
+        _since_start(live, now, kept_seconds, started_at),
     ]
 
 
@@ -57,25 +67,18 @@ def _since_start(live: Live, now: float, kept_seconds: int, started_at: float | 
         since = f"started at {formats.clock(started_at)} UTC"
     begun = max(started_at or 0, now - kept_seconds)
     rows = rows_behind("events", begun, window_of(live.until) + WINDOW_SECONDS) if live.as_of and count is not None else None
-    value = html.Div(cards.to_rows(formats.count(count), rows), id="events-since-start", className="kpi-value", **{"data-value": str(count or 0)})
-    return html.Div(
-        [
-            html.H3([title, html.Span("by window", className="kpi-hint")]),
-            value,
-            html.P(since, className="kpi-before"),
-            cards.as_of(live.as_of, now),
-            _sparks(live),
-        ],
-        className="kpi is-wide",
-    )
+    text = formats.count(count)
+    value = html.Div(cards.to_rows(text, rows), id="events-since-start", className="kpi-value", **{"data-value": str(count or 0)})
+    parts = [html.H3(title), value, html.P(since, className="kpi-before"), cards.as_of(live.as_of, now)]
+    return html.Div(parts, className="kpi", style={"--length": len(text)})
 
 
 def _sparks(live: Live) -> Component:
-    """Return the events of each window of the span as small bars; the last ones can still grow."""
-    highest = max(live.events_by_window.values(), default=0) or 1
+    """Return the revenue of each window of the span as small bars; the last ones can still grow."""
+    highest = max(live.revenue_by_window.values(), default=0) or 1
     bars = [
-        html.I(style={"height": f"{max(count / highest, 0.02) * 100:.1f}%"}, className="is-open" if unfinished(start, live.until) else "")
-        for start, count in live.events_by_window.items()
+        html.I(style={"height": f"{max(cents / highest, 0.02) * 100:.1f}%"}, className="is-open" if unfinished(start, live.until) else "")
+        for start, cents in live.revenue_by_window.items()
     ]
     return html.Span(bars, className="sparks", **{"aria-hidden": "true"})
 
@@ -129,7 +132,7 @@ def categories(live: Live, shown: int = 8) -> list[Component]:
         ranked = [*ranked[: shown - 1], (f"{len(ranked) - shown + 1} others", sum(cents for _name, cents in ranked[shown - 1 :]))]
     total, widest = sum(cents for _name, cents in ranked), max((cents for _name, cents in ranked), default=1)
     if not ranked:
-        return [html.P("No items sold in this span." if live.as_of else "No reading yet.", className="empty")]
+        return [cards.no_items(live)]
     known = {name for name, _cents in ranked} & live.categories.keys()
     return [
         cards.step(
@@ -147,7 +150,7 @@ def categories(live: Live, shown: int = 8) -> list[Component]:
 
 def behaviour(live: Live) -> list[Component]:
     """Return what visitors did, from session to checkout, and their searches."""
-    steps = [("Sessions", "sessions"), ("Product views", "product_views"), ("Put in cart", "cart_adds"), ("Checkouts", "checkouts")]
+    steps = [("Sessions", "sessions"), ("Product views", "product_views"), ("Added to cart", "cart_adds"), ("Checkouts", "checkouts")]
     widest = max(*(live.now.get(name, 0) for _label, name in steps), 1)
     rows = [
         cards.step(

@@ -37,7 +37,9 @@ class Progress:
 
     at: float
     batch: int = 0
+    checkpoint_ms: int = 0
     behind: int = 0
+    """Events of one partition, at most, that the batch left to later ones; 0 when it took all there were."""
     rows_per_second: float = 0.0
     batch_seconds: float = 0.0
     dropped_by_watermark: int = 0
@@ -87,6 +89,8 @@ class Snapshot:
     trouble: str | None = None
     started_at: float | None = None
     progress: Progress | None = None
+    filled: bool = True
+    """Whether Redis has every window of Spark's checkpoint, also those from before it was emptied or restarted."""
     beats: Mapping[str, Beat] = field(default_factory=dict)
     windows: Mapping[int, Window] = field(default_factory=dict)
     warehouse: Warehouse = field(default_factory=Warehouse)

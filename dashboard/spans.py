@@ -7,15 +7,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dashboard import formats
 from dashboard.shelf import Late
 from dashboard.snapshot import Snapshot, Window
+from instashop.control.beats import Beat
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
 
 SPAN_SECONDS = 900
 STALE_SECONDS = 10
+BEHIND_SECONDS = 10
+"""What has waited longer than this is missing."""
+BRINGS = {"producer": "what the shop did", "enricher": "what was sold of each item and category"}
+"""What the numbers lack when a service does not bring it."""
 
-State = Literal["starting", "zero", "live", "stale", "broken"]
-"""starting: Spark has said nothing since the start · zero: all is fresh and nothing happened · stale: Spark's word is old · broken: Redis does not answer."""
+State = Literal["starting", "zero", "live", "behind", "stale", "broken"]
+"""starting: Spark has said nothing since the start · zero: all is fresh and nothing happened · behind: fresh, but something is missing ·
+stale: Spark's word is old · broken: Redis does not answer."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,9 @@ class Live:
     before: Mapping[str, float] | None
     categories: Mapping[str, int]
     events_since_start: int | None
-    events_by_window: Mapping[int, int] = field(default_factory=dict)
+    revenue_by_window: Mapping[int, int] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    """What the numbers lack, and why: a sentence for each."""
     late: Mapping[int, Late] | None = None
     """What came late for windows of the span, which no other number here counts; None while the warehouse has not said."""
 
@@ -73,7 +82,40 @@ def state_of(snapshot: Snapshot, now: float) -> State:
         return "starting"
     if now - progress.at > STALE_SECONDS:
         return "stale"
+    if missing(snapshot, now):
+        return "behind"
     return "live" if sums(snapshot.windows, span(progress.at)).get("events") else "zero"
+
+
+def missing(snapshot: Snapshot, now: float) -> tuple[str, ...]:
+    """Return what the windows lack however fresh Spark's word is, and why: a sentence for each; nothing when they are whole."""
+    said = [_not_brought(service, snapshot.beats.get(service), now) for service in BRINGS]
+    if snapshot.progress and snapshot.progress.behind:
+        said.append(
+            f"Spark has more to read than a batch takes (about {formats.count(snapshot.progress.behind)} events of one partition): the newest minutes are missing."
+        )
+    if not snapshot.filled:
+        away = ", which does not answer now" if snapshot.warehouse.trouble else ""
+        said.append(f"Redis was emptied or restarted, or Spark began anew: windows from before are missing until they are filled from the warehouse{away}.")
+    return tuple(sentence for sentence in said if sentence)
+
+
+def _not_brought(service: str, beat: Beat | None, now: float) -> str:
+    """Return that a service does not bring what it should, or nothing: it works, and whatever waits has just come."""
+    state, lag_seconds = service_state(beat, now), (beat.lag_seconds if beat else None) or 0
+    if state == "running" and lag_seconds <= BEHIND_SECONDS:
+        return ""
+    how = f"is {lag_seconds:.0f} s behind" if state == "running" else f"is {state}" if beat else "was never seen"
+    return f"The {service} {how}: {BRINGS[service]} meanwhile is missing."
+
+
+def service_state(beat: Beat | None, now: float) -> str:
+    """Return a service's state as the screen may claim it: an old beat of a running service is silence."""
+    if beat is None:
+        return "never"
+    if beat.state != "stopped" and now - beat.at.timestamp() > STALE_SECONDS:
+        return "silent"
+    return beat.state
 
 
 def span(until: float) -> range:
@@ -116,8 +158,9 @@ def live_of(snapshot: Snapshot, now: float) -> Live:
         before=_before(snapshot.windows, starts, progress.at),
         categories=categories,
         events_since_start=_since_start(snapshot),
+        missing=missing(snapshot, now),
         late=None if snapshot.shelf.read_at is None else {start: snapshot.shelf.late[start] for start in starts if start in snapshot.shelf.late},
-        events_by_window={start: snapshot.windows[start].total.get("events", 0) if start in snapshot.windows else 0 for start in starts},
+        revenue_by_window={start: snapshot.windows[start].total.get("revenue_cents", 0) if start in snapshot.windows else 0 for start in starts},
     )
 
 

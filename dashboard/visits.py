@@ -13,7 +13,7 @@ from dashboard.spans import Live
 FUNNEL = (
     ("Sessions", "sessions"),
     ("Product views", "product_views"),
-    ("Put in a cart", "cart_adds"),
+    ("Added to cart", "cart_adds"),
     ("Checkouts", "checkouts"),
 )
 TERMS = 15
@@ -29,14 +29,16 @@ def kpis(live: Live, now: float) -> list[Component]:
     def ratio(label: str, above: str, below: str, hint: str, good_is_up: bool) -> Component:
         return cards.kpi(label, above.replace("_", "-"), live.ratio(above, below), formats.share, live, now, hint, good_is_up, cards.behind(live, above))
 
-    return [
-        measured("Sessions", "sessions"),
-        ratio("Conversion", "checkouts", "sessions", "checkouts by sessions", True),
-        measured("Carts abandoned", "carts_abandoned", False),
-        measured("Value abandoned", "abandoned_cents", False),
-        measured("Searches", "searches", None),
-        ratio("Without result", "searches_without_result", "searches", "of all searches", False),
-    ]
+    return cards.alike(
+        [
+            measured("Sessions", "sessions"),
+            ratio("Conversion", "checkouts", "sessions", "checkouts by sessions", True),
+            measured("Carts abandoned", "carts_abandoned", False),
+            measured("Value abandoned", "abandoned_cents", False),
+            measured("Searches", "searches", None),
+            ratio("Without result", "searches_without_result", "searches", "of all searches", False),
+        ]
+    )
 
 
 def funnel(live: Live) -> list[Component]:

@@ -1,4 +1,4 @@
-"""The picture of the way that every fact goes, and the table of services: pure functions from beats to components."""
+"""The pipeline that every fact goes through, as a picture, and the table of services: pure functions from beats to components."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboard import formats
 from dashboard.cards import age, marked
 from dashboard.readings import SNAPSHOT_SECONDS, WAREHOUSE_SECONDS
 from dashboard.snapshot import Progress, Snapshot
-from dashboard.spans import STALE_SECONDS
+from dashboard.spans import STALE_SECONDS, service_state
 from instashop.control.beats import SERVICES, Beat
 from instashop.streams import STREAMS
 
@@ -31,20 +31,11 @@ class Hop:
     message: str = ""
 
 
-def state_of(beat: Beat | None, now: float) -> str:
-    """Return a service's state as the screen may claim it: an old beat of a running service is silence."""
-    if beat is None:
-        return "never"
-    if beat.state != "stopped" and now - beat.at.timestamp() > STALE_SECONDS:
-        return "silent"
-    return beat.state
-
-
 def hop(beat: Beat | None, service: str, now: float) -> Hop:
     """Return the arrow that a service carries."""
     if beat is None:
         return Hop(service, "never", None, "", None)
-    state = state_of(beat, now)
+    state = service_state(beat, now)
     lag = lag_of(beat) if state != "stopped" else ""
     return Hop(service, state, beat.events_per_second if state == "running" else None, f"lag {lag}" if lag else "", beat.at.timestamp(), beat.message)
 
@@ -123,16 +114,16 @@ def _arrow(of: Hop, now: float, name: str, source: str = "") -> Component:
 def services(snapshot: Snapshot, now: float) -> Component:
     """Return the table of services, each with the age of its beat; messages have a column when there are any."""
     rows = {service: _cells(service, snapshot.beats.get(service), now) for service in SERVICES}
-    heads = [head for head in ("State", "Beat", "Events/s", "Lag", "Events", "Message") if any(cells[head] for cells in rows.values())]
+    heads = [head for head in ("State", "Last heartbeat", "Events/s", "Lag", "Events", "Message") if any(cells[head] for cells in rows.values())]
     body = [html.Tr([html.Th(service, scope="row"), *[html.Td(cells[head], **{"data-head": head}) for head in heads]]) for service, cells in rows.items()]
     return html.Table([html.Thead(html.Tr([html.Th(head) for head in ("Service", *heads)])), html.Tbody(body)], className="services")
 
 
 def _cells(service: str, beat: Beat | None, now: float) -> dict[str, object]:
-    state = state_of(beat, now)
+    state = service_state(beat, now)
     return {
         "State": [html.Span(WORDS.get(state, state), className=f"mark is-{state}")],
-        "Beat": [age(beat.at.timestamp() if beat else None, now, None if state == "stopped" else STALE_SECONDS)],
+        "Last heartbeat": [age(beat.at.timestamp() if beat else None, now, None if state == "stopped" else STALE_SECONDS)],
         "Events/s": f"{beat.events_per_second:,.1f}" if beat and state == "running" else formats.UNKNOWN,
         "Lag": (lag_of(beat) if beat else "") or formats.UNKNOWN,
         "Events": formats.count(beat.events_total if beat else None),

@@ -11,6 +11,7 @@ from dashboard import cards, figures, spans, visits
 from dashboard.snapshot import Snapshot
 
 PATH, NAME = "/behaviour", "Behaviour"
+KEY = html.Span([html.I(className="key is-visit"), "found", html.I(className="key is-more"), "without result · by 30-second window"])
 
 
 def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
@@ -49,7 +50,11 @@ def layout(snapshot: Snapshot, now: float) -> Component:
             part("behaviour-kpis", className="kpis is-six"),
             html.Div(
                 [
-                    cards.card("Funnel", part("behaviour-funnel", className="steps"), note="each step, and its rate to the one before"),
+                    cards.card(
+                        "Funnel",
+                        part("behaviour-funnel", className="steps"),
+                        note="from visits, each with its rate to the one before; orders are counted apart",
+                    ),
                     cards.card(
                         "Value of abandoned carts", chart("behaviour-abandoned", "value of abandoned carts by 30-second window"), note="by 30-second window"
                     ),
@@ -64,7 +69,7 @@ def layout(snapshot: Snapshot, now: float) -> Component:
                             cards.card(
                                 "Searches",
                                 chart("behaviour-searches", "searches by 30-second window, and those without result"),
-                                note="by 30-second window; narrow: without result",
+                                note=KEY,
                             ),
                             cards.card("Newest abandoned carts", part("behaviour-carts"), note=part("behaviour-carts-age", html.Span)),
                         ],

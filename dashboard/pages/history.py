@@ -28,7 +28,10 @@ def layout(snapshot: Snapshot, asked: Filters, notes: tuple[str, ...], past: Pas
     return html.Main(
         [
             html.Div(
-                [html.Div([html.H1(NAME), html.P(rows.span_words(asked), id="history-span")]), html.P(age(past, now), id="history-age", className="page-age")],
+                [
+                    html.Div([html.H1(NAME), html.P(rows.span_words(asked, past), id="history-span")]),
+                    html.P(age(past, now), id="history-age", className="page-age"),
+                ],
                 className="page-head",
             ),
             *rows.notes(notes, asked, snapshot.shelf.products),
@@ -52,7 +55,7 @@ def read_again(asked: Filters, _notes: tuple[str, ...], past: Past, now: float) 
     """Return class, trouble, span, age and numbers of an open page; without an answer its numbers stay, with their span and age."""
     if past.trouble:
         return class_name(past), rows.trouble(past, kept=True), *(no_update,) * 3
-    return class_name(past), None, rows.span_words(asked), age(past, now), shown(asked, past, now)
+    return class_name(past), None, rows.span_words(asked, past), age(past, now), shown(asked, past, now)
 
 
 def shown(asked: Filters, past: Past, now: float) -> list[Component]:
@@ -70,8 +73,8 @@ def shown(asked: Filters, past: Past, now: float) -> list[Component]:
                     note=html.Span([html.Strong(total), " in all"]) if past.trouble is None else "",
                     name="is-wide",
                 ),
-                cards.card("Categories", html.Div(rows.groups(asked, past, False), className="steps"), note="sales of items"),
-                cards.card("Products", html.Div(rows.groups(asked, past, True), className="steps"), note="sales of items"),
+                cards.card("Sales by category", html.Div(rows.groups(asked, past, False), className="steps"), note="paid items, tax included"),
+                cards.card("Sales by product", html.Div(rows.groups(asked, past, True), className="steps"), note="paid items, tax included"),
             ],
             className="row is-history",
         ),
@@ -82,7 +85,7 @@ def shown(asked: Filters, past: Past, now: float) -> list[Component]:
                     [html.P(rows.summary(asked, past), id="history-summary"), rows.downloads(asked, past) if past.read_at else ""], className="table-head"
                 ),
                 html.Div(rows.table_of(past), className="table-frame", id="history-rows"),
-                note="newest first",
+                note="last recorded first",
             ),
             id="rows",
         ),
@@ -104,8 +107,8 @@ def _spans(asked: Filters) -> Component:
             html.Div(chips, className="chips"),
             html.Div(
                 [
-                    _moment("From", "from", asked.since, asked.last and f"{filters.LAST.get(asked.last, asked.last)} ago"),
-                    _moment("to", "to", asked.until, asked.last and "now"),
+                    _moment("From (UTC)", "from", asked.since, asked.last and f"{filters.LAST.get(asked.last, asked.last)} ago"),
+                    _moment("To (UTC)", "to", asked.until, asked.last and "now"),
                     html.Button("Show", id="history-show", n_clicks=0),
                 ],
                 className="moments",
@@ -125,7 +128,7 @@ def _moment(label: str, name: str, at: int, moving: str | None) -> Component:
         size="xs",
         w=165,
         popoverProps={"withinPortal": True},
-        **{"aria-label": f"{label}, UTC"},
+        **{"aria-label": label},
     )
     return html.Label([html.Span(label), picker])
 

@@ -59,8 +59,8 @@ def layout(snapshot: Snapshot, now: float) -> Component:
             html.Div(
                 [
                     cards.card("From gross to kept", part("live-money", className="steps"), note="paid orders"),
-                    cards.card("Revenue by category", part("live-categories", className="steps"), note="paid items, tax included"),
-                    cards.card("Behaviour", part("live-behaviour", className="steps")),
+                    cards.card("Sales by category", part("live-categories", className="steps"), note="paid items, tax included"),
+                    cards.card("Behaviour", part("live-behaviour", className="steps"), note="from visits; orders are counted apart"),
                 ],
                 className="row is-three",
             ),

@@ -16,7 +16,7 @@ PATH, NAME = "/platform", "Platform"
 def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
     """Return the properties of every part of the page that changes, by the part's id."""
     live = spans.live_of(snapshot, now)
-    worry = live.state in ("broken", "stale", "starting")
+    worry = live.state in ("broken", "stale", "behind", "starting")
     return {
         "platform": {"className": f"page state-{live.state}"},
         "platform-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now) if worry else None},
@@ -45,7 +45,7 @@ def layout(snapshot: Snapshot, now: float) -> Component:
                 className="page-head",
             ),
             part("platform-banner"),
-            cards.card("The way", part("platform-way", className="way"), note="on each arrow: events a second, lag, age of the beat"),
+            cards.card("Pipeline", part("platform-way", className="way"), note="on each arrow: events a second, lag, age of the last heartbeat"),
             cards.card(
                 "Services", part("platform-services", className="table-frame"), note="rates over ten seconds, lag in events and seconds, events since the start"
             ),

@@ -53,7 +53,7 @@ def layout(snapshot: Snapshot, now: float) -> Component:
             html.Div(
                 [
                     cards.card("Stock left, the soonest empty first", part("products-stock", className="steps"), note=part("products-stock-age", html.Span)),
-                    cards.card("Categories", part("products-categories", className="steps"), note="paid items, tax included"),
+                    cards.card("Sales by category", part("products-categories", className="steps"), note="paid items, tax included"),
                 ],
                 className="row is-two",
             ),

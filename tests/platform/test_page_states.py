@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit, urlunsplit
 
+import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 from redis import Redis
 
 from dashboard.pages.history import AGAIN_SECONDS
-from instashop.metrics import PROGRESS_KEY
+from instashop.control.beats import Beat, key_of
+from instashop.metrics import FILLED_KEY, PROGRESS_KEY
 from instashop.settings import ROOT, Settings
+from instashop.transport.refill import filled_mark
 from tests.gate import Gate
 from tests.waiting import wait_until
 
@@ -38,12 +41,17 @@ class Apart:
     to_redis: Gate
     to_warehouse: Gate
 
-    def progress(self, age_seconds: float | None) -> None:
-        """Say that Spark's last batch is so old; None: that there was none."""
+    def progress(self, age_seconds: float | None, filled: bool = True) -> None:
+        """Say that Spark's last batch is so old (None: that there was none), and whether every window is in Redis; producer and enricher are as fresh."""
         self.redis.flushdb()
-        if age_seconds is not None:
-            at = datetime.fromtimestamp(time.time() - age_seconds, UTC)
-            self.redis.set(PROGRESS_KEY, json.dumps({"at": at.isoformat(), "batch": 1}))
+        if age_seconds is None:
+            return
+        at = datetime.fromtimestamp(time.time() - age_seconds, UTC)
+        for service in ("producer", "enricher"):
+            self.redis.set(key_of(service), msgspec.json.encode(Beat(service, 1, at, at, "running")))
+        if filled:
+            self.redis.set(FILLED_KEY, filled_mark(self.redis, 1))
+        self.redis.set(PROGRESS_KEY, json.dumps({"at": at.isoformat(), "batch": 1, "checkpoint_ms": 1}))
 
 
 def answers(url: str) -> bool:
@@ -86,8 +94,13 @@ def test_each_page_tells_its_state_and_the_next_while_it_is_open(page: Page, apa
     apart.progress(None)
     page.goto(apart.url + PUSHED[name])
     page.get_by_text("1 s", exact=True).click()
-    for state, age_seconds, words in (("starting", None, "Starting"), ("stale", 90, "old"), ("zero", FRESH, "Nothing happened")):
-        apart.progress(age_seconds)
+    for state, age_seconds, words in (
+        ("starting", None, "Starting"),
+        ("stale", 90, "old"),
+        ("behind", FRESH, "Catching up"),
+        ("zero", FRESH, "Nothing happened"),
+    ):
+        apart.progress(age_seconds, filled=state != "behind")
         expect(page.locator(f"#{name}")).to_have_class(re.compile(f"state-{state}"))
         if (name, state) != ("platform", "zero"):
             expect(page.locator(f"#{name}-banner .banner.is-{state}")).to_contain_text(words)

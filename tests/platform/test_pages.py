@@ -35,7 +35,7 @@ PAGES = {
     "missing": "/no-such-page",
 }
 AGREES = "the same as the number above"
-STATES = re.compile(r"\bstate-(starting|zero|live|stale|broken)\b")
+STATES = re.compile(r"\bstate-(starting|zero|live|behind|stale|broken)\b")
 
 
 def fetched(url: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import api, books, figures, formats, frame, sales, spans, way
+from dashboard import api, books, cards, figures, formats, frame, sales, spans, way
 from dashboard.pages import behaviour, live, platform, products
 from dashboard.readings import progress_from, verdict_from, window_from
 from dashboard.shelf import Late, Shelf
@@ -41,7 +41,8 @@ def window(start: int, **measures: int) -> Window:
 
 def snapshot(*windows: Window, progress_age: float | None = 1.0, **more: Any) -> Snapshot:
     progress = None if progress_age is None else Progress(at=NOW - progress_age, batch=7, batch_seconds=0.4)
-    return Snapshot(taken_at=NOW, progress=progress, windows={one.start: one for one in windows}, **more)
+    beats = {service: beat(service, lag_events=0, lag_seconds=0.0) for service in ("producer", "enricher")}
+    return Snapshot(**{"taken_at": NOW, "progress": progress, "windows": {one.start: one for one in windows}, "beats": beats, **more})
 
 
 def beat(service: str = "consumer", age: float = 1.0, **more: Any) -> Beat:
@@ -75,7 +76,8 @@ STATES = {
     "starting": snapshot(progress_age=None),
     "zero": snapshot(),
     "live": snapshot(window(WINDOW, **PAID)),
-    "stale": snapshot(window(WINDOW, **PAID), progress_age=11.0),
+    "behind": snapshot(window(WINDOW, **PAID), filled=False),
+    "stale": snapshot(window(WINDOW, **PAID), progress_age=11.0, filled=False),
     "broken": snapshot(window(WINDOW, **PAID), trouble="Redis at nowhere does not answer; start it with `./instashop up`."),
 }
 
@@ -86,14 +88,14 @@ def test_each_state_is_told_from_the_others(state: str) -> None:
     assert live.values(STATES[state], NOW)["live"]["className"] == f"page state-{state}"
 
 
-@pytest.mark.parametrize("state", ["starting", "zero", "stale", "broken"])
+@pytest.mark.parametrize("state", ["starting", "zero", "behind", "stale", "broken"])
 def test_each_state_that_needs_a_word_gets_one(state: str) -> None:
     shown = live.values(STATES[state], NOW)["live-banner"]["children"]
     assert f"is-{state}" in shown.className
     assert len(texts(shown)) > 40
 
 
-@pytest.mark.parametrize("state", ["starting", "zero", "stale", "broken"])
+@pytest.mark.parametrize("state", ["starting", "zero", "behind", "stale", "broken"])
 def test_what_is_read_aloud_when_it_comes_does_not_tick(state: str) -> None:
     page = html.Div([live.layout(STATES[state], NOW), frame.frame({}, STATES[state], NOW)])
     aloud = [part for part in page._traverse() if getattr(part, "role", None) in ("alert", "status")]
@@ -112,6 +114,47 @@ def test_a_live_page_needs_no_banner() -> None:
     assert live.values(STATES["live"], NOW)["live-banner"]["children"] is None
 
 
+LOST = {"filled": False, "warehouse": Warehouse(trouble="gone")}
+BACKLOG = {"progress": Progress(at=NOW - 1, batch=7, behind=1_234)}
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ({"filled": False}, "windows from before are missing until they are filled from the warehouse."),
+        (LOST, "filled from the warehouse, which does not answer now."),
+        (BACKLOG, "Spark has more to read than a batch takes (about 1,234 events of one partition): the newest minutes are missing."),
+        ({"beats": {"producer": beat("producer")}}, "The enricher was never seen: what was sold of each item and category meanwhile is missing."),
+        ({"beats": {"producer": beat("producer", age=11)}}, "The producer is silent: what the shop did meanwhile is missing."),
+        ({"beats": {"producer": beat("producer", state="stopped")}}, "The producer is stopped: what the shop did meanwhile is missing."),
+        ({"beats": {"producer": beat("producer", state="waiting", message="no Kafka")}}, "The producer is waiting: what the shop did meanwhile is missing."),
+        ({"beats": {"producer": beat("producer", lag_events=9, lag_seconds=10.6)}}, "The producer is 11 s behind: what the shop did meanwhile is missing."),
+        ({"beats": {"producer": beat("producer"), "enricher": beat("enricher", lag_events=9, lag_seconds=60.0)}}, "The enricher is 60 s behind"),
+    ],
+)
+@pytest.mark.parametrize("windows", [(), (window(WINDOW, **PAID),)], ids=["no events", "events"])
+def test_numbers_that_lack_something_say_what_and_claim_no_true_zero(windows: tuple[Window, ...], known: dict[str, Any], words: str) -> None:
+    lacking = snapshot(*windows, **known)
+    assert spans.state_of(lacking, NOW) == "behind"
+    assert any(words in sentence for sentence in api.live(lacking, NOW)["missing"])
+    for page in (live, products, behaviour, platform):
+        banner = texts(page.values(lacking, NOW)[f"{page.NAME.lower()}-banner"]["children"])
+        assert words in banner
+        assert "true" not in banner
+    assert "No items sold" not in texts(products.values(lacking, NOW)["products-top"]["children"])
+    later = NOW + spans.STALE_SECONDS
+    assert spans.state_of(lacking, later) == "stale", "What is missing is told, too, when Spark's word is old."
+    assert api.live(lacking, later)["missing"]
+
+
+@pytest.mark.parametrize("lag", [{}, {"lag_events": 0, "lag_seconds": 0.0}, {"lag_events": 40, "lag_seconds": 9.9}])
+def test_a_service_that_keeps_up_or_has_just_begun_is_not_behind(lag: dict[str, Any]) -> None:
+    quiet = {service: beat(service, **lag) for service in ("producer", "enricher")} | {"generator": beat("generator", age=600, state="stopped")}
+    assert spans.state_of(snapshot(beats=quiet), NOW) == "zero"
+    assert spans.state_of(snapshot(window(WINDOW, **PAID), beats=quiet), NOW) == "live"
+    assert api.live(snapshot(beats=quiet), NOW)["missing"] == ()
+
+
 def test_progress_of_an_earlier_run_is_nobodys_number() -> None:
     left_behind = snapshot(window(WINDOW, **PAID), progress_age=5.0, started_at=NOW - 2)
     assert spans.state_of(left_behind, NOW) == "starting"
@@ -121,7 +164,7 @@ def test_progress_of_an_earlier_run_is_nobodys_number() -> None:
 def test_nothing_known_is_never_shown_as_zero() -> None:
     shown = live.values(STATES["starting"], NOW)
     for name in ("live-kpis", "live-money", "live-categories", "live-behaviour"):
-        assert not re.search(r"\d", texts(shown[name]["children"]).replace("start is not known", "")), texts(shown[name]["children"])
+        assert not re.search(r"\d", texts(shown[name]["children"]).replace("last 15 minutes, by 30-second window", "")), texts(shown[name]["children"])
     assert numbers_of_today(STATES["starting"].shelf) == [formats.UNKNOWN] * 6
 
 
@@ -131,7 +174,7 @@ def test_a_true_zero_is_shown_as_zero() -> None:
     assert texts(by_id(shown, "kpi-conversion")) == formats.UNKNOWN
 
 
-@pytest.mark.parametrize("state", ["zero", "live", "stale", "broken"])
+@pytest.mark.parametrize("state", ["zero", "live", "behind", "stale", "broken"])
 def test_no_number_is_without_its_age(state: str) -> None:
     for card in live.values(STATES[state], NOW)["live-kpis"]["children"]:
         ages = [part for part in card._traverse() if getattr(part, "data-at", None)]
@@ -153,6 +196,36 @@ def test_a_span_before_that_is_not_kept_is_not_compared() -> None:
     assert spans.live_of(STATES["live"], NOW).measured("orders_paid").before is None
 
 
+def test_nothing_to_compare_with_is_said_once_and_each_number_has_a_dash() -> None:
+    shown = live.values(STATES["live"], NOW)
+    assert texts(shown["live-span"]["children"]) == "Last 15 minutes, 07:45:30–08:00:14 UTC, nothing from before to compare."
+    dashes = [part for part in html.Div(shown["live-kpis"]["children"])._traverse() if getattr(part, "title", None) == cards.NOTHING_BEFORE]
+    assert [texts(dash) for dash in dashes] == ["—"] * 6
+
+
+@pytest.mark.parametrize(
+    ("measured", "write", "words", "tone"),
+    [
+        (spans.Measured(120, 100), formats.count, "▲ 20.0 %", "is-good"),
+        (spans.Measured(80, 100), formats.count, "▼ 20.0 %", "is-bad"),
+        (spans.Measured(10_050, 10_000), formats.count, "▬ 0.5 %", "is-flat"),
+        (spans.Measured(0.062, 0.045), formats.share, "▲ 1.7\u00a0pts", "is-good"),
+        (spans.Measured(0.0601, 0.06), formats.share, "▬ 0.0\u00a0pts", "is-flat"),
+        (spans.Measured(0.0051, 0.005), formats.share, "▬ 0.0\u00a0pts", "is-flat"),
+    ],
+)
+def test_a_share_changes_by_points_and_a_small_change_is_neither_good_nor_bad(measured: spans.Measured, write: Any, words: str, tone: str) -> None:
+    compared = replace(spans.live_of(STATES["live"], NOW), before={})
+    [change] = [part for part in cards.kpi("One", "one", measured, write, compared, NOW)._traverse() if "change " in str(getattr(part, "className", ""))]
+    assert (texts(change), change.className) == (words, f"change {tone}")
+
+
+def test_the_wide_card_is_revenue_with_a_bar_for_each_window() -> None:
+    wide = live.values(STATES["live"], NOW)["live-kpis"]["children"][0]
+    assert (texts(wide.children[0]), wide.className) == ("Revenue last 15 minutes, by 30-second window", "kpi is-wide")
+    assert len([part for part in wide._traverse() if type(part).__name__ == "I"]) == 30
+
+
 def test_refunds_further_below_zero_are_more_refunds() -> None:
     assert spans.Measured(-150, -100).change == 0.5
 
@@ -168,7 +241,7 @@ def test_events_since_start_begin_with_the_first_whole_window() -> None:
 @pytest.mark.parametrize(("ago", "title"), [(3_500, "Events since start"), (3_700, "Events of the last 60 minutes")])
 def test_events_are_called_what_is_counted(ago: float, title: str) -> None:
     known = snapshot(window(WINDOW, **PAID), started_at=NOW - ago)
-    assert texts(live.values(known, NOW)["live-kpis"]["children"]).startswith(title)
+    assert texts(live.values(known, NOW)["live-kpis"]["children"][-1]).startswith(title)
 
 
 def test_events_of_an_unknown_start_are_unknown() -> None:
@@ -186,7 +259,7 @@ def test_health_fails_when_nobody_reads_any_more() -> None:
     assert api.health(NOW - 60, NOW).status_code == 503
 
 
-@pytest.mark.parametrize("state", ["live", "stale", "broken", "zero"])
+@pytest.mark.parametrize("state", ["live", "behind", "stale", "broken", "zero"])
 def test_every_number_of_the_live_page_leads_to_its_rows(state: str) -> None:
     shown = live.values(STATES[state], NOW)
     for name in ("live-kpis", "live-money", "live-behaviour"):
@@ -244,7 +317,7 @@ def test_categories_that_do_not_fit_are_added_up() -> None:
     ],
 )
 def test_an_old_beat_of_a_running_service_is_silence(given: Beat | None, state: str) -> None:
-    assert way.state_of(given, NOW) == state
+    assert spans.service_state(given, NOW) == state
 
 
 def test_each_arrow_shows_rate_lag_and_age() -> None:
@@ -295,8 +368,8 @@ def test_the_books_say_what_was_found_and_when(warehouse: Warehouse, words: str)
 
 def test_each_stage_says_when_it_was_true_last() -> None:
     shown = texts(books.verdict(Warehouse(read_at=NOW, verdict=Verdict(NOW, False, LINES, stages_true_at={"shop": NOW - 9})), NOW))
-    assert "transactions · 5 of 5 events, to the cent true 9 s ago" in shown
-    assert "transactions · 6 of 5 events never true" in shown
+    assert "transactions · 5 of 5 events, to the cent agreed 9 s ago" in shown
+    assert "transactions · 6 of 5 events never agreed" in shown
 
 
 def test_a_difference_in_the_books_is_named() -> None:

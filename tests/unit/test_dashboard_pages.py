@@ -58,6 +58,14 @@ def test_products_are_ranked_by_sales_and_compared_with_the_span_before() -> Non
     assert good.gain == 10.5
 
 
+def test_trending_is_ranked_and_drawn_by_what_was_gained() -> None:
+    before = [replace(sold(start - 900, 1), products={7: Sale("Lamp", 3, 1), 8: Sale("Rug", 1, 1)}) for start in spans.span(NOW)]
+    known = snapshot(*before, replace(sold(WINDOW, 1), products={7: Sale("Lamp", 100, 1), 8: Sale("Rug", 60, 1)}), progress_age=0.0)
+    shown = goods.trending(goods_of(known), spans.live_of(known, NOW))
+    assert [texts(step)[:3] for step in shown] == ["Rug", "Lam"]
+    assert [part.style["width"] for step in shown for part in step._traverse() if "bar-fill" in getattr(part, "className", "")] == ["100.00%", "37.70%"]
+
+
 def test_without_a_span_before_nothing_is_trending_and_that_is_said() -> None:
     known = snapshot(sold(WINDOW, 40))
     assert "no 15 minutes before" in texts(goods.trending(goods_of(known), spans.live_of(known, NOW)))
@@ -109,7 +117,7 @@ def test_nothing_known_is_never_shown_as_zero(page: Any) -> None:
 
 
 @pytest.mark.parametrize("page", [products, behaviour])
-@pytest.mark.parametrize("state", ["zero", "live", "stale", "broken"])
+@pytest.mark.parametrize("state", ["zero", "live", "behind", "stale", "broken"])
 def test_no_number_is_without_its_age(page: Any, state: str) -> None:
     shown = page.values(replace(STATES[state], shelf=SHELF), NOW)
     for card in shown[f"{page.NAME.lower()}-kpis"]["children"]:
@@ -122,8 +130,8 @@ def test_the_funnel_tells_each_rate_to_the_step_before() -> None:
     known = snapshot(window(WINDOW, events=1, sessions=10, product_views=20, cart_adds=8, checkouts=2, carts_abandoned=6))
     shown = texts(visits.funnel(spans.live_of(known, NOW)))
     assert "Product views 20 2.0 × sessions" in shown
-    assert "Put in a cart 8 40.0 % of product views" in shown
-    assert "Checkouts 2 25.0 % of put in a cart" in shown
+    assert "Added to cart 8 40.0 % of product views" in shown
+    assert "Checkouts 2 25.0 % of added to cart" in shown
     assert "75.0 % of ended carts abandoned" in shown
     assert "paid" not in shown, "Orders are made apart from visits, so they are no step of them."
 
@@ -142,9 +150,10 @@ def test_searches_lead_to_all_of_them_late_ones_too() -> None:
     assert all("counted=restated" in link for link in links)
 
 
-def test_searches_without_result_are_drawn_before_all_searches() -> None:
+def test_searches_without_result_stand_on_those_that_found_something() -> None:
     known = snapshot(window(WINDOW, events=1, searches=3, searches_without_result=1))
-    assert figures.searches(known.windows, spans.live_of(known, NOW)).data[-1].name == "without result"
+    upper = figures.searches(known.windows, spans.live_of(known, NOW)).data[-1]
+    assert (upper.name, upper.base, upper.y) == ("without result", (2,), (1,))
 
 
 def test_history_shows_numbers_rows_and_that_they_agree() -> None:
@@ -181,8 +190,17 @@ def test_an_open_history_tells_the_span_of_its_newest_numbers() -> None:
     later = replace(ASKED, since=ASKED.since + 3600, until=ASKED.until + 3600)
     class_name, trouble, span, _age, shown = history.read_again(later, (), PAST, NOW)
     assert (class_name, trouble) == ("page state-live", None)
-    assert span == rows.span_words(later) != rows.span_words(ASKED)
+    assert span == rows.span_words(later, PAST) != rows.span_words(ASKED, PAST)
     assert "€238" in texts(shown)
+
+
+def test_a_span_without_one_before_is_said_once() -> None:
+    assert rows.span_words(ASKED, replace(PAST, before=None)).endswith("as Live counts them; nothing from before to compare.")
+    assert "before" not in rows.span_words(ASKED, PAST) + rows.span_words(ASKED, Past(trouble="gone"))
+
+
+def test_numbers_of_a_row_are_of_one_size() -> None:
+    assert {number.style["--length"] for number in rows.kpis(ASKED, PAST, NOW)} == {len("€119.00")}
 
 
 def test_an_open_history_keeps_its_numbers_with_their_span_while_the_warehouse_is_away() -> None:
