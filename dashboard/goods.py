@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dash import html
@@ -10,7 +11,7 @@ from dash.development.base_component import Component
 
 from dashboard import cards, formats, spans
 from dashboard.shelf import Product, Shelf
-from dashboard.snapshot import Snapshot
+from dashboard.snapshot import Sale, Snapshot
 from dashboard.spans import Live, Measured
 
 TOP, TRENDING, LOW = 10, 10, 10
@@ -29,7 +30,6 @@ class Good:
     items: int
     cents: int
     items_before: float | None = None
-    cents_before: float | None = None
 
     @property
     def gain(self) -> float:
@@ -41,28 +41,24 @@ def sold(snapshot: Snapshot, live: Live) -> list[Good]:
     """Return what each product sold in the live span, the largest sales first."""
     if live.as_of is None:
         return []
-    starts = spans.span(live.until)
+    shares = spans.earlier(snapshot.windows, spans.span(live.until), live.until)
     names: dict[int, str] = {}
-    now, before = (Counter(), Counter()), (Counter(), Counter())  # type: tuple[Counter[int], Counter[int]], tuple[Counter[int], Counter[int]]
-    shares = spans.earlier(snapshot.windows, starts, live.until)
-    for added, part in ((now, dict.fromkeys(starts, 1.0)), (before, shares or {})):
-        for start, share in part.items():
-            for number, sale in snapshot.windows[start].products.items() if start in snapshot.windows else ():
-                names[number] = sale.name
-                added[0][number] += sale.items * share  # type: ignore[assignment]
-                added[1][number] += sale.cents * share  # type: ignore[assignment]
-    goods = [
-        Good(
-            number,
-            name,
-            int(now[0][number]),
-            int(now[1][number]),
-            before[0][number] if shares is not None else None,
-            before[1][number] if shares is not None else None,
-        )
-        for number, name in names.items()
-    ]
+    items, cents, before = Counter[int](), Counter[int](), Counter[int]()
+    for start, share in (shares or {}).items():
+        for number, sale in _sales(snapshot, start):
+            names[number] = sale.name
+            before[number] += sale.items * share  # type: ignore[assignment]
+    for start in spans.span(live.until):  # Last, so that a renamed product has its new name.
+        for number, sale in _sales(snapshot, start):
+            names[number] = sale.name
+            items[number] += sale.items
+            cents[number] += sale.cents
+    goods = [Good(number, name, items[number], cents[number], before[number] if shares is not None else None) for number, name in names.items()]
     return sorted(goods, key=lambda good: (-good.cents, good.product_id))
+
+
+def _sales(snapshot: Snapshot, start: int) -> Iterable[tuple[int, Sale]]:
+    return snapshot.windows[start].products.items() if start in snapshot.windows else ()
 
 
 def kpis(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[Component]:

@@ -78,6 +78,12 @@ def test_stock_is_what_was_recorded_less_what_was_paid_and_lasts_at_the_pace_of_
     assert "60 left for 30 min" in texts(products.values(known, NOW)["products-stock"]["children"])
 
 
+def test_a_renamed_product_has_its_new_name_also_beside_a_span_of_the_old_one() -> None:
+    before = [sold(start - 900, 1, name="Lamp") for start in spans.span(NOW)]
+    (good,) = goods_of(snapshot(*before, sold(WINDOW, 40, name="Lantern"), progress_age=0.0))
+    assert (good.name, good.items) == ("Lantern", 40)
+
+
 def test_a_product_that_sold_more_than_there_was_is_said_to_be_oversold() -> None:
     known = snapshot(sold(WINDOW, 30), shelf=replace(SHELF, products=(replace(LAMP, sold=103),)))
     assert "0 left 3 oversold" in texts(products.values(known, NOW)["products-stock"]["children"])
