@@ -1,4 +1,7 @@
-"""Takes the pictures in docs/screenshots of a running dashboard: `python deploy/screenshots.py --url http://127.0.0.1:8501`."""
+"""Takes the pictures in docs/screenshots of a running dashboard: `python deploy/screenshots.py --url http://127.0.0.1:8501`.
+
+The pages ask for the font Inter (Debian: `fonts-inter`) and take the system's own where it is not installed.
+"""
 
 from __future__ import annotations
 
