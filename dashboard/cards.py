@@ -139,7 +139,7 @@ def kpi(
     value = html.Div(shown, id=f"kpi-{name}", className="kpi-value", title=hint or None)
     head = html.H3([label, html.Span(hint, className="kpi-hint")] if hint else label)
     parts = [head, value, _before(measured, write, live, good_is_up), as_of(live.as_of, now, limit_seconds), drawn]
-    return html.Div(parts, className="kpi is-wide" if drawn else "kpi", style={"--length": len(text)})
+    return html.Div(parts, className="kpi is-wide" if drawn is not None else "kpi", style={"--length": len(text)})
 
 
 def alike(numbers: list[Component]) -> list[Component]:
@@ -190,7 +190,8 @@ def step(label: object, begin: float, width: float, kind: str, value: str, small
 
 def no_items(live: Live) -> Component:
     """Return that no item was sold, as far as that can be said."""
-    return html.P("No items sold in this span." if live.as_of and not live.missing else "No reading yet.", className="empty")
+    text = "No reading yet." if live.as_of is None else "Not known: something is missing." if live.missing else "No items sold in this span."
+    return html.P(text, className="empty")
 
 
 def bar(begin: float, width: float, kind: str = "sum") -> Component:

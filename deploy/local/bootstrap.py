@@ -86,12 +86,13 @@ def no_servers_started() -> Iterator[None]:
         CREATE_CLUSTER: "# InstaShop installs packages, and makes clusters of its own.\ncreate_main_cluster = false\n",
     }
     ours = [path for path, text in texts.items() if not path.exists() or path.read_text() == text]  # One that is killed leaves them.
-    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}  # As Ctrl-C: undone on the way out.
+    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heard}  # As Ctrl-C: undone on the way out.
     try:
         for path in ours:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(texts[path])
-        POLICY.chmod(0o755)
+            path.chmod(0o755)
         yield
     finally:
         for path in ours:

@@ -55,6 +55,9 @@ class Partition:
 def test_the_ids_of_a_detail_are_shortened_when_it_is_shown():
     ids = [str(UUID(int=number)) for number in range(8)]
     assert shortened(f"8 repeated: {', '.join(ids)}; not in shop: {ids[0]}") == f"8 repeated: {', '.join(ids[:5])} and 3 more; not in shop: {ids[0]}"
+    accepted = {UUID(one) for one in ids[1:]}
+    assert shortened(f"8 repeated: {', '.join(ids)}", accepted) == f"8 repeated: {ids[0]}"
+    assert shortened(f"7 repeated: {', '.join(ids[1:])}", accepted) == "7 repeated: 7 accepted"
     assert shortened(f"-9 events not in Kafka: {named(ids, 6)}") == f"-9 events not in Kafka: {', '.join(ids[:5])} and 3 more"
 
 

@@ -141,7 +141,7 @@ def test_numbers_that_lack_something_say_what_and_claim_no_true_zero(windows: tu
         banner = texts(page.values(lacking, NOW)[f"{page.NAME.lower()}-banner"]["children"])
         assert words in banner
         assert "true" not in banner
-    assert "No items sold" not in texts(products.values(lacking, NOW)["products-top"]["children"])
+    assert "Not known: something is missing." in texts(products.values(lacking, NOW)["products-top"]["children"])
     later = NOW + spans.STALE_SECONDS
     assert spans.state_of(lacking, later) == "stale", "What is missing is told, too, when Spark's word is old."
     assert api.live(lacking, later)["missing"]
@@ -224,6 +224,7 @@ def test_the_wide_card_is_revenue_with_a_bar_for_each_window() -> None:
     wide = live.values(STATES["live"], NOW)["live-kpis"]["children"][0]
     assert (texts(wide.children[0]), wide.className) == ("Revenue last 15 minutes, by 30-second window", "kpi is-wide")
     assert len([part for part in wide._traverse() if type(part).__name__ == "I"]) == 30
+    assert all(live.values(known, NOW)["live-kpis"]["children"][0].className == "kpi is-wide" for known in STATES.values()), "No state moves the cards."
 
 
 def test_refunds_further_below_zero_are_more_refunds() -> None:

@@ -75,11 +75,13 @@ def test_a_kill_undoes_what_keeps_servers_from_starting_and_what_a_worse_one_lef
 def test_a_policy_that_was_there_before_is_left_alone(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = tmp_path / "policy-rc.d"
     policy.write_text("somebody's own")
+    policy.chmod(0o600)
     monkeypatch.setattr(bootstrap, "POLICY", policy)
     monkeypatch.setattr(bootstrap, "CREATE_CLUSTER", tmp_path / "instashop.conf")
     with bootstrap.no_servers_started():
         pass
     assert policy.read_text() == "somebody's own"
+    assert policy.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_environment_with_the_tools_serves_every_command_and_an_unfinished_one_none(

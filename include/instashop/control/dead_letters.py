@@ -127,6 +127,13 @@ def replay(settings: Settings, reason: str | None = None, topic: str | None = No
         KafkaUnreachable: Kafka did not take it; the next replay goes on.
     """
     check(reason, topic)
+    try:
+        return _replay(settings, reason, topic)
+    except KafkaException as error:
+        raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
+
+
+def _replay(settings: Settings, reason: str | None, topic: str | None) -> Replay:
     done, repair = Replay(), _Repair(settings)
     taken: set[UUID] = set()
     with connect.warehouse(settings, "dead-letters", autocommit=True) as dwh:
@@ -144,10 +151,7 @@ def replay(settings: Settings, reason: str | None = None, topic: str | None = No
                     good.append((place_topic, number, offset, key, body))
                     taken.add(verdict.event_id)
             if good:
-                try:
-                    _publish(settings, dwh, good, done)
-                except KafkaException as error:
-                    raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
+                _publish(settings, dwh, good, done)
     return done
 
 

@@ -10,10 +10,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def ends_on_sigterm() -> Iterator[None]:
-    """While it lasts, SIGTERM and SIGHUP are a Ctrl-C: what was begun is undone on the way out. Only the main thread hears signals."""
+    """While it lasts, SIGTERM and SIGHUP are a Ctrl-C: what was begun is undone on the way out. Only the main thread hears signals.
+
+    A signal that the caller ignores stays ignored, as SIGHUP does below `nohup`.
+    """
     old = {}
     if threading.current_thread() is threading.main_thread():
-        old = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+        heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+        old = {number: signal.signal(number, signal.default_int_handler) for number in heard}
     try:
         yield
     finally:

@@ -72,7 +72,7 @@ def as_found(page: Page, known: Explained, dwh: psycopg.Connection) -> tuple[Lin
 
 def _is_accepted(line: Line, known: Explained, dwh: psycopg.Connection) -> bool:
     """Whether each event that a line names, and it names all, is accepted, or what it was made of; its text is all that there is of it."""
-    accepted, names = known.strangers | known.repeats, [UUID(name) for name in EVENT_ID.findall(line.detail)]
+    accepted, names = known.accepted, [UUID(name) for name in EVENT_ID.findall(line.detail)]
     return bool(names) and not NOT_ALL.search(line.detail) and all(accepted.intersection((name, _source(dwh, name))) for name in names)
 
 

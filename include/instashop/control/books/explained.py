@@ -35,6 +35,11 @@ class Explained:
     """Accepted, and of an id that the shop has."""
 
     @property
+    def accepted(self) -> frozenset[UUID]:
+        """Return the events that a person has accepted."""
+        return self.strangers | self.repeats
+
+    @property
     def left_out(self) -> list[UUID]:
         """Return the events that the warehouse has beyond its pages."""
         return [*self.replayed, *self.strangers]

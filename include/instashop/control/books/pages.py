@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
@@ -103,14 +104,14 @@ class Ledger:
             self._db.execute(sql.statement("books/keep_page" if page.page_id is None else "books/keep_page_again"), values)  # type: ignore[arg-type]
             self._db.execute(sql.statement("books/add_to_totals"), values)  # type: ignore[arg-type]
 
-    def totals(self) -> list[Line]:
-        """Return what all pages together say, a line for each stage and stream; red pages are named in its detail."""
+    def totals(self, accepted: Collection[UUID] = ()) -> list[Line]:
+        """Return what all pages together say, a line for each stage and stream; red pages are named in its detail, with what is not accepted of them."""
         red: dict[tuple[str, str], list[str]] = {}
         repeated: Counter[tuple[str, str]] = Counter()
         for page in self.red():  # A page with a repeat is always red.
             for line in page.lines:
                 if not line.ok:
-                    red.setdefault((line.stage, line.stream), []).append(f"{page.name}: {shortened(line.detail)}")
+                    red.setdefault((line.stage, line.stream), []).append(f"{page.name}: {shortened(line.detail, accepted)}")
                     repeated[line.stage, line.stream] += line.repeated
         rows = self._db.execute("SELECT stage, stream, events, expected_events, cents, expected_cents FROM page_totals").fetchall()
         lines = []

@@ -66,7 +66,7 @@ def _verify(settings: Settings, wait_seconds: float, whole: bool) -> Verdict:
         verdict = Verdict(horizon)
         books.look_again(verdict, None if whole else RECHECK_MINUTES)
         late = books.compare_new(verdict, began + wait_seconds)
-        verdict.lines += books.ledger.totals()
+        verdict.lines += books.ledger.totals(explained(books.dwh).accepted)
         for stage, behind in late.items():
             verdict.lines.append(Line(stage, "all", False, 0, 0, detail=f"has not passed the horizon in {wait_seconds:.0f} s: {behind}"))
         if not late:

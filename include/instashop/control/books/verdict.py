@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -120,9 +120,15 @@ NOT_ALL = re.compile(r" and (\d+) more")
 _RUN = re.compile(rf"({EVENT_ID.pattern}(?:, {EVENT_ID.pattern})+)(?:{NOT_ALL.pattern})?")
 
 
-def shortened(detail: str) -> str:
-    """Return a line's detail with the first ids of each run of them."""
-    return _RUN.sub(lambda run: named(run[1].split(", "), more=int(run[2] or 0)), detail)
+def shortened(detail: str, accepted: Collection[UUID] = ()) -> str:
+    """Return a line's detail with the first ids of each run of them that are not accepted yet."""
+
+    def some(run: re.Match[str]) -> str:
+        ids = run[1].split(", ")
+        open_ones = [one for one in ids if UUID(one) not in accepted]
+        return named(open_ones, more=int(run[2] or 0)) or f"{len(ids)} accepted"
+
+    return _RUN.sub(some, detail)
 
 
 def named(ids: Iterable[object], most: int = SHOWN, more: int = 0) -> str:
