@@ -24,20 +24,10 @@ def verdict(warehouse: Warehouse, now: float) -> list[Component]:
     if found is None:
         unread = warehouse.read_at is None
         title, text = ("The warehouse has not been read yet", warehouse.trouble or "") if unread else ("Never verified", "Nobody has compared the stages yet.")
-        return [
-            html.Div(
-                [
-                    html.Span(className="verdict-mark"),
-                    html.Div([html.Strong(title), html.P([*marked(text), " ", html.Code("./instashop verify"), " compares every stage to the cent."])]),
-                ],
-                className="verdict is-never",
-            )
-        ]
+        return [_verdict("never", title, [*marked(text), " ", html.Code("./instashop verify"), " compares every stage to the cent."])]
     title = "The books balance" if found.balanced else "The books do not balance"
     last = ["Verified ", age(found.at, now, OLD_SECONDS), f" in {found.seconds:.1f} s. ", *_last_true(found, now)]
-    head = html.Div(
-        [html.Span(className="verdict-mark"), html.Div([html.Strong(title), html.P(last)])], className=f"verdict is-{'true' if found.balanced else 'false'}"
-    )
+    head = _verdict("true" if found.balanced else "false", title, last)
     stages = [stage for stage in STAGES if any(line.stage == stage for line in found.lines)]
     more = sorted({line.stage for line in found.lines} - set(STAGES))
     return [
@@ -51,6 +41,10 @@ def _last_true(found: Verdict, now: float) -> list[object]:
     if found.balanced:
         return []
     return ["They balanced last ", age(found.last_true_at, now), "."] if found.last_true_at else ["They have never balanced."]
+
+
+def _verdict(kind: str, title: str, words: list[object]) -> Component:
+    return html.Div([html.Span(className="verdict-mark"), html.Div([html.Strong(title), html.P(words)])], className=f"verdict is-{kind}")
 
 
 def _stage(stage: str, found: Verdict, now: float) -> Component:
@@ -89,8 +83,7 @@ def refused(warehouse: Warehouse, now: float) -> list[Component]:
     if warehouse.read_at is None:
         return [html.P(marked(warehouse.trouble or "The warehouse has not been read yet."), className="empty")]
     if not warehouse.dead_letters:
-        said = html.Div([html.Strong("Nothing was refused"), html.P(["As of ", age(warehouse.read_at, now), "."])])
-        return [html.Div([html.Span(className="verdict-mark"), said], className="verdict is-true"), *_trouble(warehouse, now)]
+        return [_verdict("true", "Nothing was refused", ["As of ", age(warehouse.read_at, now), "."]), *_trouble(warehouse, now)]
     rows = [
         html.Li(
             [

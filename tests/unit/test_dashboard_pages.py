@@ -1,4 +1,7 @@
-"""Products, Behaviour, History and one event: what each says in each state. Pure; no server is needed."""
+"""Products, Behaviour, History and one event: what each says in each state. Pure; no server is needed.
+
+In one file, a little long, since all of them are made of the windows, the shelf and the past that are made here.
+"""
 
 from __future__ import annotations
 

@@ -123,8 +123,15 @@ class Ledger:
 
 def page_end(shop: psycopg.Connection, since: int, horizon: int) -> int:
     """Return the `txid` at which a page that begins at `since` ends: beyond `since`, and not beyond the horizon."""
-    days = {"first_day": FIRST_DAY, "last_day": LAST_DAY}
-    limits = {"from_txid": since, "to_txid": horizon, "rows": PAGE_ROWS, "seconds": PAGE_SECONDS, "share": PAGE_SHARE, **days}
+    limits = {
+        "from_txid": since,
+        "to_txid": horizon,
+        "rows": PAGE_ROWS,
+        "seconds": PAGE_SECONDS,
+        "share": PAGE_SHARE,
+        "first_day": FIRST_DAY,
+        "last_day": LAST_DAY,
+    }
     bound = shop.execute(sql.statement("books/page_end"), limits).fetchone()  # type: ignore[arg-type]
     return min(horizon, bound[0]) if bound else horizon
 

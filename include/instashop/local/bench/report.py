@@ -33,7 +33,7 @@ class Figures:
     balanced: bool | None = None
     versions: dict[str, str] = field(default_factory=dict)
     """Of the servers, as they say themselves."""
-    asked: str = ""
+    asked: str = "./instashop bench"
     """The command that measured."""
     load: tuple[float, float] = (0, 0)
     """Load average before and after."""
@@ -43,7 +43,7 @@ def text(figures: Figures) -> str:
     """Return the page in Markdown."""
     parts = [
         "# Performance\n",
-        f"Made by `{figures.asked or './instashop bench'}`; every figure is measured, none typed in. Load is open-loop: the generator does not wait for anybody.",
+        f"Made by `{figures.asked}`; every figure is measured, none typed in. Load is open-loop: the generator does not wait for anybody.",
         "The loop is a fixed one in Python, timed before and after: where it takes twice as long, so does everything beside it.",
         f"Delays and rest are those of a platform that has carried a load for {WARM_SECONDS / 60:.0f} minutes: in its first ones Java compiles itself.\n",
         _machine(figures),
