@@ -107,7 +107,7 @@ def test_brokers_have_the_properties_of_the_template(profile: str) -> None:
         data="/var/lib/kafka/data",
         copies=number,
         in_sync=min(2, number),
-        session_ms=brokers.SESSION_SECONDS * 1000,
+        session_ms=brokers.session_seconds(number) * 1000,
     )
     wanted = dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
     wanted["listeners"] = "PLAINTEXT://:9092,CONTROLLER://:19092"  # On every address of the container.

@@ -19,6 +19,8 @@ from instashop.settings import ROOT, Settings
 TEMPLATES = ROOT / "deploy" / "local" / "templates"
 SESSION_SECONDS = 3
 """How long the controller waits for a broker that says nothing before others lead its partitions."""
+LONE_SESSION_SECONDS = 9
+"""The same where there is one broker: nobody else could lead, and on a busy machine one may say nothing for some seconds."""
 ELECTION_SECONDS = 4
 """How long the others may take to elect another controller, if the killed node was it; only then its session begins to run out."""
 AWAY_SECONDS = ELECTION_SECONDS + SESSION_SECONDS + 1
@@ -90,6 +92,11 @@ def addresses(settings: Settings) -> list[tuple[str, int]]:
     return [(host, int(port)) for host, _, port in pairs]
 
 
+def session_seconds(number: int) -> int:
+    """Return how long the controller of so many brokers waits for one that says nothing."""
+    return SESSION_SECONDS if number > 1 else LONE_SESSION_SECONDS
+
+
 def write_config(settings: Settings) -> None:
     """Write the properties of each node."""
     nodes = brokers(settings)
@@ -104,7 +111,7 @@ def write_config(settings: Settings) -> None:
             data=node.data,
             copies=len(nodes),
             in_sync=min(2, len(nodes)),
-            session_ms=SESSION_SECONDS * 1000,
+            session_ms=session_seconds(len(nodes)) * 1000,
         )
         node.config.write_text(text, encoding="utf-8")
 
