@@ -107,6 +107,7 @@ def test_airflow_does_not_run_a_drill_that_ends_its_own_task_or_must_not_be_kill
         instashop_by_hand.drill(name, None)
 
 
+@pytest.mark.usefixtures("hangup_heard")
 @pytest.mark.parametrize("word", [signal.SIGTERM, signal.SIGHUP])
 def test_a_drill_that_is_told_to_end_undoes_what_it_began(word):
     undone, before = [], signal.getsignal(word)

@@ -48,6 +48,7 @@ def test_what_keeps_debians_servers_from_starting_is_removed_again(bootstrap: Mo
     assert not cluster.exists()
 
 
+@pytest.mark.usefixtures("hangup_heard")
 def test_a_kill_undoes_what_keeps_servers_from_starting_and_what_a_worse_one_left_goes_with_the_next(
     bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
