@@ -34,7 +34,10 @@ PAGES = {
     "platform": "/platform",
     "missing": "/no-such-page",
 }
+TURN_MS = 20_000
+"""How long the wall shows a page."""
 AGREES = "the same as the number above"
+pytestmark = pytest.mark.usefixtures("left_open")  # From the first test on: what its own test waits for takes a minute.
 STATES = re.compile(r"\bstate-(starting|zero|live|behind|stale|broken)\b")
 
 
@@ -136,6 +139,16 @@ def test_light_and_dark_and_the_pace_are_remembered(page: Page, dashboard_url: s
     page.wait_for_selector("#live")
     assert page.evaluate(scheme) == "dark"
     page.wait_for_function("document.querySelector('#pulse').dataset.seconds === '15'")
+
+
+@pytest.fixture(scope="module")
+def left_open(browser: Browser, dashboard_url: str) -> Iterator[tuple[Page, str]]:
+    """A history that stays open while the others are looked at, and the span it told first."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(f"{dashboard_url}/history?last=15m")
+    yield page, page.locator("#history-span").inner_text()
+    page.close()
 
 
 @pytest.fixture(scope="module")
@@ -259,12 +272,10 @@ def test_a_bar_leads_into_its_own_span(page: Page, dashboard_url: str) -> None:
     expect(page.locator("#history-summary")).to_contain_text(AGREES)
 
 
-def test_an_open_history_says_the_span_of_its_newest_numbers(page: Page, dashboard_url: str) -> None:
-    page.goto(f"{dashboard_url}/history?last=15m")
-    span = page.locator("#history-span")
-    first = span.inner_text()
+def test_an_open_history_says_the_span_of_its_newest_numbers(left_open: tuple[Page, str]) -> None:
+    page, first = left_open
     expect(page.locator("#history-from")).to_contain_text("15 minutes ago")
-    expect(span).not_to_have_text(first, timeout=120_000)  # A minute, and the next reading.
+    expect(page.locator("#history-span")).not_to_have_text(first, timeout=120_000)  # A minute, and the next reading.
 
 
 def test_a_row_leads_to_the_whole_way_of_its_event(page: Page, dashboard_url: str) -> None:
@@ -330,6 +341,7 @@ def test_the_csv_of_a_span_that_was_cut_is_of_the_three_hours_shown(page: Page, 
 
 
 def test_the_wall_has_no_controls_turns_the_pages_and_ends_by_escape(page: Page, dashboard_url: str) -> None:
+    page.clock.install()
     page.goto(dashboard_url)
     page.click("#wall")
     page.wait_for_url(re.compile("wall=1"))
@@ -337,6 +349,7 @@ def test_the_wall_has_no_controls_turns_the_pages_and_ends_by_escape(page: Page,
     page.wait_for_selector("#live .kpi")
     expect(page.locator("#live-money .step", has_text="Kept")).to_be_visible()
     page.wait_for_function("document.documentElement.scrollHeight <= window.innerHeight")
+    page.clock.fast_forward(TURN_MS)
     page.wait_for_selector("#products .kpi")
     assert "/products?wall=1" in page.url
     page.keyboard.press("Escape")
