@@ -101,8 +101,7 @@ def _snapshot(shop: psycopg.Connection, bound: str) -> int:
 
 def _ends(settings: Settings, isolation: str) -> dict[tuple[str, int], int]:
     with topics.consumer(settings, "test", **{"isolation.level": isolation}) as client:
-        places = topics.partitions_of(client, consumer.TOPICS)
-        return {(p.topic, p.partition): client.get_watermark_offsets(p, timeout=10)[1] for p in places}
+        return topics.ends_of(client, [(p.topic, p.partition) for p in topics.partitions_of(client, consumer.TOPICS)])
 
 
 def drain(settings: Settings) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import TopicMetadata
 
 from instashop import connect
@@ -93,6 +93,19 @@ def partitions_of(client: Consumer, topics: Sequence[str]) -> list[TopicPartitio
     return [TopicPartition(topic, number, 0) for topic in topics for number in there[topic].partitions]
 
 
+def ends_of(client: Consumer, places: Iterable[tuple[str, int]]) -> Offsets:
+    """Return the present ends of partitions, as the client's isolation sees them; each broker is asked once for all that it leads.
+
+    Raises:
+        KafkaException: a broker does not tell.
+    """
+    found = client.offsets_for_times([TopicPartition(topic, number, OFFSET_END) for topic, number in places], timeout=10)
+    for place in found:
+        if place.error:
+            raise KafkaException(place.error)
+    return {(place.topic, place.partition): place.offset for place in found}
+
+
 class ToEnd:
     """Reads what is in some topics up to their present end; each call goes on where the last one ended.
 
@@ -113,7 +126,7 @@ class ToEnd:
         Raises:
             TopicHeld: an open transaction keeps the reader from it.
         """
-        ends = {place: self._ends.get_watermark_offsets(TopicPartition(*place), timeout=10)[1] for place in self._next}
+        ends = ends_of(self._ends, self._next)
         behind, since = self._behind(ends), time.monotonic()
         while behind:
             yield from self.arrived(0.05)
