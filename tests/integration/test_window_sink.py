@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
-from confluent_kafka import TopicPartition
 from redis import Redis, RedisError
 
 from instashop.control import beats
@@ -21,7 +20,7 @@ from instashop.metrics import FILLED_KEY, FILLING_KEY, MEASURES, WINDOW_SECONDS,
 from instashop.transport import refill
 from instashop.transport.loop import Pulse
 from instashop.transport.refill import Keeper, filled_mark
-from instashop.transport.topics import consumer
+from instashop.transport.topics import consumer, ends_of
 from instashop.transport.window_sink import OnlyWriter, PatientSink, WindowSink
 from spark_jobs.live_metrics import watch
 from tests import bodies
@@ -166,7 +165,7 @@ def test_what_a_transaction_took_back_is_nothing_to_wait_for_and_what_one_commit
             writer.flush(30)
             writer.commit_transaction(30) if commit else writer.abort_transaction(30)
         with consumer(stack, "test", **{"isolation.level": "read_uncommitted"}) as client:
-            return client.get_watermark_offsets(TopicPartition("searches", 0), timeout=10)[1]
+            return ends_of(client, [("searches", 0)])["searches", 0]
 
     keeper = Keeper(stack, redis, nullcontext)
     committed = ended(commit=True)

@@ -37,8 +37,8 @@ PAGES = {
 TURN_MS = 20_000
 """How long the wall shows a page."""
 AGREES = "the same as the number above"
-pytestmark = pytest.mark.usefixtures("left_open")  # From the first test on: what its own test waits for takes a minute.
 STATES = re.compile(r"\bstate-(starting|zero|live|behind|stale|broken)\b")
+pytestmark = pytest.mark.usefixtures("left_open")  # From the first test on: what its own test waits for takes a minute.
 
 
 def fetched(url: str) -> str:

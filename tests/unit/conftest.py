@@ -1,3 +1,7 @@
+"""What unit tests share."""
+
+from __future__ import annotations
+
 import signal
 from collections.abc import Iterator
 

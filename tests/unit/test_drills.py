@@ -125,11 +125,9 @@ def test_a_drill_that_is_told_to_end_undoes_what_it_began(word):
     assert signal.getsignal(word) is before
 
 
+@pytest.mark.usefixtures("hangup_heard")
 def test_a_drill_goes_on_when_a_terminal_is_lost_that_its_caller_gave_up():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with ends_on_sigterm():
-            os.kill(os.getpid(), signal.SIGHUP)
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with ends_on_sigterm():
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

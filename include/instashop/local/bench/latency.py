@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from confluent_kafka import TopicPartition
 from redis import RedisError
 
 from instashop import connect, live
@@ -22,7 +23,7 @@ from instashop.local.bench.meter import Spread, busy_seconds, loop_ms, quantile
 from instashop.metrics import WINDOW_SECONDS, WRITTEN_FIELD, Mark, window_key, window_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, STREAMS
-from instashop.transport.topics import consumer, partitions_of
+from instashop.transport.topics import consumer, ends_of, partitions_of
 
 PLACES = ("Kafka", "warehouse", "Redis", "browser")
 WAREHOUSE_LOOK_SECONDS, SPARK_LOOK_SECONDS = 0.02, 0.25
@@ -112,10 +113,8 @@ def _look(settings: Settings, seconds: float, with_browser: bool) -> tuple[Seen,
 def _look_at_kafka(settings: Settings, seen: Seen, stop: threading.Event, began: float) -> None:
     topics, decode = [s.name for s in STREAMS if s.database], msgspec.json.Decoder(_Recorded).decode
     with consumer(settings, "instashop-bench") as client:
-        places = partitions_of(client, topics)
-        for place in places:
-            place.offset = client.get_watermark_offsets(place)[1]
-        client.assign(places)
+        ends = ends_of(client, [(place.topic, place.partition) for place in partitions_of(client, topics)])
+        client.assign([TopicPartition(*place, end) for place, end in ends.items()])
         while not stop.is_set():
             message = client.poll(0.1)
             if message is not None and message.error() is None:
