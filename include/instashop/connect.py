@@ -23,6 +23,8 @@ COMMIT_SECONDS = 8
 `OPEN_SECONDS` the transaction could only be rolled back."""
 _RECONNECT_MS = 500
 """Most between two tries to connect: the client's own ten seconds would outlast the election of another leader."""
+AT_ONCE_MS = 20
+"""How long a broker waits for more before it answers that there is nothing, to a client that reads to the end of a topic and leaves."""
 
 _SESSION = " ".join(
     f"-c {setting}"
@@ -171,7 +173,7 @@ def kafka_consumer(settings: Settings, group: str, **options: Any) -> Consumer:
             "enable.partition.eof": True,
             "session.timeout.ms": 10_000,
             "reconnect.backoff.max.ms": _RECONNECT_MS,
-            "fetch.wait.max.ms": 500,  # Only what an idle fetch waits: data is answered at once.
+            "fetch.wait.max.ms": AT_ONCE_MS,
             "queued.max.messages.kbytes": 8_192,
             "fetch.message.max.bytes": 1_048_576,
             "log_level": 3,
@@ -191,6 +193,7 @@ def independent_reader(settings: Settings, isolation: str = "read_committed") ->
         group_id=None,
         auto_offset_reset="earliest",
         request_timeout_ms=10_000,
+        fetch_max_wait_ms=AT_ONCE_MS,
     )
 
 

@@ -41,8 +41,8 @@ MEASURES = (
 DIMENSIONS = ("category", "product_id", "product_name")
 
 PROGRESS_KEY = "live:progress"
-"""JSON of the Spark job's last batch: batch, at (when it had ended), checkpoint_ms, end_offsets {topic: {partition: offset}}, behind, rows,
-rows_per_second, batch_seconds; dropped_by_watermark, the rows dropped since the checkpoint was begun, and dropped_at, when the last of them was."""
+"""JSON of the Spark job's last batch: batch, began (its trigger), at (when it had ended), checkpoint_ms, end_offsets {topic: {partition: offset}}, behind,
+rows, rows_per_second, batch_seconds; dropped_by_watermark, the rows dropped since the checkpoint was begun, and dropped_at, when the last of them was."""
 
 FILLED_KEY = "live:filled"
 """The checkpoint (its begin, Unix milliseconds) whose windows are in Redis, and the run of Redis that got them; gone with them when Redis is emptied."""

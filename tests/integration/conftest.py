@@ -36,6 +36,7 @@ def stack() -> Settings:
         prepare(settings)
     except InstaShopError as error:
         _no_stack(error)
+    topics.FOR_LONG["fetch.wait.max.ms"] = str(connect.AT_ONCE_MS)  # No service of a test stays.
     return settings
 
 

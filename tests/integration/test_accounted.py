@@ -35,10 +35,10 @@ def labels(stack):
         make_base_data(shop, 1)
     with service("producer", stack), service("enricher", stack), service("consumer", stack):
         wait_until(lambda: (beat := beats.read(stack.run_dir, "producer")) and beat.events_total, 60, "the producer's first events")
-        found = labelled.load(stack, EVENTS, seed=7)
         redis = connect.redis(stack)
         redis.delete(FILLED_KEY)  # Of a job before this one.
         with live_metrics_by_hand(stack, INSTASHOP_LIVE_OFFSETS_LIMIT=str(EVENTS // BATCHES)):
+            found = labelled.load(stack, EVENTS, seed=7)  # Long before the job reads its first message.
             wait_until(lambda: redis.get(FILLED_KEY), 600, "a Redis that has every window")  # What is filled is right again.
             labelled.repeat(stack, found, REPEATS)
             found.verdict = verify(stack, wait_seconds=600)

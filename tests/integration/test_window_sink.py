@@ -121,14 +121,17 @@ def test_a_stop_ends_the_waiting_and_the_batch_is_not_taken_for_written(redis, g
 def kept_window(dwh, monkeypatch) -> Iterator[str]:
     """The key of a window of which the warehouse has one event; a keeper looks whenever it is asked."""
     monkeypatch.setattr(refill, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(refill, "AGAIN_SECONDS", 0)
     now = datetime.now(UTC)
     event_id = keep(dwh, "searches", now)
     yield window_key(window_of(now.timestamp()))
     dwh.execute("DELETE FROM realtime_events WHERE event_id = %s", [event_id])
 
 
-def _progress(batch: int, searches: int = 0) -> dict[str, object]:
-    return {"checkpoint_ms": 1, "batch": batch, "end_offsets": {"searches": {"0": searches}}}
+def _progress(batch: int, searches: int = 0, began: datetime | None = None) -> dict[str, object]:
+    """Spark's progress; its last trigger began just now."""
+    began = began or datetime.now(UTC)
+    return {"checkpoint_ms": 1, "batch": batch, "began": began.isoformat(), "end_offsets": {"searches": {"0": searches}}}
 
 
 FAR = 10**9
@@ -152,6 +155,16 @@ def test_a_redis_that_is_emptied_again_before_it_is_filled_is_filled_as_of_later
     assert redis.hget(kept_window, "written").startswith("1 200 ")
     assert redis.get(FILLED_KEY) == filled_mark(redis, 1)
     assert not redis.exists(FILLING_KEY)
+
+
+def test_a_batch_that_was_under_way_when_redis_was_lost_is_part_of_what_it_is_filled_as_of(stack, redis, kept_window):
+    keeper, before = Keeper(stack, redis, nullcontext), datetime.now(UTC)
+    for _ in range(3):
+        keeper.look(_progress(100, began=before))
+    assert redis.get(FILLED_KEY) is None
+    keeper.look(_progress(101))
+    assert redis.hget(kept_window, "written").startswith("1 101 ")
+    assert redis.get(FILLED_KEY) == filled_mark(redis, 1)
 
 
 def test_what_a_transaction_took_back_is_nothing_to_wait_for_and_what_one_committed_is(stack, redis, kept_window):

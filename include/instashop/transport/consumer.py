@@ -25,7 +25,7 @@ from instashop.events import Event, Reason, Refusal, judge_of, uuid7
 from instashop.settings import Settings
 from instashop.streams import PARTITIONS, STREAMS
 from instashop.transport.loop import Batch, Sink, Source, Work
-from instashop.transport.topics import Offsets, TopicReader, consumer, place_of, require
+from instashop.transport.topics import FOR_LONG, Offsets, TopicReader, consumer, place_of, require
 
 GROUP = "instashop-consumer"
 TOPICS = tuple(stream.name for stream in STREAMS)
@@ -196,8 +196,8 @@ def work(settings: Settings, _stop: threading.Event, member: int = 1) -> Work:
 
     @contextmanager
     def session() -> Iterator[tuple[Source, Sink]]:
-        static = {"group.instance.id": f"{GROUP}-{member}", "partition.assignment.strategy": "range"}
-        with connect.warehouse(settings, "consumer", autocommit=True) as connection, consumer(settings, GROUP, **static) as client:
+        options = {**FOR_LONG, "group.instance.id": f"{GROUP}-{member}", "partition.assignment.strategy": "range"}
+        with connect.warehouse(settings, "consumer", autocommit=True) as connection, consumer(settings, GROUP, **options) as client:
             row = connection.execute("SELECT to_regclass('realtime_events'), to_regclass('consumer_offsets')").fetchone()
             if not row or None in row:
                 raise NotPrepared(what=f"the warehouse's tables at {connect.address(settings.warehouse_dsn)}")

@@ -18,7 +18,7 @@ from instashop.errors import InstaShopError, OffsetsMissing
 from instashop.events import Product, Transaction, TransactionItem, item_id, judge_of
 from instashop.settings import Settings
 from instashop.transport.loop import Batch, Sink, Source, Work
-from instashop.transport.topics import Offsets, ToEnd, TopicReader, consumer, partitions_of, publish, published, require
+from instashop.transport.topics import FOR_LONG, Offsets, ToEnd, TopicReader, consumer, partitions_of, publish, published, require
 
 GROUP = "instashop-enricher"
 _GATHER_SECONDS = 0.5
@@ -171,11 +171,11 @@ def work(settings: Settings, _stop: threading.Event) -> Work:
 
     @contextmanager
     def session() -> Iterator[tuple[Source, Sink]]:
-        with consumer(settings, GROUP) as client:
+        with consumer(settings, GROUP, **FOR_LONG) as client:
             require(client, settings, ["transactions", "products", "transaction_items"])
             producer = connect.kafka_producer(settings, "instashop-enricher")
             producer.init_transactions(30)
-            with published(settings, "instashop-catalogue", ["products"]) as products:
+            with published(settings, "instashop-catalogue", ["products"], **FOR_LONG) as products:
                 catalogue = Catalogue(products)
                 catalogue.read_to_end()
                 yield TopicReader(client, ["transactions"], settings.batch_limit, _GATHER_SECONDS), ItemsSink(producer, client, catalogue)

@@ -30,7 +30,9 @@ from instashop.transport.window_sink import WindowSink
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 5
+LOOK_SECONDS = 1
+AGAIN_SECONDS = 5
+"""Between two tries to fill, when the warehouse does not answer or is not as far yet."""
 PATIENCE_SECONDS = 5
 """How long Kafka is asked for what the warehouse lacks, before the next look asks again."""
 
@@ -38,7 +40,8 @@ PATIENCE_SECONDS = 5
 class Keeper:
     """Looks whether Redis still has the windows, by a mark that is lost with them and that a new run of Redis does not know, and fills it until it has.
 
-    A filling has a mark, too: when that is lost, Redis was lost once more, and the filling begins anew.
+    A filling has a mark, too: when that is lost, Redis was lost once more, and the filling begins anew. It is as of a trigger of Spark that
+    began after the loss was seen: what was under way then may have written into the lost Redis, and is part of that trigger's progress.
     """
 
     def __init__(self, settings: Settings, redis: Redis, beating: Callable[[], AbstractContextManager[None]]) -> None:
@@ -46,6 +49,7 @@ class Keeper:
         self._set_filled = redis.register_script((sql.FOLDER / "metrics" / "filled.lua").read_text(encoding="utf-8"))
         self._filling: str | None = None
         self._as_of: dict[str, Any] | None = None
+        self._seen = datetime.min.replace(tzinfo=UTC)
         self._next = 0.0
 
     def look(self, progress: dict[str, Any]) -> None:
@@ -64,8 +68,10 @@ class Keeper:
             return
         if filling is None or filling != self._filling or run not in filling:
             self._begin(run, came_back=any(said and run not in said for said in (filled, filling)))
-            return  # A batch may be under way that wrote into the lost Redis; at the next look it is part of the progress.
+            return
         if self._as_of is None:
+            if datetime.fromisoformat(progress["began"]) <= self._seen:
+                return
             self._as_of = progress
             log.warning("Redis lacks windows of the last hour, or came back with older ones; filling them from the warehouse")
         try:
@@ -73,8 +79,10 @@ class Keeper:
                 written = refill(self._settings, self._redis, self._as_of)
         except (InstaShopError, psycopg.Error) as error:
             log.warning("not filled yet: %s", error)
+            self._next = time.monotonic() + AGAIN_SECONDS
             return
         if not written:
+            self._next = time.monotonic() + AGAIN_SECONDS
             log.info("the warehouse has not got as far as batch %d yet", self._as_of["batch"])
         elif self._set_filled([FILLED_KEY, FILLING_KEY], [mark, filling]):
             log.info("the windows are in Redis again, as of batch %d", self._as_of["batch"])
@@ -82,7 +90,7 @@ class Keeper:
     def _begin(self, run: str, came_back: bool) -> None:
         if came_back:  # With what is older than what was there: away with it, as if all were lost.
             self._redis.delete(*self._redis.scan_iter("window:*"), FILLED_KEY)
-        self._filling, self._as_of = f"{uuid4()} {run}", None
+        self._filling, self._as_of, self._seen = f"{uuid4()} {run}", None, datetime.now(UTC)
         self._redis.set(FILLING_KEY, self._filling)
 
 

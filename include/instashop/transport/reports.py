@@ -78,6 +78,7 @@ class Reports:
         ends = source["endOffset"]
         return {
             "batch": self._next - 1,  # A trigger that found nothing reports the number of the batch to come.
+            "began": last["timestamp"],
             "at": _now(),
             "checkpoint_ms": self._checkpoint_ms,
             "end_offsets": (json.loads(ends) if isinstance(ends, str) else ends) or {},

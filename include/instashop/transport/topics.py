@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 Offsets = dict[tuple[str, int], int]
 """The next offset of each topic and partition."""
 
+FOR_LONG = {"fetch.wait.max.ms": "500"}
+"""Options of a client that stays when it has read all: it asks seldom whether there is more. Data is answered at once even so."""
 HELD_SECONDS = 2 * connect.OPEN_SECONDS
 """How long an open transaction may keep a reader from the end of a topic: Kafka looks every ten seconds for those that it has to roll back."""
 
@@ -155,9 +157,9 @@ class ToEnd:
 
 
 @contextmanager
-def published(settings: Settings, group: str, topics: Sequence[str]) -> Iterator[ToEnd]:
+def published(settings: Settings, group: str, topics: Sequence[str], **options: str) -> Iterator[ToEnd]:
     """Give a reader of all that is published in these topics, also of what a transaction still keeps from readers: it waits for that."""
-    with consumer(settings, group) as client, consumer(settings, group, **{"isolation.level": "read_uncommitted"}) as ends:
+    with consumer(settings, group, **options) as client, consumer(settings, group, **{"isolation.level": "read_uncommitted"}) as ends:
         yield ToEnd(client, topics, ends)
 
 

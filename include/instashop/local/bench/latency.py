@@ -23,7 +23,7 @@ from instashop.local.bench.meter import Spread, busy_seconds, loop_ms, quantile
 from instashop.metrics import WINDOW_SECONDS, WRITTEN_FIELD, Mark, window_key, window_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, STREAMS
-from instashop.transport.topics import consumer, ends_of, partitions_of
+from instashop.transport.topics import FOR_LONG, consumer, ends_of, partitions_of
 
 PLACES = ("Kafka", "warehouse", "Redis", "browser")
 WAREHOUSE_LOOK_SECONDS, SPARK_LOOK_SECONDS = 0.02, 0.25
@@ -112,7 +112,7 @@ def _look(settings: Settings, seconds: float, with_browser: bool) -> tuple[Seen,
 
 def _look_at_kafka(settings: Settings, seen: Seen, stop: threading.Event, began: float) -> None:
     topics, decode = [s.name for s in STREAMS if s.database], msgspec.json.Decoder(_Recorded).decode
-    with consumer(settings, "instashop-bench") as client:
+    with consumer(settings, "instashop-bench", **FOR_LONG) as client:
         ends = ends_of(client, [(place.topic, place.partition) for place in partitions_of(client, topics)])
         client.assign([TopicPartition(*place, end) for place, end in ends.items()])
         while not stop.is_set():
