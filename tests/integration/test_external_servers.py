@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -169,11 +170,13 @@ def test_a_second_start_in_their_home_with_other_ports_changes_nothing(organisat
 
 def test_one_that_does_not_answer_is_named_with_its_setting_until_it_does(ours, organisation):
     programs.stop(organisation, ["kafka-1"], 20)
+    with ThreadPoolExecutor() as looks:  # Each waits for an answer.
+        faults, problems, rows = (looks.submit(look, ours) for look in (instashop_watch._broker_faults, preflight.elsewhere_problems, status.elsewhere_rows))
     with pytest.raises(KafkaUnreachable):
-        instashop_watch._broker_faults(ours)
-    (problem,) = preflight.elsewhere_problems(ours)
+        faults.result()
+    (problem,) = problems.result()
     assert problem.startswith(f"INSTASHOP_KAFKA_BOOTSTRAP leads to {organisation.where('kafka_bootstrap')}, which does not answer")
-    (row,) = (row for row in status.elsewhere_rows(ours) if not row.well)
+    (row,) = (row for row in rows.result() if not row.well)
     assert row.name == "INSTASHOP_KAFKA_BOOTSTRAP"
     programs.start(organisation, "kafka-1")
     wait_until(lambda: not preflight.elsewhere_problems(ours), 60, "their broker answering again")
