@@ -5,7 +5,7 @@ Start it by hand; `reason` and `topic` narrow the choice. The task `look` says w
 
 When red:
 - `look`: the reason or topic is not known, or the warehouse does not answer; the error says which.
-- `approve`: nobody approved it within a day, or it was rejected; start it again when it is wanted.
+- `approve`: nobody approved it within a day, or the answer came in its first seconds, before Airflow had noted that it waits; start it again when it is wanted.
 - `replay`: Kafka did not take it; run it again, it goes on where it was.
 """
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 
 from instashop.settings import Settings
-
-READING = timedelta(seconds=4)
-"""Airflow fails a task that is answered before its executor has reported that it waits, which takes about a second."""
 
 
 class Airflow:
@@ -21,6 +17,7 @@ class Airflow:
         answer = httpx.post(f"{settings.airflow_url}/auth/token", json=login, timeout=30)
         answer.raise_for_status()
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        self._scheduler_log = settings.log_dir / "airflow-scheduler.log"
         self._client = httpx.Client(base_url=f"{settings.airflow_url}/api/v2", headers=headers, timeout=30)
 
     def start(self, dag: str, **params: Any) -> str:
@@ -38,12 +35,18 @@ class Airflow:
         return self._get(f"{run}/taskInstances/{task}/xcomEntries/return_value")["value"]
 
     def asks(self, run: str, task: str) -> str | None:
-        """Return the text of the question that a task waits with once a person could have read it, or None when it does not wait (yet)."""
-        if self.state(run, task) != "awaiting_input":
+        """Return the text of the question that a task waits with, or None when it does not wait (yet).
+
+        Airflow fails a task that is answered before its executor has reported that it waits: about a second, at worst longer than a person
+        reads. Only the scheduler's log tells.
+        """
+        if self.state(run, task) != "awaiting_input" or not self._reported(run, task):
             return None
-        question = self._get(f"{run}/taskInstances/{task}/-1/hitlDetails")
-        age = datetime.now(UTC) - datetime.fromisoformat(question["created_at"])
-        return str(question["body"]) if age > READING else None
+        return str(self._get(f"{run}/taskInstances/{task}/-1/hitlDetails")["body"])
+
+    def _reported(self, run: str, task: str) -> bool:
+        words = ("TaskInstance Finished:", f"task_id={task}, run_id={run.rpartition('/')[2]},", "state=awaiting_input")
+        return any(all(word in line for word in words) for line in self._scheduler_log.read_text(encoding="utf-8", errors="replace").splitlines())
 
     def answer(self, run: str, task: str, choice: str) -> None:
         """Answer the question of a task."""
