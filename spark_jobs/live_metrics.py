@@ -44,6 +44,8 @@ EVENTS_SCHEMA = (
 COLUMNS = [column.split()[0] for column in EVENTS_SCHEMA.split(",")]
 FINISH_SECONDS = 3
 """How long a stop waits for the batch under way."""
+FEW_OFFSETS = 200
+"""With fewer than this to read a batch may wait for `live_quiet_ms`: it costs as much as a full one."""
 _CHECKPOINTING = "org.apache.spark.sql.execution.streaming.checkpointing"
 _TIME = pa.timestamp("us", tz="UTC")
 _TYPES = [pa.string(), _TIME, _TIME, *[pa.string()] * 2, pa.int64(), pa.string(), *[pa.int64()] * 7]
@@ -105,7 +107,7 @@ def messages(spark: SparkSession, settings: Settings) -> DataFrame:
     options = {
         **connect.kafka_spark_options(settings),
         "kafka.isolation.level": "read_committed",
-        "kafka.fetch.max.wait.ms": "10",
+        "kafka.fetch.max.wait.ms": "1",  # Spark asks for a partition's ends after each fetch, and the broker answers behind the next one.
         # A broker that starts takes connections long before it answers, and a call meant for one that has left the cluster waits for its
         # return: it is given up soon, and a new client asks those that lead by then.
         "kafka.request.timeout.ms": "2000",
@@ -116,6 +118,8 @@ def messages(spark: SparkSession, settings: Settings) -> DataFrame:
         "startingOffsets": "earliest",
         "failOnDataLoss": "true",
         "maxOffsetsPerTrigger": str(settings.live_offsets_limit),
+        "minOffsetsPerTrigger": str(FEW_OFFSETS),
+        "maxTriggerDelay": f"{settings.live_quiet_ms - settings.live_trigger_ms // 2}ms",  # A trigger may come a little early.
     }
     return spark.readStream.format("kafka").options(**options).load()
 
@@ -133,9 +137,9 @@ def session(settings: Settings) -> SparkSession:
         "spark.sql.streaming.metricsEnabled": "false",
         "spark.sql.streaming.minBatchesToRetain": "10",
         "spark.sql.streaming.noDataProgressEventInterval": "1000",  # A quiet shop's numbers stay as fresh as a busy one's.
-        # Without Hadoop's native library each file of the checkpoint costs a dozen processes (readlink, chmod); these need one.
+        "spark.sql.streaming.noDataMicroBatches.enabled": "false",  # Only what comes changes a window.
         "spark.sql.streaming.checkpointFileManagerClass": f"{_CHECKPOINTING}.FileSystemBasedCheckpointFileManager",
-        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+        **live.FILES,
     }
     for name, value in confs.items():
         builder = builder.config(name, value)

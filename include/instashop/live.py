@@ -14,6 +14,8 @@ from instashop import java, sql
 from instashop.settings import ROOT, Settings
 
 SERVICE = "live_metrics"
+FILES = {"spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.NakedLocalFileSystem"}
+"""Java writes the checkpoint's files; without its native library Hadoop's own class starts processes for each (chmod). Spark has it before the job can say so."""
 
 
 def submit_command(settings: Settings) -> list[str]:
@@ -33,6 +35,7 @@ def submit_command(settings: Settings) -> list[str]:
         "spark.executor.extraJavaOptions": here if settings.runs_here("spark_master") else plain,
         "spark.executorEnv.TZ": "UTC",
         "spark.executorEnv.PYTHONPATH": str(ROOT / "include"),
+        **FILES,
         "spark.ui.showConsoleProgress": "false",
         "spark.ui.retainedJobs": "50",
         "spark.ui.retainedStages": "50",

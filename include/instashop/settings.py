@@ -144,6 +144,7 @@ class Settings(BaseSettings):
     batch_limit: int = Field(3000, ge=1, description="Messages in one batch of consumer or enricher, at most.")
     kafka_replication: int = Field(0, ge=0, description="Copies of each topic; 0 means one a broker, three at most.")
     live_trigger_ms: int = Field(1000, ge=100, description="Pause between two batches of the live metrics.")
+    live_quiet_ms: int = Field(2000, ge=100, description="Pause between two batches of the live metrics while little comes.")
     live_offsets_limit: int = Field(100_000, ge=1, description="Messages in one batch of the live metrics, at most.")
     live_expiry_seconds: int = Field(3600, ge=1860, description="How long a window stays in Redis; the pages compare the last 15 minutes with those before.")
     warehouse_retention_days: int = Field(0, ge=0, description="Days that the warehouse keeps events; 0 keeps all, 8 is the least.")

@@ -5,12 +5,14 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import uuid
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from instashop import java
 from instashop.control.files import last_lines
 from instashop.local import airflow_server, brokers, down, health, jars, launch, passwords, programs, servers
 from instashop.settings import ROOT, Settings, load
@@ -126,6 +128,17 @@ def test_a_jar_cut_off_or_damaged_is_found(tmp_path: Path) -> None:
     damaged[45] ^= 0xFF
     (tmp_path / "damaged.jar").write_bytes(damaged)
     assert [path.name for path in jars.broken(tmp_path)] == ["cut.jar", "damaged.jar"]
+
+
+def test_jars_are_fetched_again_when_another_one_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetched(asked: jars.JarSet, _cache: Path, draft: Path, coordinate: tuple[str, ...], _stop: threading.Event) -> None:
+        draft.mkdir(parents=True, exist_ok=True)
+        _jar(draft / f"{coordinate[1]}.jar")
+
+    monkeypatch.setattr(jars, "_ivy", fetched)
+    monkeypatch.setattr(java, "CACHE", tmp_path)
+    one, two = (jars.JarSet("spark", coordinates) for coordinates in ((("org", "a", "1"),), (("org", "a", "1"), ("org", "b", "1"))))
+    assert [jars.ensure(each, threading.Event()) for each in (one, one, two, two)] == ["1 jars", None, "2 jars", None]
 
 
 def test_what_a_killed_program_left_is_ended_and_nobody_else(tmp_path: Path) -> None:

@@ -20,15 +20,15 @@ class _Query:
     def lastProgress(self) -> dict | None:
         return self.recentProgress[-1] if self.recentProgress else None
 
-    def report(self, batch: int, rows: int = 0, dropped: int = 0) -> None:
-        """Report a batch with so many rows, or a trigger that found none for it."""
+    def report(self, batch: int, rows: int = 0, dropped: int = 0, behind: int = 0) -> None:
+        """Report a batch with so many rows, or a trigger that found none for it, or `behind` ones that are too few."""
         self.recentProgress.append(
             {
                 "batchId": batch,
                 "timestamp": f"2026-05-01T12:00:{len(self.recentProgress):02}.000Z",
                 "numInputRows": rows,
                 "durationMs": {"addBatch": 5, "triggerExecution": 20} if rows else {"triggerExecution": 1},
-                "sources": [{"endOffset": {"searches": {"0": 10 * batch}}, "metrics": {"maxOffsetsBehindLatest": "2"}}],
+                "sources": [{"endOffset": {"searches": {"0": 10 * batch}}, "metrics": {"maxOffsetsBehindLatest": str(behind)}}],
                 "stateOperators": [{"numRowsDroppedByWatermark": dropped}],
             }
         )
@@ -50,9 +50,8 @@ def test_each_batch_counts_once_however_often_it_is_looked_at() -> None:
     assert [reports.look(), reports.look()] == [7, 0]
     query.report(1)  # Nothing has come yet for batch 1.
     assert reports.look() == 0
-    query.report(1, rows=4)
+    query.report(1, rows=4, behind=2)
     assert reports.look() == 4
-    query.report(2)
     assert reports.look() == 0
     assert reports.progress is not None
     assert {name: reports.progress[name] for name in ("batch", "checkpoint_ms", "behind", "dropped_by_watermark")} == {
@@ -61,6 +60,18 @@ def test_each_batch_counts_once_however_often_it_is_looked_at() -> None:
         "behind": 2,
         "dropped_by_watermark": 2,
     }
+
+
+def test_what_is_new_is_said_of_an_empty_trigger_but_not_of_one_that_lets_a_few_events_wait() -> None:
+    query = _Query()
+    reports = Reports(query, 1)
+    said = []
+    for batch, rows, behind in ((0, 5, 0), (1, 0, 0), (1, 0, 3), (1, 8, 0)):
+        query.report(batch, rows=rows, behind=behind)
+        assert reports.look() == rows
+        assert reports.progress is not None
+        said.append((reports.progress["batch"], reports.progress["began"][-7:-5], reports.progress["behind"]))
+    assert said == [(0, "00", 0), (0, "01", 0), (0, "01", 0), (1, "03", 0)]
 
 
 def test_batches_that_ended_between_two_looks_are_added_up() -> None:

@@ -34,8 +34,11 @@ SETS = (
     ),
     JarSet(
         "spark",
-        (("org.apache.spark", "spark-sql-kafka-0-10_2.13", java.VERSIONS["spark"]),),
-        kept=("spark-sql-kafka", "spark-token-provider", "kafka-clients", "commons-pool2"),  # The others are pyspark's own.
+        (
+            ("org.apache.spark", "spark-sql-kafka-0-10_2.13", java.VERSIONS["spark"]),
+            ("com.globalmentor", "hadoop-bare-naked-local-fs", "0.1.0", "-notransitive"),
+        ),
+        kept=("spark-sql-kafka", "spark-token-provider", "kafka-clients", "commons-pool2", "hadoop-bare-naked"),  # The others are pyspark's own.
     ),
 )
 
@@ -47,12 +50,12 @@ def ensure(jar_set: JarSet, stop: threading.Event, thorough: bool = False) -> st
         DownloadFailed: Ivy could not get one, or what came is no jar, twice.
     """
     place = java.jars(jar_set.name)
-    if _complete(place) and not (thorough and broken(place)):
+    if _complete(jar_set, place) and not (thorough and broken(place)):
         return None
     java.CACHE.mkdir(parents=True, exist_ok=True)
     with (java.CACHE / f"{jar_set.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _complete(place) or broken(place):  # Else somebody else has fetched them meanwhile.
+        if not _complete(jar_set, place) or broken(place):  # Else somebody else has fetched them meanwhile.
             _fetch(jar_set, place, stop)
     return f"{len(list(place.glob('*.jar')))} jars"
 
@@ -70,14 +73,15 @@ def _whole(path: Path) -> bool:
         return False
 
 
-def _listing(folder: Path) -> str:
-    return "".join(f"{path.name} {path.stat().st_size}\n" for path in sorted(folder.glob("*.jar")))
+def _listing(jar_set: JarSet, folder: Path) -> str:
+    asked = "".join(f"{' '.join(coordinate)}\n" for coordinate in jar_set.coordinates)
+    return asked + "".join(f"{path.name} {path.stat().st_size}\n" for path in sorted(folder.glob("*.jar")))
 
 
-def _complete(folder: Path) -> bool:
-    """Return whether a folder holds the very jars, by name and size, that were checked when it was made."""
+def _complete(jar_set: JarSet, folder: Path) -> bool:
+    """Return whether a folder holds the very jars, by name and size, that were checked when it was made of these coordinates."""
     stamp = folder / "complete.txt"
-    return stamp.exists() and bool(text := stamp.read_text()) and text == _listing(folder)
+    return stamp.exists() and stamp.read_text() == _listing(jar_set, folder)
 
 
 def _fetch(jar_set: JarSet, place: Path, stop: threading.Event) -> None:
@@ -97,7 +101,7 @@ def _fetch(jar_set: JarSet, place: Path, stop: threading.Event) -> None:
                 copy.unlink()  # Ivy would give us the broken one again.
         if last_try:
             raise DownloadFailed(name=jar_set.name, lines=f"not whole: {', '.join(path.name for path in bad) or 'no jar came'}")
-    (draft / "complete.txt").write_text(_listing(draft))
+    (draft / "complete.txt").write_text(_listing(jar_set, draft))
     shutil.rmtree(place, ignore_errors=True)
     draft.rename(place)
 

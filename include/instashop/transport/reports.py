@@ -51,7 +51,7 @@ class Reports:
         self._seen, self._next = last["timestamp"], last["batchId"] + ("addBatch" in last["durationMs"])
         self._heard_at = time.monotonic()
         self._drop(sum(state["numRowsDroppedByWatermark"] for report in new for state in report["stateOperators"]), _now())
-        if self._next:
+        if self._next and not _waits(last):
             self._last = self._progress_of(last)
             self._longest = max(self._longest, self._last["batch_seconds"])
         return sum(report["numInputRows"] for report in new)
@@ -82,11 +82,20 @@ class Reports:
             "at": _now(),
             "checkpoint_ms": self._checkpoint_ms,
             "end_offsets": (json.loads(ends) if isinstance(ends, str) else ends) or {},
-            "behind": int(float((source.get("metrics") or {}).get("maxOffsetsBehindLatest", 0))),
+            "behind": _behind(last),
             "rows": last["numInputRows"],
             "rows_per_second": last.get("processedRowsPerSecond", 0.0),
             "batch_seconds": last["durationMs"].get("triggerExecution", 0) / 1000,
         }
+
+
+def _waits(last: Report) -> bool:
+    """Whether a trigger left the little that there is to a later one: the batch before is still the newest that is known."""
+    return "addBatch" not in last["durationMs"] and _behind(last) > 0
+
+
+def _behind(last: Report) -> int:
+    return int(float((last["sources"][0].get("metrics") or {}).get("maxOffsetsBehindLatest", 0)))
 
 
 def _now() -> str:
