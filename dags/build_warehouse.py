@@ -43,9 +43,8 @@ with DAG(
             "build/07_crm_interactions.sql",
             "build/08_products.sql",
             "build/09_customers.sql",
-            "build/10_hours.sql",
-            "build/11_days.sql",
-            "build/12_count_events.sql",
+            "build/10_hours_and_days.sql",
+            "build/11_count_events.sql",
         ],
         autocommit=False,  # All of them are one transaction: the page is built and the cursor moved, or neither.
         split_statements=False,
