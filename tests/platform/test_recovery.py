@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from contextlib import suppress
+from datetime import datetime
 
 import psutil
 
-from instashop import java
+from instashop import connect, java
 from instashop.control import beats, lease
 from instashop.control.books import verify
 from instashop.local import health, programs, servers
+from instashop.metrics import PROGRESS_KEY
 from instashop.settings import ROOT
 from tests.waiting import wait_until
 
@@ -36,6 +39,18 @@ def test_the_doctor_finds_nothing(platform):
     assert found.returncode == 0, found.stdout + found.stderr
 
 
+def test_a_quiet_shop_has_a_batch_every_other_second(platform):
+    redis, began = connect.redis(platform), {}
+
+    def gaps() -> list[float]:
+        progress = json.loads(redis.get(PROGRESS_KEY))
+        began.setdefault(progress["batch"], datetime.fromisoformat(progress["began"]).timestamp())  # Later a trigger that found nothing says its own.
+        return [at - began[batch - 1] for batch, at in began.items() if batch - 1 in began][-3:]
+
+    pause = platform.live_quiet_ms / 1000
+    wait_until(lambda: len(last := gaps()) == 3 and min(last) > 0.9 * pause, 30, f"three batches {pause} s apart")
+
+
 def test_a_measurement_beside_a_running_platform_is_refused(platform):
     refused = _command("bench")
     assert refused.returncode == 1
@@ -43,8 +58,6 @@ def test_a_measurement_beside_a_running_platform_is_refused(platform):
 
 
 def test_an_order_can_be_followed_all_the_way(platform):
-    from instashop import connect
-
     with connect.warehouse(platform, "test") as dwh:
         event_id = dwh.execute("SELECT event_id FROM realtime_events WHERE kind = 'transactions' ORDER BY event_id LIMIT 1").fetchone()[0]
     found = _command("event", str(event_id))
