@@ -45,7 +45,7 @@ COLUMNS = [column.split()[0] for column in EVENTS_SCHEMA.split(",")]
 FINISH_SECONDS = 3
 """How long a stop waits for the batch under way."""
 FEW_OFFSETS = 200
-"""With fewer than this to read a batch may wait for `live_quiet_ms`: it costs as much as a full one."""
+"""With fewer than this to read a batch waits until `live_quiet_ms` after the one before: it costs as much as a full one."""
 _CHECKPOINTING = "org.apache.spark.sql.execution.streaming.checkpointing"
 _TIME = pa.timestamp("us", tz="UTC")
 _TYPES = [pa.string(), _TIME, _TIME, *[pa.string()] * 2, pa.int64(), pa.string(), *[pa.int64()] * 7]
@@ -118,8 +118,8 @@ def messages(spark: SparkSession, settings: Settings) -> DataFrame:
         "startingOffsets": "earliest",
         "failOnDataLoss": "true",
         "maxOffsetsPerTrigger": str(settings.live_offsets_limit),
-        "minOffsetsPerTrigger": str(FEW_OFFSETS),
-        "maxTriggerDelay": f"{settings.live_quiet_ms - settings.live_trigger_ms // 2}ms",  # A trigger may come a little early.
+        "minOffsetsPerTrigger": str(min(FEW_OFFSETS, settings.live_offsets_limit)),
+        "maxTriggerDelay": f"{max(0, settings.live_quiet_ms - settings.live_trigger_ms // 2)}ms",  # A trigger may come a little early.
     }
     return spark.readStream.format("kafka").options(**options).load()
 
