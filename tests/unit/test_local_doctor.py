@@ -19,6 +19,7 @@ def _beat(state: str = "running", age: float = 1, **more: object) -> Beat:
     ("beat", "holder", "wanted", "level", "says"),
     [
         (_beat(), PROCESS, True, "well", "events/s"),
+        (_beat(age=-0.01), PROCESS, True, "well", "beat 0.0 s ago"),
         (_beat(), None, False, "note", "on purpose"),
         (_beat(), None, True, "fault", "does not run"),
         (None, PROCESS, True, "fault", "runs for 3600 s, but has not said so"),

@@ -184,7 +184,7 @@ def service_finding(service: str, beat: Beat | None, holder: Holder | None, want
         return Finding(service, "fault", "does not run.", f"look at the DAG run_{service} (paused? red?); {log}.")
     if beat is None or not beat.is_of(holder):
         return Finding(service, "fault", f"runs for {now.timestamp() - holder.create_time:.0f} s, but has not said so yet.", f"{log}.")
-    age = (now - beat.at).total_seconds()
+    age = max(0.0, (now - beat.at).total_seconds())
     if age > stale_seconds:
         return Finding(service, "fault", f"hangs: its last beat is {age:.0f} s old.", f"the task that follows it ends it, and its DAG starts it again; {log}.")
     if beat.state != "running":
@@ -217,7 +217,7 @@ def live_finding(progress: dict[str, Any] | None, now: datetime) -> Finding:
     """Return what the Spark job's last batch says."""
     if progress is None:
         return Finding("live", "fault", "Spark has written nothing yet.", "look at the DAG run_live_metrics and its log, live_metrics.log.")
-    age = (now - datetime.fromisoformat(progress["at"])).total_seconds()
+    age = max(0.0, (now - datetime.fromisoformat(progress["at"])).total_seconds())
     if age > PROGRESS_SECONDS:
         return Finding("live", "fault", f"Spark's last batch is {age:.0f} s old.", "look at the DAG run_live_metrics and at Spark's page.")
     if rows := dropped(progress, now):
