@@ -52,6 +52,7 @@ def test_each_batch_counts_once_however_often_it_is_looked_at() -> None:
     assert reports.look() == 0
     query.report(1, rows=4, behind=2)
     assert reports.look() == 4
+    query.report(2, behind=3)  # Too few have come for batch 2.
     assert reports.look() == 0
     assert reports.progress is not None
     assert {name: reports.progress[name] for name in ("batch", "checkpoint_ms", "behind", "dropped_by_watermark")} == {

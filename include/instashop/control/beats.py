@@ -39,6 +39,10 @@ class Beat(msgspec.Struct, frozen=True):
         """Say whether it is of this process, not of one before it; a second is left for a clock that was moved between the two."""
         return self.started_at.timestamp() >= process.create_time - 1
 
+    def age(self, now: datetime) -> float:
+        """Return how many seconds ago it was; one that came since `now` is 0 s old."""
+        return max(0.0, (now - self.at).total_seconds())
+
 
 SERVICES = ("generator", "producer", "consumer", "enricher", "live_metrics")
 

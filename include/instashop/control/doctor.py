@@ -184,7 +184,7 @@ def service_finding(service: str, beat: Beat | None, holder: Holder | None, want
         return Finding(service, "fault", "does not run.", f"look at the DAG run_{service} (paused? red?); {log}.")
     if beat is None or not beat.is_of(holder):
         return Finding(service, "fault", f"runs for {now.timestamp() - holder.create_time:.0f} s, but has not said so yet.", f"{log}.")
-    age = max(0.0, (now - beat.at).total_seconds())
+    age = beat.age(now)
     if age > stale_seconds:
         return Finding(service, "fault", f"hangs: its last beat is {age:.0f} s old.", f"the task that follows it ends it, and its DAG starts it again; {log}.")
     if beat.state != "running":

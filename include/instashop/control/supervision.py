@@ -132,7 +132,7 @@ def describe(beat: Beat | None, now: datetime) -> str:
         parts.append(f"lag {beat.lag_events:,} events")
     if beat.lag_seconds is not None:
         parts.append(f"{beat.lag_seconds:.1f} s behind")
-    parts.append(f"beat {max(0.0, (now - beat.at).total_seconds()):.1f} s ago")
+    parts.append(f"beat {beat.age(now):.1f} s ago")
     return " · ".join([*parts, beat.message] if beat.message else parts)
 
 

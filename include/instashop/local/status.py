@@ -93,7 +93,7 @@ def service_rows(settings: Settings) -> list[Row]:
     now, rows = datetime.now(UTC), []
     for name in beats.SERVICES:
         holder, beat = lease.holder(settings.run_dir, name), beats.read(settings.run_dir, name)
-        age = max(0.0, (now - beat.at).total_seconds()) if beat else None
+        age = beat.age(now) if beat else None
         wanted = intents.read(settings.run_dir, name).state == "running"
         if holder is None:
             rows.append(Row(name, "not running" if wanted else "stopped on purpose", beat_seconds=age, well=not wanted))

@@ -1,4 +1,5 @@
 -- Add the page's events to their hours and days; the cursor moves in the same transaction, so each is added once. The page is added up by hours alone: a day is the sum of its own.
+-- The list of what is added stands twice: SQL has no name for it, and Airflow reads this file as it is.
 WITH page AS MATERIALIZED (
     SELECT *
     FROM rollups.rolled('hour', (SELECT page_from FROM warehouse.build_cursor), (SELECT built_below FROM warehouse.build_cursor))
