@@ -12,13 +12,19 @@ import pytest
 
 from instashop import connect
 from instashop.errors import MigrationBlocked, MigrationFailed
-from instashop.transport.migrations import Migration, migrate, pending
+from instashop.transport.migrations import Migration, migrate, of_folder, pending
 from instashop.transport.prepare import prepare_shop, prepare_warehouse
 from tests.waiting import wait_until
 
 TABLE = Migration(1, "01_table", "CREATE TABLE facts (a integer)")
 COLUMN = Migration(2, "02_column", "ALTER TABLE facts ADD COLUMN b integer")
 VIEW = Migration(3, "03_view", "CREATE OR REPLACE VIEW seen AS SELECT a FROM facts")
+
+ORDER = """
+    INSERT INTO transactions (event_id, occurred_at, transaction_id, version, status, customer_id, session_id, payment_method,
+        gross_cents, discount_cents, net_cents, tax_cents, total_cents, lines)
+    VALUES (gen_random_uuid(), now(), gen_random_uuid(), 1, 'created', 7, gen_random_uuid(), 'card', 100, 0, 100, 19, 119, '[{"line":1}]')
+"""
 
 
 @pytest.fixture
@@ -113,3 +119,28 @@ def test_a_database_from_before_the_version_table_is_adopted_with_its_rows(stack
     prepare_shop(stack)
     assert pending(dwh, "warehouse") == []
     assert dwh.execute("SELECT count(*) FROM consumer_offsets").fetchone() == places
+
+
+def test_orders_written_before_their_lines_were_text_are_fed_as_they_were(stack, schema):
+    shop = [migration for migration in of_folder("shop") if not migration.statement.startswith("GRANT")]
+    lines = next(migration for migration in shop if migration.name == "42_transactions_lines")
+    with opened(stack, schema) as connection:
+        migrate(connection, [migration for migration in shop if migration != lines])
+        try:
+            connection.execute(ORDER)
+            view, before = _fed(connection)
+            assert migrate(connection, shop)[0] == lines.name
+            assert _fed(connection) == (view, before)
+            connection.execute(ORDER)
+            assert connection.execute("SELECT DISTINCT pg_typeof(lines)::text FROM transactions").fetchall() == [("json",)]
+            bodies = [body for (body,) in connection.execute("SELECT body FROM feed.transactions ORDER BY id")]
+        finally:
+            connection.execute("DROP SCHEMA feed CASCADE")
+    assert ['"lines":[{"line": 1}]' in body for body in bodies] == [True, False]
+    assert '"lines":[{"line":1}]' in bodies[1], "passed on as it was written"
+
+
+def _fed(connection: psycopg.Connection) -> tuple[int, list[tuple[str]]]:
+    """Return which view the feed of transactions is, and the bodies that it shows."""
+    (view,) = connection.execute("SELECT 'feed.transactions'::regclass::oid").fetchone()
+    return view, connection.execute("SELECT body FROM feed.transactions ORDER BY id").fetchall()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -132,6 +133,7 @@ def run_service(service: str, work: Work, settings: Settings, stop: threading.Ev
         CursorMissing, CursorOfAnotherShop, CursorAhead, OffsetsMissing: no waiting mends it.
     """
     stop = stop or stop_on_signals()
+    gc.freeze()  # What was imported stays; Python's collector need not look at it again with every few thousand events.
     with lease.take(settings.run_dir, service):
         pulse = Pulse(service, settings, BeatWriter(settings.run_dir, connect.redis(settings)))
         pulse.beat("starting", now=True)

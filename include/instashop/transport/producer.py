@@ -24,7 +24,7 @@ from instashop import connect
 from instashop.errors import CursorAhead, CursorMissing, CursorOfAnotherShop, NotPrepared, RowNotTaken, WriterTaken
 from instashop.events import FIRST_DAY, LAST_DAY
 from instashop.settings import Settings
-from instashop.streams import CURSORS, DATABASES, Stream, of_database
+from instashop.streams import CURSORS, DATABASES, of_database
 from instashop.transport.loop import Batch, Sink, Source, Work
 from instashop.transport.pace import Pace
 from instashop.transport.topics import ToEnd, consumer, publish, published, require
@@ -46,9 +46,9 @@ class StoredCursor(msgspec.Struct):
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """A row of a feed view, with its stream's number in its database; Python's collector need not look at thousands that are in no cycle."""
+    """A row of a feed view, with its stream's topic; Python's collector need not look at thousands that are in no cycle."""
 
-    stream: int
+    topic: str
     txid: int
     id: int
     key: str
@@ -70,9 +70,9 @@ class Feed:
         self.system_identifier: str = found[0]
         # One statement is one snapshot: whatever an event names was published before it.
         self._next = " UNION ALL ".join(
-            f"(SELECT {n} AS stream, txid::text::bigint AS number, id, key, body FROM feed.{s.name}"
+            f"(SELECT '{s.name}' AS topic, txid::text::bigint AS number, id, key, body FROM feed.{s.name}"
             f" WHERE (txid, id) > (%s::text::xid8, %s) AND txid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY txid, id LIMIT {self.limit})"
-            for n, s in enumerate(self.streams)
+            for s in self.streams
         )
         self._waiting = " UNION ALL ".join(
             f"SELECT count(*), min(recorded_at) FILTER (WHERE recorded_at >= '{FIRST_DAY}' AND recorded_at < '{LAST_DAY}')"
@@ -91,7 +91,7 @@ class Feed:
         """Return the next rows below the horizon; only products while more of them wait than fit."""
         with self.connection.cursor(row_factory=args_row(Row)) as cursor:
             rows = cursor.execute(self._next, self._arguments(places), prepare=True).fetchall()
-        first = [row for row in rows if row.stream == 0]
+        first = [row for row in rows if row.topic == self.streams[0].name] if len(rows) >= self.limit else []
         return first if len(first) == self.limit else rows
 
     def require_past(self, places: dict[str, Place]) -> None:
@@ -133,20 +133,21 @@ class FeedReader:
         """Return the next rows of all feeds, at the pace of the shop."""
         self._stop.wait(self._pace.rest(time.monotonic()))
         began = time.monotonic()
-        records: list[tuple[Stream, Row]] = []
+        records: list[Row] = []
         moved: Cursor = {}
         full = False
         for feed in self._feeds:
             rows = feed.rows(self._cursor[feed.database])
             if not rows:
                 continue
-            records += [(feed.streams[row.stream], row) for row in rows]
+            records += rows
             full |= len(rows) >= feed.limit
-            self._cursor[feed.database] |= {feed.streams[row.stream].name: (row.txid, row.id) for row in rows}
+            last = {row.topic: row for row in rows}
+            self._cursor[feed.database] |= {topic: (row.txid, row.id) for topic, row in last.items()}
             moved[feed.database] = dict(self._cursor[feed.database])
         self._count()
         self._pace.looked(began, time.monotonic(), len(records), full)
-        return Batch(records, moved, _recorded_at(records[-1][1]) if records else None, *self._lag)
+        return Batch(records, moved, _recorded_at(records[-1]) if records else None, *self._lag)
 
     def _count(self) -> None:
         """Look once a second at what waits, also above the horizon: a long writing transaction shows as lag."""
@@ -193,13 +194,13 @@ class KafkaSink:
         """
         producer = self._producer
         producer.begin_transaction()
-        for stream, row in batch.records:
+        for row in batch.records:
             try:
-                publish(producer, stream.name, row.body, row.key)
+                publish(producer, row.topic, row.body, row.key)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
                     raise
-                raise RowNotTaken(row_id=row.id, stream=stream.name, txid=row.txid, cause=error.args[0].str()) from error
+                raise RowNotTaken(row_id=row.id, stream=row.topic, txid=row.txid, cause=error.args[0].str()) from error
         for database, places in batch.position.items():
             stored = StoredCursor(self._systems[database], places)
             publish(producer, CURSORS, msgspec.json.encode(stored), f"producer/{database}")

@@ -5,6 +5,7 @@ Run as `python -m instashop.local.bench.carry SERVICE RECORDS`; it is the servic
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -30,6 +31,7 @@ def main(service: str, records: int) -> None:
         if done >= records:
             stop.set()
 
+    gc.freeze()  # As `run_service` does.
     with WORK[service](load(), stop)() as (source, sink):
         began, cpu = time.monotonic(), sum(os.times()[:2])
         move(source, sink, stop, carried)
