@@ -77,7 +77,7 @@ def _insert(connection) -> str:
 
 
 def _ids(reader) -> list[str]:
-    return [json.loads(row.body)["event_id"] for _stream, row in reader.read().records]
+    return [json.loads(row.body)["event_id"] for row in reader.read().records]
 
 
 awkward = st.text(st.sampled_from("\t\n\r\b\f\\\"'/.Nux0\0{}é\u2028\ufffd😀\ud83d\ude00\x7f") | st.characters(exclude_categories=()), max_size=30)
