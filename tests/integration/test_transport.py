@@ -5,14 +5,12 @@ All of it in one file, however long: a test finds in the topics what the ones be
 
 from __future__ import annotations
 
-import json
-import random
 import subprocess
 import sys
 import threading
 from collections import Counter
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from uuid import UUID, uuid4
 
 import pytest
@@ -23,8 +21,6 @@ from instashop import connect
 from instashop.control import dead_letters
 from instashop.errors import CursorAhead, DayNotMade, RowNotTaken, SomebodyElseIsFurther
 from instashop.settings import ROOT
-from instashop.shop.generator import ShopSink
-from instashop.shop.shopper import Shopper
 from instashop.streams import CURSORS, STREAMS, of_database
 from instashop.transport import enricher, producer, topics
 from instashop.transport.consumer import TOPICS, WarehouseSink
@@ -226,23 +222,6 @@ def test_more_rows_than_the_client_may_hold_wait_for_the_brokers(stack):
     with _topic(stack, "narrow"), published(stack, "test", ["narrow"]) as messages:
         producer.KafkaSink(small, {}, {}).write(Batch(rows, {}))
         assert len(list(messages)) == 500
-
-
-def test_the_most_frequent_events_have_their_keys_in_the_order_in_which_jsonb_keeps_them(stack):
-    def in_order(pairs):
-        keys = [key for key, _value in pairs]
-        assert keys == sorted(keys, key=lambda key: (len(key), key))
-        return dict(pairs)
-
-    shopper = Shopper(random.Random(1), 50, {1: 1999}, {1: "Blue Kettle"})
-    acts = [act for act in (shopper.act(datetime.now(UTC)) for _ in range(200)) if act.table in ("transactions", "user_behavior")]
-    with connect.shop(stack, "test", autocommit=True) as shop, shop.transaction(force_rollback=True):
-        ShopSink(shop, shop).write(Batch(acts, None))
-        for kind in ("transactions", "user_behavior"):
-            events = [
-                json.loads(body, object_pairs_hook=in_order) for (body,) in shop.execute(f"SELECT body FROM feed.{kind} WHERE txid = pg_current_xact_id()")
-            ]
-            assert len(events) == sum(act.table == kind for act in acts) > 10
 
 
 def test_a_row_that_kafka_does_not_take_is_named(stack, shop):

@@ -63,5 +63,6 @@ def test_comments_and_line_breaks_may_change() -> None:
 def test_each_folder_has_its_numbers_once_and_views_are_repeatable(folder: str) -> None:
     found = of_folder(folder)
     assert len(found) == len(sql.folder(folder))
-    assert all(migration.repeatable for migration in found if migration.statement.startswith("CREATE") and " VIEW " in migration.statement)
+    blocks = [migration for migration in found if migration.statement.startswith("DO ")]  # They put a view back as it was.
+    assert all(migration.repeatable for migration in found if " VIEW " in migration.statement and migration not in blocks)
     assert not any(migration.repeatable for migration in found if migration.statement.startswith(("CREATE TABLE", "ALTER")))

@@ -91,7 +91,7 @@ class Feed:
         """Return the next rows below the horizon; only products while more of them wait than fit."""
         with self.connection.cursor(row_factory=args_row(Row)) as cursor:
             rows = cursor.execute(self._next, self._arguments(places), prepare=True).fetchall()
-        first = [row for row in rows if row.topic == self.streams[0].name] if len(rows) >= self.limit else []
+        first = [row for row in rows if row.topic == self.streams[0].name]
         return first if len(first) == self.limit else rows
 
     def require_past(self, places: dict[str, Place]) -> None:

@@ -1,5 +1,5 @@
 -- An order's lines as the text that was written: the producer passes them on, and jsonb would be spelled out anew for each event.
--- The feed view keeps its place meanwhile, so nobody finds it missing.
+-- The feed view keeps its place meanwhile and is put back as it was, so nobody finds it missing.
 DO $$
 DECLARE
     feed regclass := to_regclass('feed.transactions');
