@@ -7,8 +7,9 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,8 @@ from instashop import connect, live, sql
 from instashop.control import lease
 from instashop.control.beats import BeatWriter
 from instashop.errors import InstaShopError
-from instashop.events import CartEvent, Event, Refusal, Search, Transaction, TransactionItem, UserBehavior, judge_of
-from instashop.metrics import PROGRESS_KEY, WINDOW_SECONDS
+from instashop.events import Event, Refusal, judge_of
+from instashop.metrics import FIELDS, LABELS, NUMBERS, PROGRESS_KEY, WINDOW_SECONDS
 from instashop.settings import Settings, load
 from instashop.streams import BY_NAME, STREAMS
 from instashop.transport.loop import Batch, Pulse, beating, lifetime, stop_on_signals, wait_for
@@ -37,55 +38,42 @@ if TYPE_CHECKING:
 log = logging.getLogger("live_metrics")
 
 TOPICS = [stream.name for stream in STREAMS if stream.live]
-EVENTS_SCHEMA = (
-    "kind string, occurred_at timestamp, recorded_at timestamp, status string, category string, product_id bigint, product_name string,"
-    " quantity bigint, results bigint, gross_cents bigint, discount_cents bigint, net_cents bigint, tax_cents bigint, total_cents bigint"
-)
-COLUMNS = [column.split()[0] for column in EVENTS_SCHEMA.split(",")]
+_ENVELOPE = {"kind": "string", "occurred_at": "timestamp", "recorded_at": "timestamp"}
+COLUMNS = _ENVELOPE | dict.fromkeys(LABELS, "string") | dict.fromkeys(NUMBERS, "bigint")
+"""The columns of the view `events` and their types in Spark."""
+EVENTS_SCHEMA = ", ".join(f"{name} {of_type}" for name, of_type in COLUMNS.items())
 FINISH_SECONDS = 3
 """How long a stop waits for the batch under way."""
 FEW_OFFSETS = 200
 """With fewer than this to read a batch waits until `live_quiet_ms` after the one before: it costs as much as a full one."""
 _CHECKPOINTING = "org.apache.spark.sql.execution.streaming.checkpointing"
-_TIME = pa.timestamp("us", tz="UTC")
-_TYPES = [pa.string(), _TIME, _TIME, *[pa.string()] * 2, pa.int64(), pa.string(), *[pa.int64()] * 7]
-_ARROW = pa.schema(list(zip(COLUMNS, _TYPES, strict=True)))
+_IN_ARROW = {"string": pa.string(), "timestamp": pa.timestamp("us", tz="UTC"), "bigint": pa.int64()}
+_ARROW = pa.schema([(name, _IN_ARROW[of_type]) for name, of_type in COLUMNS.items()])
 
 
 class BatchHangs(InstaShopError):
     """No batch has ended for {seconds:.0f} s, so a task of Spark's executor hangs; this job ends, and the next one repeats the batch on another executor."""
 
 
-def columns_of(event: Event) -> tuple[Any, ...]:
-    """Return an event in the columns of the view `events`; a column that its kind lacks is None."""
-    head = (event.kind, event.occurred_at, event.recorded_at)
-    match event:
-        case Transaction():
-            return (*head, event.status, None, None, None, None, None, *_money(event))
-        case TransactionItem():
-            return (*head, event.status, event.category, event.product_id, event.product_name, event.quantity, None, *_money(event))
-        case UserBehavior():
-            return (*head, event.action, *[None] * 10)
-        case Search():
-            return (*head, None, None, None, None, None, event.results, *[None] * 5)
-        case CartEvent():
-            return (*head, event.action, None, None, None, event.quantity, None, None, None, None, None, event.value_cents)
-    raise TypeError(event.kind)
-
-
-def _money(event: Transaction | TransactionItem) -> tuple[int, ...]:
-    return event.gross_cents, event.discount_cents, event.net_cents, event.tax_cents, event.total_cents
+def reader_of(topic: str) -> Callable[[Event], tuple[Any, ...]]:
+    """Return what reads an event of a topic in the columns of the view `events`; one that its kind lacks is None."""
+    fields = {name: name for name in _ENVELOPE} | dict(FIELDS[topic])
+    read = attrgetter(*fields.values())
+    places = {column: place for place, column in enumerate(fields)}
+    pick = itemgetter(*(places.get(column, -1) for column in COLUMNS))
+    return lambda event: pick((*read(event), None))
 
 
 def judged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Turn messages (topic, value, published_ms) into events by the judge that consumer and enricher ask; what it refuses is left out."""
     judges = {name: judge_of(name, BY_NAME[name].event_type) for name in TOPICS}
+    readers = {name: reader_of(name) for name in TOPICS}
     for batch in batches:
         messages = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        verdicts = (judges[topic](value, published_ms) for topic, value, published_ms in messages)
-        rows = [columns_of(event) for event in verdicts if not isinstance(event, Refusal)]
+        verdicts = ((topic, judges[topic](value, published_ms)) for topic, value, published_ms in messages)
+        rows = [readers[topic](event) for topic, event in verdicts if not isinstance(event, Refusal)]
         columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
-        arrays = [pa.array(column, type) for column, type in zip(columns, _TYPES, strict=True)]
+        arrays = [pa.array(column, type) for column, type in zip(columns, _ARROW.types, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, schema=_ARROW)
     live.spare_modules()
 

@@ -4,9 +4,9 @@ WITH known AS (
     FROM warehouse.cart_events
     WHERE action = 'abandon' AND event_id >= warehouse.first_id(%(since)s::timestamptz - INTERVAL '1 hour') -- An id may be somewhat older than what it says happened.
     UNION ALL
-    SELECT event_id, occurred_at, (payload ->> 'value_cents')::bigint, (payload ->> 'customer_id')::bigint
+    SELECT event_id, occurred_at, total_cents, customer_id
     FROM warehouse.unbuilt
-    WHERE kind = 'cart_events' AND payload ->> 'action' = 'abandon'
+    WHERE kind = 'cart_events' AND status = 'abandon'
 )
 SELECT *
 FROM known

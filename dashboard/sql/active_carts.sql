@@ -2,8 +2,8 @@
 SELECT count(*) AS carts
 FROM (
     SELECT
-        bool_or(payload ->> 'action' = 'add') AS is_filled,
-        bool_or(payload ->> 'action' IN ('checkout', 'abandon')) AS is_ended
+        bool_or(status = 'add') AS is_filled,
+        bool_or(status IN ('checkout', 'abandon')) AS is_ended
     FROM realtime_events
     WHERE kind = 'cart_events' AND occurred_at >= %(since)s
     GROUP BY payload ->> 'cart_id'

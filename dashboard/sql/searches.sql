@@ -5,7 +5,7 @@ WITH known AS (
     FROM warehouse.searches
     WHERE event_id >= warehouse.first_id(%(since)s::timestamptz - INTERVAL '1 hour') -- An id may be somewhat older than what it says happened.
     UNION ALL
-    SELECT payload ->> 'term', (payload ->> 'results')::bigint, occurred_at
+    SELECT payload ->> 'term', results, occurred_at
     FROM warehouse.unbuilt
     WHERE kind = 'searches'
 )

@@ -40,6 +40,20 @@ MEASURES = (
 
 DIMENSIONS = ("category", "product_id", "product_name")
 
+LABELS = ("status", "category", "product_name")
+NUMBERS = ("product_id", "quantity", "results", "gross_cents", "discount_cents", "net_cents", "tax_cents", "total_cents")
+"""What windows.sql reads of an event beside its envelope, in Spark and in the warehouse: words, and whole numbers."""
+
+_MONEY = {name: name for name in NUMBERS if name.endswith("_cents")}
+FIELDS: Mapping[str, Mapping[str, str]] = {
+    "transactions": {"status": "status"} | _MONEY,
+    "transaction_items": {name: name for name in (*LABELS, "product_id", "quantity")} | _MONEY,
+    "user_behavior": {"status": "action"},
+    "searches": {"results": "results"},
+    "cart_events": {"status": "action", "quantity": "quantity", "total_cents": "value_cents"},
+}
+"""The labels and numbers that each live kind has, and the fields of its events that they are."""
+
 PROGRESS_KEY = "live:progress"
 """JSON of the Spark job's last batch: batch, began (its trigger), at (when it had ended), checkpoint_ms, end_offsets {topic: {partition: offset}}, behind,
 rows, rows_per_second, batch_seconds; dropped_by_watermark, the rows dropped since the checkpoint was begun, and dropped_at, when the last of them was."""

@@ -7,10 +7,11 @@ from typing import Any
 
 import psycopg
 from psycopg import sql as parts
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 
 from instashop.control.build import build
 from instashop.events import Refusal, judge_of
+from instashop.metrics import FIELDS, LABELS, NUMBERS
 from instashop.streams import BY_NAME
 from tests import bodies
 from tests.waiting import wait_until
@@ -28,13 +29,25 @@ MAKERS = {
 
 def keep(db: psycopg.Connection, kind: str, at: datetime, recorded_after: float = 0, **changes: Any) -> str:
     """Keep an event that happened at a moment and was recorded so many seconds later; `kept_txid` and `partition` may be given."""
-    row = {"partition": 0, **{name: changes.pop(name) for name in ("kept_txid", "partition") if name in changes}}
+    row = {name: changes.pop(name) for name in ("kept_txid", "partition") if name in changes}
     body = MAKERS[kind](at, **{"recorded_at": (at + timedelta(seconds=recorded_after)).isoformat(), **changes})
+    return keep_body(db, kind, body, **row)
+
+
+def keep_body(db: psycopg.Connection, kind: str, body: dict[str, Any], **row: Any) -> str:
+    """Keep an event by its body; what else the row holds may be given."""
     event = judge_of(kind, BY_NAME[kind].event_type)(bodies.raw(body))
     assert not isinstance(event, Refusal), event
-    row |= {name: getattr(event, name) for name in ("event_id", "kind", "schema_version", "occurred_at", "recorded_at", "txid")}
-    insert(db, "realtime_events", {**row, "topic": kind, "offset": event.event_id.int % 2**62, "payload": Jsonb(body)})
+    envelope = {name: getattr(event, name) for name in ("event_id", "kind", "schema_version", "occurred_at", "recorded_at", "txid")}
+    placed = {"topic": kind, "partition": 0, "offset": event.event_id.int % 2**62}
+    insert(db, "realtime_events", {**envelope, **placed, **columns_of(kind, body), "payload": Json(body), **row})
     return str(event.event_id)
+
+
+def columns_of(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return what the columns of a kept event say beside its envelope, by its body."""
+    columns = dict.fromkeys((*LABELS, *NUMBERS)) | {column: body[field] for column, field in FIELDS.get(kind, {}).items()}
+    return columns | {"customer_id": body.get("customer_id")}
 
 
 def insert(db: psycopg.Connection, table: str, row: dict[str, Any]) -> None:

@@ -11,13 +11,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg.rows import dict_row, tuple_row
-from psycopg.types.json import Jsonb
 
 from dashboard import past, shelf
 from dashboard.filters import COUNTED, DAY, Filters
 from dashboard.sql import statement
 from instashop.metrics import MEASURES
 from tests import bodies
+from tests.integration.rows import keep_body
 
 BEGIN = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TERM = "lamp of history"
@@ -39,14 +39,6 @@ def events() -> Iterator[tuple[str, dict[str, Any]]]:
             yield kind, {**body(at, **more), "recorded_at": (at + timedelta(seconds=60 if number % 5 == 0 else 0)).isoformat()}
 
 
-def keep(dwh: psycopg.Connection, kind: str, body: dict[str, Any]) -> None:
-    dwh.execute(
-        'INSERT INTO realtime_events (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload)'
-        " VALUES (%s, %s, 1, %s, %s, 1, %s, 0, 0, %s)",
-        [body["event_id"], kind, body["occurred_at"], body["recorded_at"], kind, Jsonb(body)],
-    )
-
-
 @pytest.fixture
 def filled(dwh: psycopg.Connection) -> Iterator[psycopg.Connection]:
     """The warehouse with those events, for one test; its rows are dictionaries, as the dashboard reads them."""
@@ -54,7 +46,7 @@ def filled(dwh: psycopg.Connection) -> Iterator[psycopg.Connection]:
         if not dwh.execute("SELECT 1 FROM pg_partitioned_table WHERE partrelid = 'realtime_events'::regclass AND partdefid <> 0").fetchone():
             dwh.execute("CREATE TABLE realtime_events_test PARTITION OF realtime_events DEFAULT")
         for kind, body in events():
-            keep(dwh, kind, body)
+            keep_body(dwh, kind, body)
         dwh.row_factory = dict_row  # type: ignore[assignment]
         yield dwh
         dwh.row_factory = tuple_row
@@ -123,7 +115,7 @@ def test_a_visitor_is_a_session_and_a_cart_is_active_until_it_ends(filled: Any) 
         ("user_behavior", bodies.behavior(now - timedelta(seconds=400))),
         ("transactions", bodies.transaction(now)),
     ):
-        keep(filled, kind, body)
+        keep_body(filled, kind, body)
     for actions, ago in (
         (("add",), 600),
         (("add", "remove"), 600),
@@ -134,7 +126,7 @@ def test_a_visitor_is_a_session_and_a_cart_is_active_until_it_ends(filled: Any) 
     ):
         cart = str(uuid4())
         for action in actions:
-            keep(filled, "cart_events", bodies.cart(now - timedelta(seconds=ago), action=action, cart_id=cart))
+            keep_body(filled, "cart_events", bodies.cart(now - timedelta(seconds=ago), action=action, cart_id=cart))
     after = shelf.read(filled, now.timestamp())
     assert (after.visitors or 0) - (before.visitors or 0) == 1
     assert (after.active_carts or 0) - (before.active_carts or 0) == 2

@@ -9,14 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
 from instashop import live, sql
-from instashop.events import Refusal, judge_of
 from instashop.metrics import MEASURES, field_of
-from instashop.streams import BY_NAME
 from instashop.transport.reports import Reports
 from tests import bodies
+from tests.integration.rows import keep_body
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +77,8 @@ def test_spark_and_postgres_say_the_same_of_the_same_events(spark, dwh):
 
     with dwh.transaction(force_rollback=True), dwh.cursor(row_factory=dict_row) as cursor:
         cursor.execute("CREATE TABLE realtime_events_test PARTITION OF realtime_events DEFAULT")
-        for number, (topic, body) in enumerate(made):
-            event = judge_of(topic, BY_NAME[topic].event_type)(bodies.raw(body))
-            assert not isinstance(event, Refusal), event
-            cursor.execute(
-                'INSERT INTO realtime_events (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload)'
-                " VALUES (%s, %s, %s, %s, %s, 1, %s, 0, %s, %s)",
-                [event.event_id, topic, event.schema_version, event.occurred_at, event.recorded_at, topic, number, Jsonb(body)],
-            )
+        for topic, body in made:
+            keep_body(dwh, topic, body)
         span = {"since": datetime(2026, 5, 1, 12, tzinfo=UTC), "until": datetime(2026, 5, 1, 12, 5, tzinfo=UTC)}
         rows = cursor.execute(sql.statement("metrics/events_between") + sql.statement("metrics/windows"), span).fetchall()
     theirs = _by_field([(int(row["win"].timestamp()), row) for row in rows])

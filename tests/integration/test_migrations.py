@@ -9,11 +9,14 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from instashop import connect
 from instashop.errors import MigrationBlocked, MigrationFailed
 from instashop.transport.migrations import Migration, migrate, of_folder, pending
 from instashop.transport.prepare import prepare_shop, prepare_warehouse
+from tests.integration.rows import MAKERS, columns_of, insert
 from tests.waiting import wait_until
 
 TABLE = Migration(1, "01_table", "CREATE TABLE facts (a integer)")
@@ -138,6 +141,30 @@ def test_orders_written_before_their_lines_were_text_are_fed_as_they_were(stack,
             connection.execute("DROP SCHEMA feed CASCADE")
     assert ['"lines":[{"line": 1}]' in body for body in bodies] == [True, False]
     assert '"lines":[{"line":1}]' in bodies[1], "passed on as it was written"
+
+
+def test_events_kept_before_they_had_columns_get_them_and_views_stay(stack, schema):
+    table, kept_txid, columns = (next(m for m in of_folder("warehouse") if m.number == number) for number in (1, 9, 58))
+    made = [(kind, maker()) for kind, maker in MAKERS.items()]
+    with opened(stack, schema) as connection:
+        migrate(connection, (table, kept_txid))
+        connection.execute("CREATE TABLE of_any_day PARTITION OF realtime_events DEFAULT")
+        connection.execute("CREATE VIEW bodies AS SELECT event_id, kind, payload, kept_txid FROM realtime_events")
+        connection.execute("CREATE VIEW ids AS SELECT event_id::text, bodies.payload ->> 'event_id' AS said FROM bodies JOIN realtime_events USING (event_id)")
+        connection.execute("CREATE VIEW beside AS SELECT count(*) AS events FROM ids")
+        for kind, body in made:
+            row = {name: body[name] for name in ("event_id", "schema_version", "occurred_at", "recorded_at", "txid")}
+            insert(connection, "realtime_events", {**row, "kind": kind, "topic": kind, "partition": 0, "offset": 0, "payload": Jsonb(body)})
+        assert migrate(connection, (table, kept_txid, columns)) == [columns.name]
+        kept = {row["kind"]: row for row in connection.cursor(row_factory=dict_row).execute("SELECT * FROM realtime_events")}
+        names = sorted(connection.execute("SELECT event_id, said FROM ids").fetchall())
+        assert connection.execute("SELECT events FROM beside").fetchone() == (len(made),)
+        assert connection.execute("SELECT DISTINCT pg_typeof(payload)::text FROM bodies").fetchall() == [("json",)]
+    assert {kind: row["payload"] for kind, row in kept.items()} == dict(made)
+    for kind, body in made:
+        should = columns_of(kind, body)
+        assert {name: kept[kind][name] for name in should} == should
+    assert names == sorted((body["event_id"], body["event_id"]) for _kind, body in made)
 
 
 def _fed(connection: psycopg.Connection) -> tuple[int, list[tuple[str]]]:

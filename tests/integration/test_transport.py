@@ -16,18 +16,20 @@ from uuid import UUID, uuid4
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
+from psycopg.rows import dict_row
 
 from instashop import connect
 from instashop.control import dead_letters
 from instashop.errors import CursorAhead, DayNotMade, RowNotTaken, SomebodyElseIsFurther
 from instashop.settings import ROOT
-from instashop.streams import CURSORS, STREAMS, of_database
+from instashop.streams import BY_NAME, CURSORS, STREAMS, of_database
 from instashop.transport import enricher, producer, topics
 from instashop.transport.consumer import TOPICS, WarehouseSink
 from instashop.transport.loop import Batch
 from instashop.transport.topics import ToEnd, TopicReader, consumer, published
 from tests import bodies
 from tests.integration.conftest import carry, drain, in_kafka, next_batch, once_a_reader_waits, service
+from tests.integration.rows import columns_of
 from tests.strangers import send, writing
 from tests.waiting import wait_until
 
@@ -133,6 +135,15 @@ def test_replaying_whole_topics_changes_nothing(stack, dwh):
     dwh.execute("UPDATE consumer_offsets SET next_offset = 0")
     drain(stack)
     assert dwh.execute("SELECT count(*), (SELECT count(*) FROM dead_letters) FROM realtime_events").fetchone() == before
+
+
+def test_the_columns_of_each_kept_event_say_what_its_body_says(dwh):
+    """What metrics and books add up stands beside the body, and must be the same."""
+    kept = dwh.cursor(row_factory=dict_row).execute("SELECT * FROM realtime_events").fetchall()
+    assert {row["kind"] for row in kept} == set(BY_NAME)
+    for row in kept:
+        should = columns_of(row["kind"], row["payload"])
+        assert {name: row[name] for name in should} == should, row["event_id"]
 
 
 def test_a_consumer_that_is_behind_another_keeps_nothing(stack, dwh):

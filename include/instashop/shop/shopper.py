@@ -173,22 +173,10 @@ MONEY = ("gross_cents", "discount_cents", "net_cents", "tax_cents", "total_cents
 
 
 def line_of(number: int, product_id: int, quantity: int, price_cents: int, discount_percent: int) -> dict[str, int]:
-    """Return a line whose cents add up: gross − discount = net, net + tax = total; parts of a cent are cut off.
-
-    Its keys come in jsonb's own order, by length and then by bytes: the warehouse need not sort them.
-    """
+    """Return a line whose cents add up: gross − discount = net, net + tax = total; parts of a cent are cut off."""
     gross = quantity * price_cents
     discount = gross * discount_percent // 100
     net = gross - discount
     tax = net * TAX_PERCENT // 100
-    return {
-        "line": number,
-        "quantity": quantity,
-        "net_cents": net,
-        "tax_cents": tax,
-        "product_id": product_id,
-        "gross_cents": gross,
-        "total_cents": net + tax,
-        "discount_cents": discount,
-        "unit_price_cents": price_cents,
-    }
+    amounts = dict(zip(MONEY, (gross, discount, net, tax, net + tax), strict=True))
+    return {"line": number, "product_id": product_id, "quantity": quantity, "unit_price_cents": price_cents, **amounts}

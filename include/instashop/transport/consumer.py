@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from operator import attrgetter, itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +24,7 @@ from confluent_kafka import Message
 from instashop import connect, sql
 from instashop.errors import DayNotMade, NotPrepared, SomebodyElseIsFurther, WriterTaken
 from instashop.events import Event, Reason, Refusal, judge_of, uuid7
+from instashop.metrics import FIELDS, LABELS, NUMBERS
 from instashop.settings import Settings
 from instashop.streams import PARTITIONS, STREAMS
 from instashop.transport.loop import Batch, Sink, Source, Work
@@ -145,28 +148,47 @@ def _claimed_id(message: Message) -> UUID | None:
         return None
 
 
-_COPY = 'COPY {table} (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload) FROM STDIN (FORMAT binary)'
+_ENVELOPE = ("event_id", "kind", "schema_version", "occurred_at", "recorded_at", "txid")
+_COLUMNS = (*_ENVELOPE, "topic", '"partition"', '"offset"', *NUMBERS, "customer_id", *LABELS, "payload")
+_COPY = f"COPY {{table}} ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT binary)"
 _BEGIN, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 """What comes before and after the rows of COPY's binary format (Postgres' manual, COPY, File Formats)."""
+_NULL = b"\xff\xff\xff\xff"
 _POSTGRES_EPOCH, _MICROSECOND = datetime(2000, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-_JSONB = 1
-"""The version of jsonb's binary form, which is a byte before its text."""
+_length = struct.Struct("!i").pack
+_bigint = struct.Struct("!iq").pack
 
 
 def _packer(topic: str) -> Callable[[Message, Event], bytes]:
-    """Return what makes a topic's events rows of COPY's binary format: each value behind its length in bytes, a time as microseconds since 2000."""
+    """Return what makes a topic's events rows of COPY's binary format: each value behind its length in bytes, -1 for none; a time as microseconds since 2000."""
     name = topic.encode()  # Also the kind: an event in another kind's topic is refused.
     width = len(name)
-    pack = struct.Struct(f"!h i16s i{width}s ih iq iq iq i{width}s ii iq iB").pack
+    fields = FIELDS.get(topic, {})
+    there = [column for column in (*NUMBERS, *LABELS) if column in fields]
+    read = attrgetter("schema_version", "txid", *(fields[column] for column in there))
+    # The values of a row are the two lengths of a number, no word, and what is read; from them numbers, behind their lengths, and words are picked.
+    place = {column: number for number, column in enumerate(there, 5)}
+    numbers = itemgetter(*(at for column in NUMBERS for at in ((1, place[column]) if column in place else (0,))))
+    words = itemgetter(*(place.get(column, 2) for column in LABELS))
+    shape = "".join("iq" if column in place else "i" for column in NUMBERS)
+    pack = struct.Struct(f"!h i16s i{width}s ih iq iq iq i{width}s ii iq {shape}").pack
 
     def packed(message: Message, event: Event) -> bytes:
         body = message.value() or b""
+        values = (-1, 8, None, *read(event))
         occurred, recorded = (event.occurred_at - _POSTGRES_EPOCH) // _MICROSECOND, (event.recorded_at - _POSTGRES_EPOCH) // _MICROSECOND
-        named = (10, 16, event.event_id.bytes, width, name, 2, event.schema_version, 8, occurred, 8, recorded, 8, event.txid)
-        placed = (width, name, 4, message.partition(), 8, message.offset(), 1 + len(body), _JSONB)
-        return pack(*named, *placed) + body
+        named = (len(_COLUMNS), 16, event.event_id.bytes, width, name, 2, values[3], 8, occurred, 8, recorded, 8, values[4])
+        placed = (width, name, 4, message.partition(), 8, message.offset())
+        customer = getattr(event, "customer_id", None)
+        whose = _NULL if customer is None else _bigint(8, customer)
+        return b"".join((pack(*named, *placed, *numbers(values)), whose, _words(*words(values)), _length(len(body)), body))
 
     return packed
+
+
+@lru_cache(10_000)
+def _words(*words: str | None) -> bytes:
+    return b"".join(_NULL if word is None else _length(len(word.encode())) + word.encode() for word in words)
 
 
 def _copy(cursor: psycopg.Cursor, table: str, rows: list[bytes]) -> None:
@@ -198,7 +220,7 @@ def work(settings: Settings, _stop: threading.Event, member: int = 1) -> Work:
     def session() -> Iterator[tuple[Source, Sink]]:
         options = {**FOR_LONG, "group.instance.id": f"{GROUP}-{member}", "partition.assignment.strategy": "range"}
         with connect.warehouse(settings, "consumer", autocommit=True) as connection, consumer(settings, GROUP, **options) as client:
-            row = connection.execute("SELECT to_regclass('realtime_events'), to_regclass('consumer_offsets')").fetchone()
+            row = connection.execute(sql.statement("consumer/prepared")).fetchone()  # type: ignore[arg-type]
             if not row or None in row:
                 raise NotPrepared(what=f"the warehouse's tables at {connect.address(settings.warehouse_dsn)}")
             _only_one(connection, settings, member)

@@ -6,12 +6,12 @@ INSERT INTO warehouse.transactions AS kept (
 )
 SELECT DISTINCT ON (body.transaction_id)
     body.transaction_id, body.version, body.status, body.customer_id, body.session_id, body.payment_method, body.currency,
-    body.gross_cents, body.discount_cents, body.net_cents, body.tax_cents, body.total_cents, jsonb_array_length(body.lines),
+    body.gross_cents, body.discount_cents, body.net_cents, body.tax_cents, body.total_cents, json_array_length(body.lines),
     page.event_id, page.occurred_at, page.recorded_at, page.txid, page."partition"
 FROM warehouse.page
-CROSS JOIN LATERAL jsonb_to_record(page.payload) AS body (
+CROSS JOIN LATERAL json_to_record(page.payload) AS body (
     transaction_id uuid, version smallint, status text, customer_id bigint, session_id uuid, payment_method text, currency text,
-    gross_cents bigint, discount_cents bigint, net_cents bigint, tax_cents bigint, total_cents bigint, lines jsonb
+    gross_cents bigint, discount_cents bigint, net_cents bigint, tax_cents bigint, total_cents bigint, lines json
 )
 WHERE page.kind = 'transactions'
 ORDER BY body.transaction_id, body.version DESC

@@ -7,6 +7,6 @@ SELECT
     body.transaction_id, body.transaction_event_id, body.line, body.status, body.customer_id, body.product_id, body.product_name, body.category, body.quantity, body.unit_price_cents, body.gross_cents, body.discount_cents, body.net_cents, body.tax_cents, body.total_cents,
     page.event_id, page.occurred_at, page.recorded_at, page.txid, page."partition"
 FROM warehouse.page
-CROSS JOIN LATERAL jsonb_to_record(page.payload) AS body (transaction_id uuid, transaction_event_id uuid, line smallint, status text, customer_id bigint, product_id bigint, product_name text, category text, quantity bigint, unit_price_cents bigint, gross_cents bigint, discount_cents bigint, net_cents bigint, tax_cents bigint, total_cents bigint)
+CROSS JOIN LATERAL json_to_record(page.payload) AS body (transaction_id uuid, transaction_event_id uuid, line smallint, status text, customer_id bigint, product_id bigint, product_name text, category text, quantity bigint, unit_price_cents bigint, gross_cents bigint, discount_cents bigint, net_cents bigint, tax_cents bigint, total_cents bigint)
 WHERE page.kind = 'transaction_items'
 ON CONFLICT (event_id) DO NOTHING

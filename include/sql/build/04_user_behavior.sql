@@ -7,6 +7,6 @@ SELECT
     body.session_id, body.customer_id, body.action, body.page, body.product_id, body.device,
     page.event_id, page.occurred_at, page.recorded_at
 FROM warehouse.page
-CROSS JOIN LATERAL jsonb_to_record(page.payload) AS body (session_id uuid, customer_id bigint, action text, page text, product_id bigint, device text)
+CROSS JOIN LATERAL json_to_record(page.payload) AS body (session_id uuid, customer_id bigint, action text, page text, product_id bigint, device text)
 WHERE page.kind = 'user_behavior'
 ON CONFLICT (event_id) DO NOTHING

@@ -7,6 +7,6 @@ SELECT
     body.interaction_id, body.customer_id, body.transaction_id, body.channel, body.reason, body.satisfaction,
     page.event_id, page.occurred_at, page.recorded_at
 FROM warehouse.page
-CROSS JOIN LATERAL jsonb_to_record(page.payload) AS body (interaction_id uuid, customer_id bigint, transaction_id uuid, channel text, reason text, satisfaction smallint)
+CROSS JOIN LATERAL json_to_record(page.payload) AS body (interaction_id uuid, customer_id bigint, transaction_id uuid, channel text, reason text, satisfaction smallint)
 WHERE page.kind = 'crm_interactions'
 ON CONFLICT (event_id) DO NOTHING

@@ -3,7 +3,7 @@ INSERT INTO warehouse.products AS kept (product_id, version, name, category, pri
 SELECT DISTINCT ON (body.product_id)
     body.product_id, body.version, body.name, body.category, body.price_cents, body.stock, body.active, page.event_id, page.occurred_at
 FROM warehouse.page
-CROSS JOIN LATERAL jsonb_to_record(page.payload) AS body (
+CROSS JOIN LATERAL json_to_record(page.payload) AS body (
     product_id bigint, version bigint, name text, category text, price_cents bigint, stock bigint, active boolean
 )
 WHERE page.kind = 'products'

@@ -1,11 +1,12 @@
 -- Transactions whose table has no version, or an older one than an event of the page that was built last.
 SELECT
-    (page.payload ->> 'transaction_id')::uuid AS transaction_id,
-    (page.payload ->> 'version')::smallint AS newest_version,
+    body.transaction_id,
+    body.version AS newest_version,
     transactions.version AS kept_version,
     page.event_id
 FROM warehouse.page
-LEFT JOIN warehouse.transactions ON transactions.transaction_id = (page.payload ->> 'transaction_id')::uuid
+CROSS JOIN LATERAL json_to_record(page.payload) AS body (transaction_id uuid, version smallint)
+LEFT JOIN warehouse.transactions ON transactions.transaction_id = body.transaction_id
 WHERE page.kind = 'transactions'
-  AND coalesce(transactions.version, 0) < (page.payload ->> 'version')::smallint
+  AND coalesce(transactions.version, 0) < body.version
 ORDER BY page.event_id

@@ -3,4 +3,4 @@ SELECT incoming.topic, incoming."partition", incoming."offset", incoming.event_i
 FROM incoming
 JOIN realtime_events AS kept USING (event_id)
 WHERE (incoming.topic, incoming."partition", incoming."offset") <> (kept.topic, kept."partition", kept."offset")
-  AND incoming.payload <> kept.payload
+  AND incoming.payload::jsonb <> kept.payload::jsonb

@@ -1,6 +1,5 @@
 -- What the producer may read of transactions: the event as JSON; never a name, an e-mail, a phone or free text.
--- Most of the shop's rows are of this kind. Written piece by piece it takes Postgres a third less time than by row_to_json, and with its keys
--- in jsonb's own order (by length, then by bytes) the warehouse need not sort them, which is a quarter of the time that jsonb takes to read.
+-- Most of the shop's rows are of this kind, and the body written piece by piece takes Postgres a third less time than row_to_json.
 CREATE OR REPLACE VIEW feed.transactions AS
 SELECT
     txid,
@@ -8,24 +7,24 @@ SELECT
     recorded_at,
     customer_id::text AS key,
     concat(
-        '{"kind":"transactions","txid":', txid,
-        ',"lines":', lines,
-        ',"status":', to_json(status),
-        ',"version":', version,
-        ',"currency":', to_json(currency),
-        ',"event_id":"', event_id,
-        '","net_cents":', net_cents,
-        ',"tax_cents":', tax_cents,
-        ',"session_id":"', session_id,
-        '","customer_id":', customer_id,
-        ',"gross_cents":', gross_cents,
+        '{"event_id":"', event_id,
+        '","kind":"transactions","schema_version":', schema_version,
         ',"occurred_at":', to_json(occurred_at),
         ',"recorded_at":', to_json(recorded_at),
-        ',"total_cents":', total_cents,
-        ',"discount_cents":', discount_cents,
-        ',"payment_method":', to_json(payment_method),
-        ',"schema_version":', schema_version,
+        ',"txid":', txid,
         ',"transaction_id":"', transaction_id,
-        '"}'
+        '","version":', version,
+        ',"status":', to_json(status),
+        ',"customer_id":', customer_id,
+        ',"session_id":"', session_id,
+        '","payment_method":', to_json(payment_method),
+        ',"currency":', to_json(currency),
+        ',"gross_cents":', gross_cents,
+        ',"discount_cents":', discount_cents,
+        ',"net_cents":', net_cents,
+        ',"tax_cents":', tax_cents,
+        ',"total_cents":', total_cents,
+        ',"lines":', lines,
+        '}'
     ) AS body
 FROM transactions
