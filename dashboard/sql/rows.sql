@@ -6,8 +6,8 @@ WHERE kind = ANY(%(kinds)s)
     AND (recorded_at > date_bin('30 seconds', occurred_at, '2000-01-01 00:00+00') + INTERVAL '40 seconds') = ANY(%(late)s)
     AND (%(status)s::text IS NULL OR status = %(status)s)
     AND (%(results)s::bigint IS NULL OR results = %(results)s)
-    AND (%(category)s::text IS NULL OR category = %(category)s OR kind <> 'transaction_items' AND payload ->> 'category' = %(category)s)
-    AND (%(product)s::bigint IS NULL OR product_id = %(product)s OR kind <> 'transaction_items' AND (payload ->> 'product_id')::bigint = %(product)s)
+    AND (%(category)s::text IS NULL OR coalesce(category, payload ->> 'category') = %(category)s)
+    AND (%(product)s::bigint IS NULL OR coalesce(product_id, (payload ->> 'product_id')::bigint) = %(product)s)
     AND (%(term)s::text IS NULL OR payload ->> 'term' = %(term)s)
 ORDER BY event_id DESC
 LIMIT %(limit)s
