@@ -91,6 +91,8 @@ def poison() -> list[tuple[str, bytes | None, Reason]]:
         ("searches", raw(search_v2(term="a\0b")), Reason.NULL_CHARACTER),
         ("searches", raw(search(kind="transactions")), Reason.UNKNOWN_KIND),
         ("searches", raw(search(term="a\0b")), Reason.NULL_CHARACTER),
+        ("searches", raw(search()).replace(b'"term"', b'"term": "a\\u0000b", "term"'), Reason.NULL_CHARACTER),
+        ("searches", raw(search(term="\\\0b")), Reason.NULL_CHARACTER),
         ("searches", raw(search(event_id=str(uuid4()))), Reason.NOT_UUID7),
         ("searches", raw(search(occurred_at="1999-01-01T00:00:00Z")), Reason.IMPOSSIBLE_TIME),
         ("searches", raw(search(occurred_at=(now + timedelta(minutes=5)).isoformat())), Reason.CLOCK_AHEAD),

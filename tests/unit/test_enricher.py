@@ -1,10 +1,12 @@
 """The enricher gives a call up that Kafka's client would wait for without end, and reads the catalogue once a batch."""
 
 import threading
+import time
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message
 
 from instashop import connect
 from instashop.transport.enricher import Catalogue, ItemsSink, OffsetsNotTaken
@@ -36,14 +38,9 @@ class Broken:
         self.committed = True
 
 
-class Said:
-    """A message of which only the value is asked."""
-
-    def __init__(self, body):
-        self._body = body
-
-    def value(self):
-        return bodies.raw(self._body)
+def said(body):
+    """Return the message that Kafka took at this moment."""
+    return Message(topic="products", value=bodies.raw(body), timestamp=(TIMESTAMP_LOG_APPEND_TIME, int(time.time() * 1000)))
 
 
 class Shelf:
@@ -54,11 +51,11 @@ class Shelf:
 
     def arrived(self):
         came, self.arrives = self.arrives, []
-        return map(Said, came)
+        return map(said, came)
 
     def __iter__(self):
         self.ends_read += 1
-        return map(Said, self.rest)
+        return map(said, self.rest)
 
 
 BATCH = Batch([], {("transactions", 1): 7})
@@ -98,6 +95,13 @@ def test_a_known_product_that_changes_is_known_anew_without_reading_to_the_end()
     catalogue.renew([1])
     assert catalogue.known(1).name == "Green Kettle"
     assert shelf.ends_read == 0
+
+
+def test_a_product_that_the_warehouse_refuses_for_its_time_changes_no_name():
+    ahead = datetime.now(UTC) + timedelta(hours=2)
+    catalogue = Catalogue(Shelf(rest=[bodies.product(version=1), bodies.product(ahead, version=2, name="Of tomorrow")]))
+    catalogue.read_to_end()
+    assert catalogue.known(1).name == "Blue Kettle"
 
 
 def test_products_that_are_not_known_are_looked_for_once_in_a_batch():

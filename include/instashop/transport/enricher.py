@@ -59,7 +59,7 @@ class Catalogue:
 
     def _take(self, messages: Iterable[Message]) -> None:
         for message in messages:
-            product = _judge_product(message.value())
+            product = _judge_product(message.value(), message.timestamp()[1])
             if isinstance(product, Product):
                 known = self._known.get(product.product_id)
                 if known is None or known.version < product.version:
