@@ -18,7 +18,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink, ResumableJobMixin
 
 from instashop.control import beats, intents, supervision
 from instashop.control.files import last_lines
-from instashop.control.lease import Holder
+from instashop.control.lease import Clock, Holder
 from instashop.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class FollowsService(ABC):
     def _hang(self, settings: Settings, process: Holder) -> str:
         """Return how a service hangs that is to run, or nothing."""
         intent, beat = intents.read(settings.run_dir, self.service), beats.read(settings.run_dir, self.service)
-        found = supervision.finding(self.service, intent, process, beat, datetime.now(UTC), settings.beat_stale_seconds)
+        found = supervision.finding(self.service, intent, process, beat, Clock.read(), settings.beat_stale_seconds)
         return found.text if found and found.hangs else ""
 
     def _unwell(self, settings: Settings, process: Holder, how: str) -> supervision.ServiceEnded:

@@ -15,6 +15,7 @@ from redis import RedisError
 
 from instashop import connect, metrics
 from instashop.control import beats, intents, supervision
+from instashop.control.lease import Clock
 from instashop.errors import InstaShopError, KafkaUnreachable, RedisUnreachable
 from instashop.settings import Settings, load
 from instashop.streams import CURSORS, PARTITIONS_OF, STREAMS
@@ -47,7 +48,8 @@ def services() -> None:
         PlatformFault: which do not, and what to do.
     """
     settings = load()
-    _raise_what_stays(lambda: _service_faults(settings), lambda: _services_say(settings))
+    suspected: dict[str, str] = {}
+    _raise_what_stays(lambda: _service_faults(settings, suspected), lambda: _services_say(settings))
 
 
 def brokers() -> None:
@@ -105,16 +107,22 @@ def _faults(look: Callable[[], list[str]]) -> list[str]:
         return [str(error)]
 
 
-def _service_faults(settings: Settings) -> list[str]:
+def _service_faults(settings: Settings, suspected: dict[str, str]) -> list[str]:
+    """Return what is wrong with services; one that was `suspected` stays so until it is as wanted, since one that ends again and again lives in between."""
     if intents.read(settings.run_dir, intents.PLATFORM).state == "stopped":
         return []
     faults, ended = [], False
     for service in beats.SERVICES:
         intent, process = intents.read(settings.run_dir, service), supervision.find(settings.run_dir, service)
-        found = supervision.finding(service, intent, process, beats.read(settings.run_dir, service), datetime.now(UTC), settings.beat_stale_seconds)
+        found = supervision.finding(service, intent, process, beats.read(settings.run_dir, service), Clock.read(), settings.beat_stale_seconds)
+        if found is not None:
+            suspected[service] = found.text
+        elif supervision.is_as_wanted(settings.run_dir, service):
+            suspected.pop(service, None)
+        if service in suspected:
+            faults.append(f"{service} {suspected[service]}")
         if found is None:
             continue
-        faults.append(f"{service} {found.text}")
         if found.hangs and process is not None:
             by_itself = supervision.stop(settings.run_dir, service, process, grace_seconds=5)
             log.error("%s was ended %s.", service, "and went by itself" if by_itself else "by SIGKILL")

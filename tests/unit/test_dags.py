@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -164,6 +165,23 @@ def test_a_server_that_does_not_answer_for_a_moment_is_no_fault(dags, monkeypatc
     seen = iter([RedisUnreachable(address="redis", cause="gone")])
     with pytest.raises(instashop_watch.PlatformFault, match="gone"):
         instashop_watch._raise_what_stays(look, lambda: None)
+
+
+def test_a_service_that_ends_again_and_again_is_a_fault_also_while_it_lives_for_a_moment(dags, monkeypatch, tmp_path):
+    import instashop_watch
+    from instashop.control.supervision import Finding
+
+    ends = Finding("producer", "does not run; look at its log")
+    looks = iter([ends, None, None])
+    monkeypatch.setattr(instashop_watch.beats, "SERVICES", ("producer",))
+    monkeypatch.setattr(instashop_watch.supervision, "finding", lambda *_: next(looks))
+    monkeypatch.setattr(instashop_watch.supervision, "find", lambda *_: None)
+    settings, suspected, works = SimpleNamespace(run_dir=tmp_path, beat_stale_seconds=60), {}, False
+    monkeypatch.setattr(instashop_watch.supervision, "is_as_wanted", lambda *_: works)
+    assert instashop_watch._service_faults(settings, suspected) == ["producer does not run; look at its log"]
+    assert instashop_watch._service_faults(settings, suspected) == ["producer does not run; look at its log"]
+    works = True
+    assert instashop_watch._service_faults(settings, suspected) == []
 
 
 def test_a_stale_batch_is_a_fault_only_while_events_arrive(dags):

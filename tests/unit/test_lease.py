@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from instashop.control.lease import Holder, holder, path_of, take
+from instashop.control.lease import Clock, Holder, holder, path_of, take
 
 
 @pytest.fixture
@@ -34,6 +34,14 @@ def test_a_clock_that_is_set_ends_no_process(child, monkeypatch):
     monkeypatch.setattr("psutil._psplatform.boot_time", lambda: boot + 3600)
     assert psutil.Process(child.pid).create_time() > holder.create_time + 3500
     assert holder.process() is not None
+
+
+def test_who_began_before_a_moment_and_who_after_it_is_told(child):
+    moment = Clock.read().since_boot
+    assert Holder.of(psutil.Process(os.getpid())).started < moment
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as later:
+        assert Holder.of(psutil.Process(later.pid)).started >= moment
+        later.communicate()
 
 
 def test_an_ended_process_is_none_though_its_exit_code_waits(child):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from instashop.control.beats import Beat
-from instashop.control.doctor import books_finding, live_finding, service_finding
+from instashop.control.doctor import books_finding, live_finding, service_finding, silence_seconds
 from instashop.control.lease import Holder
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -13,6 +13,11 @@ PROCESS, NEXT = (Holder(pid, 100.0, (NOW - timedelta(seconds=age)).timestamp()) 
 
 def _beat(state: str = "running", age: float = 1, **more: object) -> Beat:
     return Beat("consumer", 1, NOW - timedelta(hours=1), NOW - timedelta(seconds=age), state, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(10.0, 60), (0.05, 60), (0.01, 300)])
+def test_a_slow_shop_may_be_silent_for_longer(rate: float, seconds: float) -> None:
+    assert silence_seconds(rate) == seconds
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,17 @@ import pytest
 from instashop.control import intents, supervision
 from instashop.control.beats import Beat
 from instashop.control.intents import Intent
-from instashop.control.lease import Holder
+from instashop.control.lease import Clock, Holder, boot_id
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BORN = NOW - timedelta(hours=1)
 PROCESS = Holder(pid=4242, started=100.0, create_time=BORN.timestamp())
+CLOCK = Clock(since_boot=3700.0, awake=3600.0)
 RUNNING, STOPPED = Intent("running"), Intent("stopped")
 
 
 def beat(state="running", at=NOW, started_at=BORN, **more):
-    return Beat(service="consumer", pid=4242, started_at=started_at, at=at, state=state, **more)
+    return Beat(**{"service": "consumer", "pid": 4242, "started_at": started_at, "at": at, "state": state, "awake": CLOCK.awake, **more})
 
 
 @pytest.mark.parametrize(
@@ -29,8 +30,10 @@ def beat(state="running", at=NOW, started_at=BORN, **more):
         (RUNNING, STOPPED, PROCESS, "stop"),
         (RUNNING, STOPPED, None, "leave"),
         (STOPPED, STOPPED, None, "leave"),
-        (Intent(since=PROCESS.create_time + 1), RUNNING, PROCESS, "stop"),
-        (Intent(since=PROCESS.create_time - 1), RUNNING, PROCESS, "follow"),
+        (Intent(since=PROCESS.started + 1, boot=boot_id()), RUNNING, PROCESS, "stop"),
+        (Intent(since=PROCESS.started - 1, boot=boot_id()), RUNNING, PROCESS, "follow"),
+        (Intent(since=PROCESS.started + 1, boot="the boot before"), RUNNING, PROCESS, "follow"),
+        (Intent(since=PROCESS.create_time + 1), RUNNING, PROCESS, "follow"),  # As older code wrote it, in Unix seconds.
     ],
 )
 def test_a_task_does_what_is_wanted_of_its_service(intent, platform, process, step):
@@ -40,14 +43,16 @@ def test_a_task_does_what_is_wanted_of_its_service(intent, platform, process, st
 @pytest.mark.parametrize(
     ("action", "rate", "after"),
     [
-        ("stop", None, Intent("stopped", 5.0, 10.0)),
-        ("start", None, Intent("running", 5.0, 10.0)),
-        ("restart", None, Intent("running", 5.0, 99.0)),
-        ("rate", 50.0, Intent("running", 50.0, 99.0)),
+        ("stop", None, Intent("stopped", 5.0, 10.0, "a boot")),
+        ("start", None, Intent("running", 5.0, 10.0, "a boot")),
+        ("restart", None, Intent("running", 5.0, 99.0, "this boot")),
+        ("rate", 50.0, Intent("running", 50.0, 99.0, "this boot")),
     ],
 )
-def test_an_action_changes_the_intent_and_keeps_the_rate(action, rate, after):
-    assert intents.after(action, Intent("running", 5.0, 10.0), rate, now=99.0) == after
+def test_an_action_changes_the_intent_and_keeps_the_rate(monkeypatch, action, rate, after):
+    monkeypatch.setattr(intents, "boot_id", lambda: "this boot")
+    monkeypatch.setattr(intents.Clock, "read", lambda: Clock(99.0, 90.0))
+    assert intents.after(action, Intent("running", 5.0, 10.0, "a boot"), rate) == after
 
 
 @pytest.mark.parametrize(
@@ -91,17 +96,19 @@ def test_an_end_is_good_only_if_it_was_asked_for_or_due(exit_code, last, asked, 
         (RUNNING, PROCESS, beat(), None, False),
         (STOPPED, None, beat("stopped"), None, False),
         (RUNNING, None, beat(), "does not run", False),
-        (RUNNING, PROCESS, beat(at=NOW - timedelta(seconds=121)), "hangs", True),
-        (RUNNING, PROCESS, beat(at=NOW - timedelta(seconds=119)), None, False),
+        (RUNNING, PROCESS, beat(awake=CLOCK.awake - 121), "hangs: process 4242 has not beaten for 121 s", True),
+        (RUNNING, PROCESS, beat(awake=CLOCK.awake - 119), None, False),
+        (RUNNING, PROCESS, beat(at=NOW - timedelta(hours=1), awake=CLOCK.awake - 1), None, False),  # The clock was set, or the machine slept.
+        (RUNNING, PROCESS, beat(awake=None), None, False),  # Of older code.
         (RUNNING, PROCESS, None, "hangs", True),
-        (RUNNING, Holder(4242, 100.0, NOW.timestamp() - 5), beat(at=NOW - timedelta(hours=1)), None, False),
+        (RUNNING, Holder(4242, CLOCK.since_boot - 5, NOW.timestamp() - 5), beat(at=NOW - timedelta(hours=1), awake=1.0), None, False),
         (RUNNING, PROCESS, beat("waiting", message="no Kafka"), "no Kafka", False),
         (RUNNING, PROCESS, beat(lag_events=9, lag_seconds=500.0, events_per_second=0.0), "stuck", False),
         (RUNNING, PROCESS, beat(lag_events=9, lag_seconds=500.0, events_per_second=800.0), None, False),
     ],
 )
 def test_only_a_real_fault_is_found(intent, process, last, says, hangs):
-    found = supervision.finding("consumer", intent, process, last, NOW, stale_seconds=120)
+    found = supervision.finding("consumer", intent, process, last, CLOCK, stale_seconds=120)
     assert (found is None) == (says is None)
     if found is not None and says is not None:
         assert says in found.text
@@ -117,7 +124,7 @@ def test_only_a_real_fault_is_found(intent, process, last, says, hangs):
         (RUNNING, PROCESS, beat("starting"), False),
         (RUNNING, PROCESS, beat(), True),
         (RUNNING, PROCESS, beat(started_at=BORN - timedelta(hours=1)), False),
-        (Intent(since=NOW.timestamp()), PROCESS, beat(), False),
+        (Intent(since=PROCESS.started + 1, boot=boot_id()), PROCESS, beat(), False),
     ],
 )
 def test_a_request_is_carried_out_when_the_new_process_beats(intent, process, last, done):

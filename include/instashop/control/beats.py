@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from redis import Redis, RedisError
@@ -33,7 +33,7 @@ class Beat(msgspec.Struct, frozen=True):
     lag_events: int | None = None  # None: not known. Exact at 0, an upper bound above.
     lag_seconds: float | None = None  # Age of the oldest fact not yet moved on.
     newest_recorded_at: datetime | None = None  # The newest fact that it has moved on.
-    detail: dict[str, Any] = {}
+    awake: float | None = None  # The moment of the beat by `lease.Clock.awake`, for who decides whether a process hangs. None: of older code.
 
     def is_of(self, process: Holder) -> bool:
         """Say whether it is of this process, not of one before it; a second is left for a clock that was moved between the two."""

@@ -231,6 +231,11 @@ def _live(settings: Settings) -> list[Finding]:
     return [live_finding(json.loads(str(text)) if text else None, datetime.now(UTC))]
 
 
+def silence_seconds(rate: float) -> float:
+    """Return how long no event may come from a shop that makes `rate` events a second: also three of a slow shop's."""
+    return max(SILENCE_SECONDS, 3 / rate)
+
+
 def _warehouse(settings: Settings) -> list[Finding]:
     with connect.warehouse(settings, "doctor") as connection:
         newest = connection.execute("SELECT max(moved_at) FROM consumer_offsets").fetchone()
@@ -238,7 +243,7 @@ def _warehouse(settings: Settings) -> list[Finding]:
     found, now = [], datetime.now(UTC)
     generator_runs = lease.holder(settings.run_dir, "generator") is not None
     age = (now - newest[0]).total_seconds() if newest and newest[0] else None
-    if generator_runs and (age is None or age > SILENCE_SECONDS):
+    if generator_runs and (age is None or age > silence_seconds(intents.read(settings.run_dir, "generator").rate or settings.rate)):
         since = "never" if age is None else f"{age:.0f} s ago"
         found.append(
             Finding("warehouse", "fault", f"its last event came {since}.", f"the first fault above is the cause; else read {settings.log_dir}/consumer.log.")

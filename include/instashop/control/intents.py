@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from instashop.control import beats
 from instashop.control.beats import Beat
 from instashop.control.files import write_whole
-from instashop.control.lease import Holder
+from instashop.control.lease import Clock, Holder, boot_id
 from instashop.errors import InstaShopError
 
 log = logging.getLogger(__name__)
@@ -37,11 +37,16 @@ class UnknownService(InstaShopError):
 
 
 class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is wanted of a service; a process that began before `since` (Unix seconds) is to be replaced by a new one."""
+    """What is wanted of a service; a process that began before `since` (seconds since the boot `boot`) is to be replaced by a new one."""
 
     state: Literal["running", "stopped"] = "running"
     rate: float | None = None
     since: float = 0.0
+    boot: str = ""
+
+    def replaces(self, process: Holder) -> bool:
+        """Return whether another process than this one is wanted; after a boot every process is a new one."""
+        return self.boot == boot_id() and process.started < self.since
 
 
 def path_of(run_dir: Path, service: str) -> Path:
@@ -65,18 +70,21 @@ def write(run_dir: Path, service: str, intent: Intent) -> None:
     write_whole(path_of(run_dir, service), msgspec.json.encode(intent))
 
 
-def after(action: Action, before: Intent, rate: float | None, now: float) -> Intent:
-    """Return the intent once a person has asked for an action at Unix second `now`."""
-    if action == "stop":
-        return Intent("stopped", before.rate, before.since)
-    if action == "start":
-        return Intent("running", before.rate, before.since)
-    return Intent("running", rate if action == "rate" else before.rate, now)
+def after(action: Action, before: Intent, rate: float | None) -> Intent:
+    """Return the intent once a person has asked for an action, now."""
+    if action in ("stop", "start"):
+        return replace(before, state="stopped" if action == "stop" else "running")
+    return anew(Intent("running", rate if action == "rate" else before.rate))
+
+
+def anew(intent: Intent) -> Intent:
+    """Return the same intent, of a process that begins from now on."""
+    return replace(intent, since=Clock.read().since_boot, boot=boot_id())
 
 
 def ask(run_dir: Path, service: str, action: Action, rate: float | None = None) -> Intent:
     """Write down what a person asks for now, and return it; whether it has come true tells `carried_out`."""
-    intent = after(action, read(run_dir, service), rate, time.time())
+    intent = after(action, read(run_dir, service), rate)
     write(run_dir, service, intent)
     return intent
 
@@ -98,7 +106,7 @@ def carried_out(intent: Intent, process: Holder | None, beat: Beat | None) -> bo
     """Say whether what is wanted has come true: stopped, or running and past its start."""
     if intent.state == "stopped":
         return process is None
-    if process is None or process.create_time < intent.since or beat is None:
+    if process is None or intent.replaces(process) or beat is None:
         return False
     return beat.is_of(process) and beat.state in ("running", "waiting")
 
@@ -115,7 +123,7 @@ def next_step(intent: Intent, platform: Intent, process: Holder | None) -> Liter
         return "wait" if process is None else "stop"
     if process is None:
         return "start"
-    return "stop" if process.create_time < intent.since else "follow"
+    return "stop" if intent.replaces(process) else "follow"
 
 
 def announce_down(run_dir: Path) -> None:

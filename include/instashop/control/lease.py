@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import threading
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import msgspec
 import psutil
@@ -15,6 +16,24 @@ from instashop.errors import LeaseTaken
 
 LOOK_SECONDS = 1.0
 """Longer than anybody takes who only looks whether a lease is free, for which he holds it for a moment."""
+
+
+class Clock(NamedTuple):
+    """This moment, in seconds since the machine's boot; no setting of the time of day moves it."""
+
+    since_boot: float
+    awake: float
+    """The same without the time that the machine slept."""
+
+    @classmethod
+    def read(cls) -> Clock:
+        """Return this moment, the first number as coarse as the kernel's start of a process."""
+        return cls(math.floor(time.clock_gettime(time.CLOCK_BOOTTIME) * 100) / 100, time.monotonic())
+
+
+def boot_id() -> str:
+    """Return what tells this boot of the machine from others."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 class Holder(msgspec.Struct, frozen=True):

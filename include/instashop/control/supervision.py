@@ -22,7 +22,7 @@ import psutil
 from instashop.control import beats, intents, lease
 from instashop.control.beats import Beat
 from instashop.control.files import write_whole
-from instashop.control.lease import Holder
+from instashop.control.lease import Clock, Holder
 from instashop.errors import InstaShopError
 
 log = logging.getLogger(__name__)
@@ -99,14 +99,17 @@ class Finding:
     hangs: bool = False
 
 
-def finding(service: str, intent: intents.Intent, process: Holder | None, beat: Beat | None, now: datetime, stale_seconds: float) -> Finding | None:
-    """Return what is wrong with a service, or None: it works, or is not to run."""
+def finding(service: str, intent: intents.Intent, process: Holder | None, beat: Beat | None, clock: Clock, stale_seconds: float) -> Finding | None:
+    """Return what is wrong with a service, or None: it works, or is not to run.
+
+    Silence is measured by a clock that nobody sets and that stands still while the machine sleeps: else who looks first would end what is well.
+    """
     if intent.state == "stopped":
         return None
     if process is None:
         return Finding(service, f"does not run; look at the log of the DAG run_{service}, and unpause it if it is paused")
     ours = beat is not None and beat.is_of(process)
-    quiet = now.timestamp() - (beat.at.timestamp() if beat is not None and ours else process.create_time)
+    quiet = _silence(process, beat, clock)
     if quiet > stale_seconds:
         return Finding(service, f"hangs: process {process.pid} has not beaten for {quiet:.0f} s; it is ended and run_{service} starts it again", True)
     if beat is None or not ours:
@@ -116,6 +119,13 @@ def finding(service: str, intent: intents.Intent, process: Holder | None, beat: 
     if beat.state == "running" and (beat.lag_seconds or 0) > stale_seconds and beat.lag_events and not beat.events_per_second:
         return Finding(service, f"is stuck {beat.lag_events} events and {beat.lag_seconds:.0f} s behind and moves nothing; its log says why")
     return None
+
+
+def _silence(process: Holder, beat: Beat | None, clock: Clock) -> float:
+    """Return for how many seconds a process has not beaten; 0 for one of older code, whose beats do not tell."""
+    if beat is None or not beat.is_of(process):
+        return clock.since_boot - process.started
+    return 0.0 if beat.awake is None else clock.awake - beat.awake
 
 
 def is_as_wanted(run_dir: Path, service: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
 import logging
 import os
@@ -108,6 +109,7 @@ class Pulse:
                 events_per_second=round(rate, 2),
                 lag_events=batch.lag_events if batch else None,
                 lag_seconds=batch.lag_seconds if batch else None,
+                awake=clock,
                 newest_recorded_at=self._newest,
             )
         )
@@ -225,7 +227,7 @@ def stop_on_signals() -> threading.Event:
 
     def ask(number: int, _frame: FrameType | None) -> None:
         log.info("%s: finishing the batch, then stopping", signal.Signals(number).name)
-        stop.set()
+        _thread.start_new_thread(stop.set, ())  # Not here: the thread that was interrupted may hold the flag's own lock.
 
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)

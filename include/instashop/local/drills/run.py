@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from msgspec.structs import replace
-
 from instashop.control import beats, intents, supervision
 from instashop.control.books import verify
 from instashop.errors import InstaShopError
@@ -159,11 +157,11 @@ def _load(platform: Platform, rate: float | None) -> Iterator[None]:
         return
     run_dir = platform.settings.run_dir
     before = intents.read(run_dir, "generator")
-    _want(platform, intents.after("rate", before, rate, time.time()))
+    _want(platform, intents.after("rate", before, rate))
     try:
         yield
     finally:
-        _want(platform, replace(before, since=time.time()))
+        _want(platform, intents.anew(before))
 
 
 def _want(platform: Platform, intent: intents.Intent) -> None:
