@@ -1,10 +1,22 @@
--- Refused events by reason, the most frequent first.
+-- Refused events by reason, the most frequent first; counted in an index, since there may be millions of them.
+WITH counted AS (
+    SELECT reason, topic, count(*) AS letters, max(arrived_at) AS newest_at
+    FROM dead_letters
+    GROUP BY reason, topic
+)
+
 SELECT
-    reason,
-    count(*) AS letters,
-    max(arrived_at) AS newest_at,
-    array_agg(DISTINCT topic ORDER BY topic) AS topics,
-    (array_agg(event_id::text ORDER BY arrived_at DESC) FILTER (WHERE event_id IS NOT NULL))[:2] AS newest_ids
-FROM dead_letters
-GROUP BY reason
-ORDER BY letters DESC, reason
+    counted.reason,
+    sum(counted.letters)::bigint AS letters,
+    max(counted.newest_at) AS newest_at,
+    array_agg(counted.topic ORDER BY counted.topic) AS topics,
+    ARRAY(
+        SELECT event_id::text
+        FROM dead_letters
+        WHERE dead_letters.reason = counted.reason AND event_id IS NOT NULL
+        ORDER BY arrived_at DESC
+        LIMIT 2
+    ) AS newest_ids
+FROM counted
+GROUP BY counted.reason
+ORDER BY letters DESC, counted.reason

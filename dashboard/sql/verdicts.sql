@@ -3,7 +3,7 @@ SELECT
     at,
     balanced,
     report,
-    (SELECT max(at) FROM verdicts WHERE balanced) AS last_true_at,
+    (SELECT at FROM verdicts WHERE balanced ORDER BY verdict_id DESC LIMIT 1) AS last_true_at,
     (
         SELECT jsonb_object_agg(stage, extract(epoch FROM last_at))
         FROM (

@@ -50,7 +50,7 @@ class CursorOfAnotherShop(InstaShopError):
 
 
 class CursorAhead(InstaShopError):
-    """The cursor for `{database}` is at transaction {txid}, which this Postgres has not begun yet (its next is {next_txid}): it was set back, by a backup or a standby that had not everything, and rows it writes now would never be published. Bring the newest server back, or `./instashop reset`."""
+    """The cursor for `{database}` is at transaction {txid}, which this Postgres {why}: it was set back, by a backup or a standby that had not everything, and rows it writes now would never be published. Bring the newest server back, or `./instashop reset`."""
 
 
 class OffsetsMissing(InstaShopError):

@@ -52,7 +52,9 @@ PARTITIONS = 3
 PARTITIONS_OF = dict.fromkeys(BY_NAME, PARTITIONS) | {CURSORS: 1}
 """How many partitions each topic of the platform has."""
 RETENTION_MS = 7 * 24 * 3600 * 1000
-"""How long Kafka keeps an event, and how long a compacted topic keeps every version."""
+"""How long Kafka keeps an event at least, and how long a compacted topic keeps every version."""
+SEGMENT_MS = 24 * 3600 * 1000
+"""A segment goes as a whole, when its newest event may: so Kafka keeps an event for a day more at most."""
 
 
 def of_database(database: str) -> tuple[Stream, ...]:

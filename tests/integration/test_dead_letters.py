@@ -46,6 +46,13 @@ def test_a_replay_goes_on_beyond_what_stays_refused_and_publishes_an_event_once(
     assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [letters]).fetchone() == (1,)
 
 
+def test_a_replay_takes_no_more_bytes_at_once_than_the_client_holds(stack, dwh, letters, monkeypatch):
+    monkeypatch.setattr(dead_letters, "PAGE_BYTES", 1)
+    pages = [[(offset, body) for _topic, _number, offset, _reason, _key, body, *_ in page] for page in dead_letters._open(dwh, REASON, None)]
+    ours = [page for page in pages if page[0][0] >= FAR]
+    assert [[offset for offset, _body in page] for page in ours] == [[FAR + number] for number in range(5)]
+
+
 def test_an_older_version_of_a_product_that_is_replayed_does_not_take_the_newest_ones_key(stack, dwh):
     old = bodies.product(product_id=10**9 + 9, version=3)
     row = {"topic": "products", "partition": 0, "offset": FAR, "reason": REASON, "detail": "of a test", "message_key": b"1000000009", "body": bodies.raw(old)}

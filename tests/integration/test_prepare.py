@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from confluent_kafka.admin import ConfigResource, ResourceType
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from instashop import connect
+from instashop.transport.prepare import prepare_topics
+from tests.waiting import wait_until
 
-WEEK_MS = "604800000"
+DAY_MS, WEEK_MS = "86400000", "604800000"
 ALIKE = {"min.insync.replicas": "2", "message.timestamp.type": "LogAppendTime"}
-EVENTS = {**ALIKE, "cleanup.policy": "delete", "retention.ms": WEEK_MS}
+EVENTS = {**ALIKE, "cleanup.policy": "delete", "retention.ms": WEEK_MS, "segment.ms": DAY_MS}
 CONTRACT = {
     "transactions": (3, EVENTS),
     "user_behavior": (3, EVENTS),
@@ -40,6 +42,14 @@ def test_a_topic_is_as_the_contract_says(admin, topic):
     assert {len(part.replicas) for part in found.values()} == {3}
     configuration = _configuration(admin, ResourceType.TOPIC, topic)
     assert {name: configuration[name] for name in wanted} == wanted
+
+
+def test_a_topic_of_older_code_gets_its_segments(admin, stack):
+    entry = ConfigEntry("segment.ms", WEEK_MS, incremental_operation=AlterConfigOpType.SET)
+    ((_resource, future),) = admin.incremental_alter_configs([ConfigResource(ResourceType.TOPIC, "searches", incremental_configs=[entry])]).items()
+    future.result()
+    prepare_topics(stack)
+    wait_until(lambda: _configuration(admin, ResourceType.TOPIC, "searches")["segment.ms"] == DAY_MS, 20, "segments of a day")
 
 
 def test_no_broker_makes_a_topic_by_itself(admin):

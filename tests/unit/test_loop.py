@@ -100,7 +100,7 @@ def test_a_passing_fault_is_told_and_the_work_taken_up_again(error):
     assert pulse.said == [("waiting", str(error))] * 2
 
 
-@pytest.mark.parametrize("error", [CursorAhead(database="instashop", txid=9, next_txid=5), OffsetsMissing(group="g")])
+@pytest.mark.parametrize("error", [CursorAhead(database="instashop", txid=9, why="has not begun yet"), OffsetsMissing(group="g")])
 def test_a_fault_that_no_waiting_mends_ends_the_service(error):
     stop, pulse = threading.Event(), Said()
     work, tries = _failing(error, stop)

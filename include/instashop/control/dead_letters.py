@@ -25,10 +25,10 @@ from instashop.events import Event, Reason, TransactionItem, judge_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, CURSORS
 from instashop.transport.enricher import Catalogue
-from instashop.transport.topics import published
+from instashop.transport.topics import publish, published
 
-PAGE_LETTERS = 10_000
-"""Letters that a replay looks at and publishes at once."""
+PAGE_LETTERS, PAGE_BYTES = 10_000, 32_000_000
+"""Letters, and bytes of them, that a replay looks at and publishes at once, at most."""
 
 
 class UnknownChoice(InstaShopError):
@@ -129,18 +129,23 @@ def replay(settings: Settings, reason: str | None = None, topic: str | None = No
     check(reason, topic)
     try:
         return _replay(settings, reason, topic)
-    except KafkaException as error:
-        raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
+    except (KafkaException, BufferError) as error:
+        cause = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+        raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=cause) from error
 
 
 def _replay(settings: Settings, reason: str | None, topic: str | None) -> Replay:
     done, repair = Replay(), _Repair(settings)
     taken: set[UUID] = set()
+    publisher: _Publisher | None = None
     with connect.warehouse(settings, "dead-letters", autocommit=True) as dwh:
         dwh.execute("SELECT pg_advisory_lock(hashtext('instashop replay'))")
         for page in _open(dwh, reason, topic):
-            good = []
+            publisher, good = publisher or _Publisher(settings), []
             for place_topic, number, offset, why, key, letter, _arrived_at, known in page:
+                if f"{place_topic}/{number}/{offset}" in publisher.published:  # By a replay that was killed before it could mark it.
+                    good.append((place_topic, number, offset, key, letter))
+                    continue
                 body = repair.named(letter) if why == Reason.UNKNOWN_PRODUCT else letter
                 verdict = judge_of(place_topic, BY_NAME[place_topic].event_type)(body, time.time() * 1000)
                 if not isinstance(verdict, Event):
@@ -151,14 +156,16 @@ def _replay(settings: Settings, reason: str | None, topic: str | None) -> Replay
                     good.append((place_topic, number, offset, key, body))
                     taken.add(verdict.event_id)
             if good:
-                _publish(settings, dwh, good, done)
+                publisher.publish(dwh, good, done)
     return done
 
 
 def _open(dwh: psycopg.Connection, reason: str | None, topic: str | None) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the letters that have not been replayed, page by page."""
     after = {"after": "-infinity", "after_topic": "", "after_partition": 0, "after_offset": 0}
-    while page := dwh.execute(sql.statement("dead_letters/open"), {"reason": reason, "topic": topic, "limit": PAGE_LETTERS, **after}).fetchall():  # type: ignore[arg-type]
+    while page := dwh.execute(
+        sql.statement("dead_letters/open"), {"reason": reason, "topic": topic, "limit": PAGE_LETTERS, "bytes": PAGE_BYTES, **after}
+    ).fetchall():  # type: ignore[arg-type]
         yield page
         last_topic, number, offset, *_, arrived_at, _known = page[-1]
         after = {"after": arrived_at, "after_topic": last_topic, "after_partition": number, "after_offset": offset}
@@ -185,21 +192,28 @@ class _Repair:
         return msgspec.json.encode(msgspec.structs.replace(item, product_name=product.name, category=product.category)) if product else body
 
 
-def _publish(settings: Settings, dwh: psycopg.Connection, letters: list[tuple[str, int, int, bytes | None, bytes]], done: Replay) -> None:
-    producer = connect.kafka_producer(settings, "instashop-replay")
-    producer.init_transactions(30)
-    before = _published_before(settings)
-    producer.begin_transaction()
-    for topic, number, offset, key, body in letters:
-        place = f"{topic}/{number}/{offset}"
-        if place not in before:
-            producer.produce(topic, body, f"replay/{place}" if BY_NAME[topic].compacted else key)  # A later version has the key by now, and stays.
-            producer.produce(CURSORS, b"{}", f"replay/{place}")
-            done.published.append(place)
-    producer.commit_transaction(30)
-    with dwh.transaction():
-        for topic, number, offset, _key, _body in letters:
-            dwh.execute(sql.statement("dead_letters/mark"), {"topic": topic, "partition": number, "offset": offset})  # type: ignore[arg-type]
+class _Publisher:
+    """Publishes letters again, each with a note in topic `cursors`; whoever had its id before publishes nothing any more."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._producer = connect.kafka_producer(settings, "instashop-replay")
+        self._producer.init_transactions(30)
+        self.published = _published_before(settings)
+        """Where the letters are, as topic/partition/offset, that a replay has published."""
+
+    def publish(self, dwh: psycopg.Connection, letters: list[tuple[str, int, int, bytes | None, bytes]], done: Replay) -> None:
+        """Publish those that no replay has published, and mark all of them."""
+        self._producer.begin_transaction()
+        for topic, number, offset, key, body in letters:
+            place = f"{topic}/{number}/{offset}"
+            if place not in self.published:
+                publish(self._producer, topic, body, f"replay/{place}" if BY_NAME[topic].compacted else key)  # A later version has the key by now, and stays.
+                publish(self._producer, CURSORS, b"{}", f"replay/{place}")
+                done.published.append(place)
+        self._producer.commit_transaction(30)
+        with dwh.transaction():
+            for topic, number, offset, _key, _body in letters:
+                dwh.execute(sql.statement("dead_letters/mark"), {"topic": topic, "partition": number, "offset": offset})  # type: ignore[arg-type]
 
 
 def _published_before(settings: Settings) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,7 +69,7 @@ def stops(settings: Settings, event_id: str) -> list[Stop]:
         if kept:
             found += _kept(settings, dwh, kept)  # type: ignore[arg-type]
         elif not letters:
-            found.append(Stop("kafka", "not in the warehouse yet; producer and consumer bring it, `./instashop status` shows their lag"))
+            found.append(Stop("kafka", _not_kept(settings, wanted, datetime.now(UTC))))
     return found
 
 
@@ -90,6 +91,14 @@ def _page(dwh: psycopg.Connection[Any], txid: int) -> Stop:
     if row is None:
         return Stop("books", "on no page yet; the next round of the books cuts it")
     return Stop("books", f"page {row['page_id']}, cut {row['cut_at']:%Y-%m-%d %H:%M:%S}: {'balances' if row['balanced'] else 'does NOT balance'}")
+
+
+def _not_kept(settings: Settings, event_id: UUID, now: datetime) -> str:
+    """Return why the warehouse has no event that the shop has."""
+    made, days = datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC), settings.warehouse_retention_days
+    if days and made < now - timedelta(days=days):
+        return f"the warehouse keeps events for {days} days (INSTASHOP_WAREHOUSE_RETENTION_DAYS) and has let it go; its roll-ups count it"
+    return "not in the warehouse yet; producer and consumer bring it, `./instashop status` shows their lag"
 
 
 def _accepted(row: dict[str, Any]) -> Stop:
@@ -121,6 +130,8 @@ def _live_value(settings: Settings, start: int) -> str:
         total = connect.redis(settings).hget(window_key(start), "total")
     except RedisError as error:
         return f"not known, since Redis does not answer ({error})"
+    if not total and time.time() < start + WINDOW_SECONDS + settings.live_expiry_seconds:
+        return "not written yet by Spark"
     if not total:
         return f"not kept any more ({settings.live_expiry_seconds // 60} minutes)"
     values = json.loads(total)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from instashop import connect, sql
 from instashop.errors import KafkaUnreachable, TopicNotMade
 from instashop.settings import Settings
-from instashop.streams import CURSORS, PARTITIONS_OF, RETENTION_MS, STREAMS
+from instashop.streams import CURSORS, PARTITIONS_OF, RETENTION_MS, SEGMENT_MS, STREAMS
 from instashop.transport.migrations import migrate, of_folder
 from instashop.transport.topics import require_partitions
 
@@ -42,7 +42,7 @@ def prepare_warehouse(settings: Settings) -> None:
 def topics(replication: int) -> list[NewTopic]:
     """Return every topic of the platform, as it is to be with so many copies."""
     common = {"min.insync.replicas": str(min(2, replication)), "message.timestamp.type": "LogAppendTime"}
-    kept = {**common, "retention.ms": str(RETENTION_MS)}
+    kept = {**common, "retention.ms": str(RETENTION_MS), "segment.ms": str(SEGMENT_MS)}
     compacted = {**common, "cleanup.policy": "compact", "min.compaction.lag.ms": str(RETENTION_MS)}
     wanted = [NewTopic(s.name, PARTITIONS_OF[s.name], replication, config=compacted if s.compacted else kept) for s in STREAMS]
     cursors = NewTopic(CURSORS, PARTITIONS_OF[CURSORS], replication, config={**common, "cleanup.policy": "compact", "segment.ms": "3600000"})
@@ -69,7 +69,9 @@ def prepare_topics(settings: Settings) -> None:
     except KafkaException as error:
         raise KafkaUnreachable(address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
     require_partitions(there.topics, settings)
-    missing = [topic for topic in topics(copies(settings, len(there.brokers))) if topic.topic not in there.topics]
+    wanted = topics(copies(settings, len(there.brokers)))
+    _set_segments(admin, [stream.name for stream in STREAMS if stream.name in there.topics and not stream.compacted])
+    missing = [topic for topic in wanted if topic.topic not in there.topics]
     for topic, future in (admin.create_topics(missing, operation_timeout=20) if missing else {}).items():
         try:
             future.result()
@@ -77,6 +79,17 @@ def prepare_topics(settings: Settings) -> None:
         except KafkaException as error:
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":  # Somebody else was as quick as we.
                 raise TopicNotMade(topic=topic, address=settings.kafka_bootstrap, cause=error.args[0].str()) from error
+
+
+def _set_segments(admin: AdminClient, names: list[str]) -> None:
+    """Give topics that were made by older code the present length of a segment; brokers of others may not let us."""
+    entry = ConfigEntry("segment.ms", str(SEGMENT_MS), incremental_operation=AlterConfigOpType.SET)
+    resources = [ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry]) for name in names]
+    for resource, future in (admin.incremental_alter_configs(resources, request_timeout=20) if resources else {}).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            log.warning("segment.ms of topic %s stays as it is (%s)", resource.name, error.args[0].str())
 
 
 def prepare(settings: Settings) -> None:

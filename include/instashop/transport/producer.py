@@ -95,16 +95,25 @@ class Feed:
         return first if len(first) == self.limit else rows
 
     def require_past(self, places: dict[str, Place]) -> None:
-        """Return if this server has begun every transaction up to these places.
+        """Return if this server has begun every transaction up to these places, and has the rows that were published last.
 
         Raises:
-            CursorAhead: it has not, so it was set back.
+            CursorAhead: it has not, so it was set back; when it has written on since, its transactions may have passed the cursor again.
         """
         txid = max((txid for txid, _id in places.values()), default=0)
         found = self.connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint").fetchone()
         assert found is not None
         if txid >= found[0]:
-            raise CursorAhead(database=self.database, txid=txid, next_txid=found[0])
+            raise CursorAhead(database=self.database, txid=txid, why=f"has not begun yet (its next is {found[0]})")
+        for name, place in places.items():
+            # Where rows of before are gone, too, somebody has tidied them up.
+            (lost,) = self.connection.execute(
+                f"SELECT NOT EXISTS (SELECT FROM feed.{name} WHERE txid = %s::text::xid8 AND id = %s)"  # type: ignore[arg-type]
+                f" AND EXISTS (SELECT FROM feed.{name} WHERE (txid, id) < (%s::text::xid8, %s))",
+                [str(place[0]), place[1], str(place[0]), place[1]],
+            ).fetchone() or (False,)
+            if lost:
+                raise CursorAhead(database=self.database, txid=place[0], why=f"no longer has in {name}, though it has those before")
 
     def waiting(self, places: dict[str, Place]) -> tuple[int, datetime | None]:
         """Return how many rows (at most 10,000 of each stream) are not published, and when the oldest was written; also those above the horizon.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import cast
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import TopicMetadata
 
 from instashop import connect
@@ -75,7 +75,7 @@ def require_partitions(there: Mapping[str, TopicMetadata], settings: Settings) -
         raise OtherPartitions(address=settings.kafka_bootstrap, topics=", ".join(others))
 
 
-def publish(producer: Producer, topic: str, body: str | bytes, key: str) -> None:
+def publish(producer: Producer, topic: str, body: str | bytes, key: str | bytes | None) -> None:
     """Hand a message to the client; one that holds as many as it may first lets the brokers take them.
 
     Raises:
@@ -106,6 +106,16 @@ def ends_of(client: Consumer, places: Iterable[tuple[str, int]]) -> Offsets:
         if place.error:
             raise KafkaException(place.error)
     return {(place.topic, place.partition): place.offset for place in found}
+
+
+def _say_what_is_lost(client: Consumer, stored: Offsets) -> None:
+    """Say in the log what Kafka has deleted before it was read; the reader goes on after it, and the books name each event."""
+    begins = [TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in stored]
+    for place in client.offsets_for_times(begins, timeout=10) if begins else ():
+        offset = stored[place.topic, place.partition]
+        if not place.error and place.offset > offset:
+            what = f"{place.topic}/{place.partition} offsets {offset} to {place.offset - 1}"
+            log.error("Kafka has deleted %s before they were read: this reader was away for longer than Kafka keeps events", what)
 
 
 class ToEnd:
@@ -198,6 +208,7 @@ class TopicReader:
     def _begin(self, client: Consumer, places: list[TopicPartition], position: Offsets) -> None:
         for place in places:
             place.offset = position.get((place.topic, place.partition), 0)
+        _say_what_is_lost(client, {(p.topic, p.partition): p.offset for p in places if p.offset})
         self._at_end = {(p.topic, p.partition): False for p in places}
         self._position = {(p.topic, p.partition): p.offset for p in places}
         self._published = datetime.now(UTC)  # Until a message tells: whoever is behind has been so at least from here on.

@@ -25,7 +25,7 @@ added_up AS (
         late,
         count(*) AS events,
         count(*) FILTER (WHERE kind = 'transactions') AS orders,
-        count(*) FILTER (WHERE kind = 'user_behavior') AS steps,
+        count(*) FILTER (WHERE kind = 'user_behavior' AND status <> 'session_end') AS steps,
         count(*) FILTER (WHERE kind = 'searches') AS searches,
         count(*) FILTER (WHERE kind = 'cart_events') AS carts,
         coalesce(sum(total_cents) FILTER (WHERE kind = 'transactions' AND status IN ('paid', 'refunded')), 0) AS moved_cents,

@@ -22,7 +22,7 @@ BEGIN
         ORDER BY relname
     LOOP
         EXECUTE format(
-            'SELECT EXISTS (SELECT FROM %I WHERE kept_txid >= (SELECT built_below FROM warehouse.build_cursor) OR arrived_at > now() - INTERVAL ''8 days'')', old
+            'SELECT EXISTS (SELECT FROM %I WHERE kept_txid >= (SELECT built_below FROM warehouse.build_cursor) OR arrived_at > now() - INTERVAL ''9 days'')', old
         ) INTO needed;
         IF NOT needed THEN
             unneeded := unneeded || old;
