@@ -18,8 +18,6 @@ def main() -> int:
     settings = load()
     reader = Reader(settings)
     reader.start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn handles both, then raises them again: that must not make a clean stop look like a crash.
     config = uvicorn.Config(
         build(reader),
         host=settings.host,
@@ -29,6 +27,8 @@ def main() -> int:
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn handles both, then raises them again: that must not make a clean stop look like a crash.
     logging.getLogger("dashboard").info("the dashboard is at http://%s:%d", settings.host, settings.dashboard_port)
     try:
         server.run()

@@ -113,21 +113,30 @@ def _register_asked(reader: Reader) -> None:
     dash.register_page("not_found_404", title="InstaShop", layout=event.missing())
 
     @callback(
-        Output("history", "className"),
-        Output("history-trouble", "children"),
-        Output("history-span", "children"),
-        Output("history-age", "children"),
-        Output("history-shown", "children"),
+        Output("history-answer", "data"),
         Input("history-again", "n_intervals"),
         State("url", "search"),
         State("choices", "data"),
+        running=[(Output("history-again", "disabled"), True, False)],  # Else the next tick would give up an answer that takes long.
         prevent_initial_call=True,
     )
     async def read_again(_count: int, search: str, choices: dict[str, Any]) -> Any:
         """Read the span of an open page again, unless the screen is paused; without an answer its numbers stay, with their age."""
         if choices["paused"]:
-            return (dash.no_update,) * 5
-        return history.read_again(*await past(filters.asked_in(search)))
+            return dash.no_update
+        return {"search": search, **history.read_again(*await past(filters.asked_in(search)))}
+
+    clientside_callback(
+        dash.ClientsideFunction("instashop", "take"),
+        Output("history", "className"),
+        Output("history-trouble", "children"),
+        Output("history-span", "children"),
+        Output("history-age", "children"),
+        Output("history-shown", "children"),
+        Input("history-answer", "data"),
+        State("url", "search"),
+        prevent_initial_call=True,
+    )
 
 
 def _changes(reader: Reader, choices: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -192,7 +201,9 @@ def _answer_choices() -> None:
         prevent_initial_call=True,
     )
     clientside_callback(dash.ClientsideFunction("instashop", "goToRows"), Output("at-rows", "data"), Input("history-drawn", "data"))
-    clientside_callback(dash.ClientsideFunction("instashop", "wall"), Output("on-wall", "data"), Input("wall", "n_clicks"), Input("url", "search"))
+    clientside_callback(
+        dash.ClientsideFunction("instashop", "wall"), Output("on-wall", "data"), Input("wall", "n_clicks"), Input("url", "search"), Input("url", "pathname")
+    )
     clientside_callback(dash.ClientsideFunction("instashop", "choose"), Output("choices", "data"), *chosen)
     clientside_callback(
         dash.ClientsideFunction("instashop", "ask"),

@@ -27,7 +27,11 @@ def verdict(warehouse: Warehouse, now: float) -> list[Component]:
         return [_verdict("never", title, [*marked(text), " ", html.Code("./instashop verify"), " compares every stage to the cent."])]
     title = "The books balance" if found.balanced else "The books do not balance"
     last = ["Verified ", age(found.at, now, OLD_SECONDS), f" in {found.seconds:.1f} s. ", *_last_true(found, now)]
-    head = _verdict("true" if found.balanced else "false", title, last)
+    kind = "true" if found.balanced else "false"
+    if found.balanced and now - found.at > OLD_SECONDS:
+        kind, title = "never", "The books balanced when they were last compared"
+        last += ["Look at the DAG ", html.Code("balance_books"), "; ", html.Code("./instashop verify"), " compares them now."]
+    head = _verdict(kind, title, last)
     stages = [stage for stage in STAGES if any(line.stage == stage for line in found.lines)]
     more = sorted({line.stage for line in found.lines} - set(STAGES))
     return [

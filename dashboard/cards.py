@@ -180,7 +180,7 @@ def step(label: object, begin: float, width: float, kind: str, value: str, small
     shown = to_rows(value, href)
     return html.Div(
         [
-            html.Span(label, className="step-name"),
+            html.Span(label, className="step-name", **({"title": label} if isinstance(label, str) else {})),
             bar(begin, width, kind),
             html.Span(shown if small is None else [shown, html.Small(small)], className="step-value"),
         ],

@@ -20,6 +20,8 @@ from instashop.metrics import WINDOW_SECONDS
 REVENUE, ORDERS, LOST = "#0f9d8a", "#5f72e8", "#d99c20"
 BAR_WIDTH = WINDOW_SECONDS * 1000 * 0.72
 """Of a window, in milliseconds: the rest is the gap between two."""
+SMALL = 5
+"""An axis up to less than this has a tick for each whole number of a count, and cents."""
 FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: "rgba(217,156,32,.16)"}
 
 
@@ -66,7 +68,7 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
     scale = 100 if measure.is_money else 1
     values = {start: measured.get(asked.measure, 0) / scale for start, measured in past.series.items()}
     colour = REVENUE if measure.is_money else ORDERS
-    figure = go.Figure(layout=_layout("€" if measure.is_money else "", asked.since, asked.until, empty=not any(values.values())))
+    figure = go.Figure(layout=_layout("€" if measure.is_money else "", asked.since, asked.until, max(values.values(), default=0)))
     if size == filters.DAY:
         figure.update_xaxes(tickformat="%d %b", ticklabelmode="period")
     else:
@@ -106,7 +108,7 @@ def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str
     money = MEASURES[name].is_money
     values = {start: value and value / (100 if money else 1) for start, value in _values(windows if live.as_of else {}, starts, name).items()}
     still_open = [start for start in starts if spans.unfinished(start, live.until)]
-    figure = go.Figure(layout=_layout("€" if money else "", starts[0], starts[-1] + WINDOW_SECONDS, empty=not any(values.values())))
+    figure = go.Figure(layout=_layout("€" if money else "", starts[0], starts[-1] + WINDOW_SECONDS, max((value or 0 for value in values.values()), default=0)))
     if not any(values.values()):
         return _empty(figure, "no windows yet" if live.as_of is None else "not known: something is missing" if live.missing else "none in these windows")
     for part, some, marker in _parts(starts, still_open, colour):
@@ -173,7 +175,9 @@ def _values(windows: Mapping[int, Window], starts: range, name: str) -> dict[int
     return {start: windows[start].total.get(name, 0) if start in windows else None if oldest is None or start < oldest else 0 for start in starts}
 
 
-def _layout(unit: str, since: float, until: float, empty: bool) -> dict[str, object]:
+def _layout(unit: str, since: float, until: float, highest: float) -> dict[str, object]:
+    """Return how a chart is drawn; `highest` is its greatest value, in euros or as a count."""
+    small = {"tickformat": ",.2f"} if unit else {"dtick": 1}  # Else labels would be rounded until they repeat, or be thousandths.
     axis = {"showgrid": False, "zeroline": False, "fixedrange": True, "tickfont": {"size": 11}}
     return {
         "template": "none",
@@ -200,7 +204,8 @@ def _layout(unit: str, since: float, until: float, empty: bool) -> dict[str, obj
             "tickprefix": unit,
             "tickformat": "~s" if unit else ",d",
             "nticks": 6,
-            **({"range": [0, 1], "showticklabels": False, "showgrid": False} if empty else {}),
+            **(small if highest < SMALL else {}),
+            **({} if highest else {"range": [0, 1], "showticklabels": False, "showgrid": False}),
         },
     }
 

@@ -65,6 +65,11 @@ def clock(unix_seconds: float) -> str:
     return f"{datetime.fromtimestamp(unix_seconds, UTC):%H:%M:%S}"
 
 
+def day(unix_seconds: float) -> str:
+    """Return a moment in UTC, with its day: `Sun 01 Mar 2026 14:05 UTC`."""
+    return f"{datetime.fromtimestamp(unix_seconds, UTC):%a %d %b %Y %H:%M} UTC"
+
+
 def minute(unix_seconds: float) -> str:
     """Return a time of day in UTC, without seconds: `14:05`."""
     return f"{datetime.fromtimestamp(unix_seconds, UTC):%H:%M}"

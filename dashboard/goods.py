@@ -10,13 +10,11 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard import cards, formats, spans
-from dashboard.shelf import Product, Shelf
+from dashboard.shelf import OLD_SECONDS, Product, Shelf
 from dashboard.snapshot import Sale, Snapshot
 from dashboard.spans import Live, Measured
 
 TOP, TRENDING, LOW = 10, 10, 10
-OLD_SECONDS = 120
-"""A reading of the warehouse's slow part older than this is marked."""
 SOON_SECONDS = 3600
 """A product whose stock lasts less than this at the present pace runs low."""
 

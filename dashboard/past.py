@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from dashboard.filters import STEP_SECONDS, Filters
 from dashboard.shelf import as_of_one_moment, built
 from dashboard.sql import statement
 from instashop import sql
+from instashop.events import versions_of
 from instashop.metrics import MEASURES
 from instashop.streams import BY_NAME
 
@@ -67,6 +69,8 @@ class Past:
     rows_count: int | None = None
     rows_total: int | None = None
     rows_trouble: str | None = None
+    dropped_before: float | None = None
+    """Events of before this moment are no longer kept, only their hours and days; None when all are kept."""
 
     @property
     def totals(self) -> Counter[str]:
@@ -84,32 +88,48 @@ def read(connection: psycopg.Connection[dict[str, Any]], filters: Filters, now: 
         psycopg.Error: the warehouse does not answer, or its tables are not there.
     """
     as_of_one_moment(connection)
-    connection.execute("SELECT set_config('statement_timeout', %s, false)", [f"{seconds:g}s"])
     known: dict[str, Any] = {}
     with connection.transaction():
         for part, name in ((_numbers, "trouble"), (_rows, "rows_trouble")):
             try:
                 with connection.transaction():
-                    known |= part(connection, filters, now)
+                    known |= part(_Asking(connection, seconds), filters, now)
             except psycopg.errors.QueryCanceled:
                 known[name] = TOO_LONG.format(seconds=f"{seconds:g}")
     return Past(read_at=now, **known)
 
 
-def _numbers(connection: psycopg.Connection[dict[str, Any]], filters: Filters, now: float) -> dict[str, Any]:
-    if filters.step != "window" and not built(connection):
+class _Asking:
+    """Asks one statement after the other, which have so many seconds together."""
+
+    def __init__(self, connection: psycopg.Connection[dict[str, Any]], seconds: float) -> None:
+        self.connection, self._until = connection, time.monotonic() + seconds
+
+    def __call__(self, text: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return the rows of a statement.
+
+        Raises:
+            psycopg.errors.QueryCanceled: it, and those before it, took too long.
+        """
+        left_ms = max(1, round(1000 * (self._until - time.monotonic())))
+        self.connection.execute("SELECT set_config('statement_timeout', %s, true)", [str(left_ms)])
+        return self.connection.execute(text, parameters).fetchall()  # type: ignore[arg-type]
+
+
+def _numbers(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
+    if filters.step != "window" and not built(ask.connection):
         return {"trouble": NOT_BUILT}
     exact = _exact(filters)
     group = {"category": filters.category, "product": filters.product, "late": filters.late}
     span = {"since": _time(filters.since - filters.seconds), "until": _time(filters.until)}
-    found = connection.execute(f"WITH {exact} {statement('series')}", {**group, **span}).fetchall()
+    found = ask(f"WITH {exact} {statement('series')}", {**group, **span})
     steps: dict[int, Counter[str]] = {}
     for row in found:
         steps.setdefault(int(row["start"].timestamp()), Counter()).update({name: int(row[name]) for name in MEASURES})
-    groups = connection.execute(f"WITH {exact} {statement('groups')}", {**group, **span, "since": _time(filters.since)}).fetchall()
+    groups = ask(f"WITH {exact} {statement('groups')}", {**group, **span, "since": _time(filters.since)})
     return {
         "series": {start: steps.get(start, Counter()) for start in range(filters.since, filters.until, STEP_SECONDS[filters.step])},
-        "before": before(steps, filters, now, _known_from(connection, filters)),
+        "before": before(steps, filters, now, _known_from(ask, filters)),
         "groups": tuple(
             Group(row["category"], row["product_id"], row["category"] or row["product_name"], row["items_sold"], row["sales_cents"]) for row in groups
         ),
@@ -127,11 +147,14 @@ def _exact(filters: Filters) -> str:
     )
 
 
-def _known_from(connection: psycopg.Connection[dict[str, Any]], filters: Filters) -> float:
+def _known_from(ask: _Asking, filters: Filters) -> float:
     """Return from when on the source of a step knows what happened."""
     sources = ("first_event",) if filters.step == "window" else ("first_event", "first_hour")
-    found = [row["first_at"] for source in sources for row in connection.execute(statement(source)).fetchall() if row["first_at"]]
-    return min(found).timestamp() if found else math.inf
+    return min(_first(ask, source) for source in sources)
+
+
+def _first(ask: _Asking, source: str) -> float:
+    return min((row["first_at"].timestamp() for row in ask(statement(source)) if row["first_at"]), default=math.inf)
 
 
 def before(steps: Mapping[int, Mapping[str, int]], filters: Filters, now: float, known_from: float) -> dict[str, float] | None:
@@ -148,11 +171,13 @@ def before(steps: Mapping[int, Mapping[str, int]], filters: Filters, now: float,
     return dict(added)
 
 
-def _rows(connection: psycopg.Connection[dict[str, Any]], filters: Filters, _now: float) -> dict[str, Any]:
+def _rows(ask: _Asking, filters: Filters, _now: float) -> dict[str, Any]:
     asked = conditions(filters)
-    rows = connection.execute(statement("rows"), {**asked, "limit": ROWS_SHOWN}).fetchall()
-    total = connection.execute(statement("rows_total"), asked).fetchone() or {}
+    first_kept = _first(ask, "first_event")
+    rows = ask(statement("rows"), {**asked, "limit": ROWS_SHOWN})
+    (total,) = ask(statement("rows_total"), asked)
     return {
+        "dropped_before": first_kept if _first(ask, "first_hour") <= first_kept < math.inf else None,
         "rows": tuple(Row(**{**row, "event_id": str(row["event_id"])}) for row in rows),
         "rows_count": total["rows"],
         "rows_total": total["total"] if asked["field"] else None,
@@ -187,8 +212,8 @@ PLACE = ("event_id", "kind", "occurred_at", "recorded_at", "arrived_at", "topic"
 
 
 def columns(kinds: Iterable[str]) -> list[str]:
-    """Return the columns of a CSV of rows: the place of each event, then every field of the kinds in it."""
-    fields = dict.fromkeys(name for kind in kinds for name in BY_NAME[kind].event_type.__struct_fields__)
+    """Return the columns of a CSV of rows: the place of each event, then every field of the kinds in it, in any schema version."""
+    fields = dict.fromkeys(name for kind in kinds for version in versions_of(BY_NAME[kind].event_type) for name in version.__struct_fields__)
     return [*PLACE, *(name for name in fields if name not in PLACE)]
 
 

@@ -139,6 +139,7 @@ class Reader:
         asked = past.conditions(filters)
         with self._open(autocommit=False) as connection, connection.cursor("rows") as cursor:
             connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{CSV_SECONDS:g}s"])
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'")  # A download that stalls holds locks.
             cursor.execute(statement("rows"), {**asked, "limit": past.ROWS_IN_CSV})
             yield from past.rows_csv(cursor, asked["kinds"])
 
@@ -215,7 +216,7 @@ def progress_from(text: str | None) -> Progress | None:
     if text is None:
         return None
     known = json.loads(text)
-    names = ("batch", "checkpoint_ms", "behind", "rows_per_second", "batch_seconds", "dropped_by_watermark")
+    names = ("batch", "checkpoint_ms", "behind", "rows_per_second", "batch_seconds")
     return Progress(at=datetime.fromisoformat(known["at"]).timestamp(), **{name: known[name] for name in names if name in known})
 
 

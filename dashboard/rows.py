@@ -118,7 +118,9 @@ def summary(asked: Filters, known: Past) -> list[object]:
     measure = MEASURES[asked.measure]
     made = known.rows_count if known.rows_total is None and measure.field is None else known.rows_total or 0
     said: list[object] = [counted if known.rows_total is None or asked.kind else f"{counted} make {measure.write(made)}"]
-    if asked.kind is None and asked.term is None and known.trouble is None:
+    if known.dropped_before is not None and asked.since < known.dropped_before:
+        said.append(f"events before {formats.day(known.dropped_before)} are no longer kept, only their hours and days")
+    elif asked.kind is None and asked.term is None and known.trouble is None:
         agrees = made == known.totals.get(asked.measure, 0)
         said.append(html.Span("✓ the same as the number above" if agrees else "≠ not the number above", className=f"agrees is-{'true' if agrees else 'false'}"))
     if known.rows_count > len(known.rows):
@@ -126,14 +128,15 @@ def summary(asked: Filters, known: Past) -> list[object]:
     return [part for one in said for part in (" · ", one)][1:]
 
 
-def table_of(known: Past) -> list[Component]:
+def table_of(asked: Filters, known: Past) -> list[Component]:
     """Return the rows, the last recorded first; each leads to the whole way of its event."""
     if known.rows_trouble and known.rows_trouble == known.trouble:
         return [html.P("Not known.", className="empty")]
     if known.rows_trouble:
         return [html.P(cards.marked(known.rows_trouble), className="trouble")]
     if not known.rows:
-        return [html.P("No event of this span fits these filters.", className="empty")]
+        dropped = known.dropped_before is not None and asked.until <= known.dropped_before
+        return [html.P("The events of this span are no longer kept." if dropped else "No event of this span fits these filters.", className="empty")]
     return [table.of(known.rows)]
 
 
@@ -158,7 +161,7 @@ def counted_choices() -> list[dict[str, str]]:
 def way(lines: str) -> list[Component]:
     """Return the stages that an event has passed, as `./instashop event` prints them."""
     told = [line.split(None, 1) for line in lines.splitlines()]
-    return [html.Li([html.Strong(stage), html.Span(*facts)], className=f"at-stage is-{stage}") for stage, *facts in told]
+    return [html.Li([html.Strong(stage), html.Span(*facts)], className=f"is-{stage}") for stage, *facts in told]
 
 
 def fields(payload: Mapping[str, Any]) -> Component:

@@ -7,7 +7,7 @@ from dash.development.base_component import Component
 
 from dashboard import cards, formats
 from dashboard.filters import rows_behind
-from dashboard.shelf import Late
+from dashboard.shelf import OLD_SECONDS, Late
 from dashboard.spans import Live, unfinished
 from instashop.metrics import WINDOW_SECONDS, window_of
 
@@ -65,8 +65,9 @@ def _since_start(live: Live, now: float, kept_seconds: int, started_at: float | 
         title, since = f"Events of the last {kept_seconds // 60} minutes", f"started {formats.age(now - started_at)} ago; Redis keeps no older windows"
     else:
         since = f"started at {formats.clock(started_at)} UTC"
-    begun = max(started_at or 0, now - kept_seconds)
-    rows = rows_behind("events", begun, window_of(live.until) + WINDOW_SECONDS) if live.as_of and count is not None else None
+    begun = max(window_of((started_at or 0) + WINDOW_SECONDS - 1e-6), now - kept_seconds)  # The first window that began after the start.
+    ends = window_of(live.until) + WINDOW_SECONDS
+    rows = rows_behind("events", begun, ends) if live.as_of and count is not None and begun < ends else None
     text = formats.count(count)
     value = html.Div(cards.to_rows(text, rows), id="events-since-start", className="kpi-value", **{"data-value": str(count or 0)})
     parts = [html.H3(title), value, html.P(since, className="kpi-before"), cards.as_of(live.as_of, now)]
@@ -87,7 +88,7 @@ def came_late(live: Live, read_at: float | None, now: float) -> list[object]:
     """Return what came late for the windows of the span, in events and money, and the revenue with it; no other live number counts it."""
     if live.as_of is None or live.late is None:
         return ["What came late is not known yet."]
-    late, age_of_it = sum(live.late.values(), Late()), [" · as of ", cards.age(read_at, now)]
+    late, age_of_it = sum(live.late.values(), Late()), [" · as of ", cards.age(read_at, now, OLD_SECONDS)]
     if not late.events:
         return [f"Nothing came late in these {cards.SPAN_WORDS}.", *age_of_it]
     restated = formats.money(live.now.get("revenue_cents", 0) + late.revenue_cents)

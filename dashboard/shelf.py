@@ -18,6 +18,8 @@ VISITOR_SECONDS, CART_SECONDS = 300, 900
 """How long ago a visitor may have done something, and something may have been put in a cart, to be here now."""
 LATE_LOOK_SECONDS = 1200
 """How far back late events are looked for: the span of Live, and some more."""
+OLD_SECONDS = 120
+"""A reading older than this is marked, and says nothing of what came since."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,6 @@ class Product:
     product_id: int
     name: str
     category: str
-    price_cents: int
     stock: int
     sold: int
     active: bool
@@ -139,5 +140,5 @@ def built(connection: psycopg.Connection[dict[str, Any]]) -> bool:
 
 def product_from(row: dict[str, Any]) -> Product:
     """Return a row of the stock."""
-    names = ("product_id", "name", "category", "price_cents", "stock", "sold", "active")
+    names = ("product_id", "name", "category", "stock", "sold", "active")
     return Product(**{name: row[name] for name in names}, at=row["occurred_at"].timestamp())

@@ -42,7 +42,6 @@ class Progress:
     """Events of one partition, at most, that the batch left to later ones; 0 when it took all there were."""
     rows_per_second: float = 0.0
     batch_seconds: float = 0.0
-    dropped_by_watermark: int = 0
 
 
 @dataclass(frozen=True)

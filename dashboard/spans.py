@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dashboard import formats
-from dashboard.shelf import Late
+from dashboard.shelf import OLD_SECONDS, Late
 from dashboard.snapshot import Snapshot, Window
 from instashop.control.beats import Beat
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
@@ -159,7 +159,9 @@ def live_of(snapshot: Snapshot, now: float) -> Live:
         categories=categories,
         events_since_start=_since_start(snapshot),
         missing=missing(snapshot, now),
-        late=None if snapshot.shelf.read_at is None else {start: snapshot.shelf.late[start] for start in starts if start in snapshot.shelf.late},
+        late=None
+        if snapshot.shelf.read_at is None or now - snapshot.shelf.read_at > OLD_SECONDS
+        else {start: snapshot.shelf.late[start] for start in starts if start in snapshot.shelf.late},
         revenue_by_window={start: snapshot.windows[start].total.get("revenue_cents", 0) if start in snapshot.windows else 0 for start in starts},
     )
 

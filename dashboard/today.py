@@ -9,8 +9,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard import cards, filters, formats
-from dashboard.goods import OLD_SECONDS
-from dashboard.shelf import CART_SECONDS, VISITOR_SECONDS, Shelf, day_of
+from dashboard.shelf import CART_SECONDS, OLD_SECONDS, VISITOR_SECONDS, Shelf, day_of
 
 
 @dataclass(frozen=True)

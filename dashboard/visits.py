@@ -6,8 +6,8 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import cards, formats
-from dashboard.goods import OLD_SECONDS, trouble
-from dashboard.shelf import LOOK_SECONDS, Shelf
+from dashboard.goods import trouble
+from dashboard.shelf import LOOK_SECONDS, OLD_SECONDS, Shelf
 from dashboard.spans import Live
 
 FUNNEL = (

@@ -1,7 +1,8 @@
 // Ages count on in the browser: they stay true when the screen is paused or the dashboard has gone.
 (function () {
   "use strict";
-  let ahead = -Infinity; // The server's clock less ours, as good as the quickest pulse has shown.
+  let ahead = -Infinity; // The server's clock less ours, as good as the quickest pulse has shown since one of them was set.
+  const SET_SECONDS = 10; // No pulse takes so long: a clock was set.
   let lastPulse = null;
   let lastPulseSeen = Date.now() / 1000;
   let paused = false;
@@ -25,7 +26,8 @@
     if (pulse.dataset.at !== lastPulse) {
       lastPulse = pulse.dataset.at;
       lastPulseSeen = ours;
-      ahead = Math.max(ahead, parseFloat(lastPulse) - ours);
+      const told = parseFloat(lastPulse) - ours;
+      ahead = told < ahead - SET_SECONDS ? told : Math.max(ahead, told);
     }
     document.querySelectorAll("time.age").forEach(function (element) {
       const seconds = ours + ahead - parseFloat(element.dataset.at);
@@ -40,7 +42,7 @@
   }
   setInterval(tick, 500);
 
-  // The wall: no controls, and one page after the other until Esc or a click.
+  // The wall: no controls, and one page after the other until Esc or a double click.
   const WALL_PAGES = ["/", "/products", "/behaviour", "/platform"];
   const WALL_SECONDS = 20;
   let turning = null;
@@ -85,7 +87,8 @@
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.instashop = {
-    choose: function (path, seconds, clicks) {
+    choose: function (address, seconds, clicks) {
+      const path = address.replace(/\/+$/, "") || "/";
       paused = (clicks || 0) % 2 === 1;
       document.body.classList.toggle("is-paused", paused);
       const button = document.getElementById("pause");
@@ -96,7 +99,7 @@
       });
       return { page: path, seconds: parseInt(seconds, 10) || 5, paused: paused };
     },
-    wall: function (clicks, search) {
+    wall: function (clicks, search, path) { // A new path is a page to turn, though the search stays.
       const nowOn = onWall();
       document.documentElement.classList.toggle("is-wall", nowOn);
       if (turning) clearTimeout(turning);
@@ -139,6 +142,12 @@
         query.set("to", (to || new Date().toISOString().slice(0, 19)).replace(" ", "T"));
       }
       return changed.length || span ? "/history?" + query.toString() : no;
+    },
+    take: function (answer, search) {
+      const no = window.dash_clientside.no_update;
+      const parts = ["className", "trouble", "span", "age", "shown"];
+      if (!answer || answer.search !== search) return parts.map(() => no); // Of filters that have changed meanwhile.
+      return parts.map((name) => (name in answer ? answer[name] : no));
     },
     goToRows: function (drawn) {
       const rows = drawn && window.location.hash === "#rows" && document.getElementById("rows");

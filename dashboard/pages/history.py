@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import dcc, html, no_update
+from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import cards, figures, filters, rows
@@ -40,6 +40,7 @@ def layout(snapshot: Snapshot, asked: Filters, notes: tuple[str, ...], past: Pas
             html.Div(shown(asked, past, now), id="history-shown", className="page-part"),
             dcc.Store(id="history-drawn", data={"query": filters.query(asked), "values": _chosen(asked)}),
             dcc.Interval(id="history-again", interval=AGAIN_SECONDS * 1000),
+            dcc.Store(id="history-answer"),
         ],
         id="history",
         className=class_name(past),
@@ -51,11 +52,11 @@ def class_name(past: Past) -> str:
     return f"page state-{'broken' if past.read_at is None else 'live'}"
 
 
-def read_again(asked: Filters, _notes: tuple[str, ...], past: Past, now: float) -> tuple[Any, ...]:
+def read_again(asked: Filters, _notes: tuple[str, ...], past: Past, now: float) -> dict[str, Any]:
     """Return class, trouble, span, age and numbers of an open page; without an answer its numbers stay, with their span and age."""
     if past.trouble:
-        return class_name(past), rows.trouble(past, kept=True), *(no_update,) * 3
-    return class_name(past), None, rows.span_words(asked, past), age(past, now), shown(asked, past, now)
+        return {"className": class_name(past), "trouble": rows.trouble(past, kept=True)}
+    return {"className": class_name(past), "trouble": None, "span": rows.span_words(asked, past), "age": age(past, now), "shown": shown(asked, past, now)}
 
 
 def shown(asked: Filters, past: Past, now: float) -> list[Component]:
@@ -84,7 +85,7 @@ def shown(asked: Filters, past: Past, now: float) -> list[Component]:
                 html.Div(
                     [html.P(rows.summary(asked, past), id="history-summary"), rows.downloads(asked, past) if past.read_at else ""], className="table-head"
                 ),
-                html.Div(rows.table_of(past), className="table-frame", id="history-rows"),
+                html.Div(rows.table_of(asked, past), className="table-frame", id="history-rows"),
                 note="last recorded first",
             ),
             id="rows",

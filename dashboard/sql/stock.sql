@@ -21,7 +21,6 @@ SELECT
     products.product_id,
     products.name,
     products.category,
-    products.price_cents,
     products.stock,
     products.active,
     products.occurred_at,

@@ -352,6 +352,9 @@ def test_the_wall_has_no_controls_turns_the_pages_and_ends_by_escape(page: Page,
     page.clock.fast_forward(TURN_MS)
     page.wait_for_selector("#products .kpi")
     assert "/products?wall=1" in page.url
+    page.clock.fast_forward(TURN_MS)
+    page.wait_for_selector("#behaviour .card")
+    assert "/behaviour?wall=1" in page.url
     page.keyboard.press("Escape")
     expect(page.locator(".controls")).to_be_visible()
     assert "wall" not in page.url

@@ -237,6 +237,8 @@ def test_events_since_start_begin_with_the_first_whole_window() -> None:
     card = by_id(live.values(known, NOW)["live-kpis"]["children"], "events-since-start")
     assert getattr(card, "data-value") == "20"
     assert api.live(known, NOW)["events_since_start"] == 20
+    assert "from=2027-01-15T07%3A59%3A30&" in str(card)  # The rows behind it begin with the same window.
+    assert "from=" not in str(by_id(live.values(replace(known, started_at=NOW), NOW)["live-kpis"]["children"], "events-since-start"))
 
 
 @pytest.mark.parametrize(("ago", "title"), [(3_500, "Events since start"), (3_700, "Events of the last 60 minutes")])
@@ -359,6 +361,11 @@ LINES = (Line("shop", "transactions", True, 5, 5, 100, 100), Line("kafka", "tran
         (Warehouse(), "has not been read yet"),
         (Warehouse(read_at=NOW), "Never verified"),
         (Warehouse(read_at=NOW, verdict=Verdict(NOW - 60, True, LINES[:1], 1.2, NOW - 60)), "The books balance Verified 1 min 0 s ago"),
+        (
+            Warehouse(read_at=NOW, verdict=Verdict(NOW - 7_200, True, LINES[:1], 1.2, NOW - 7_200)),
+            "balanced when they were last compared Verified 2 h 0 min ago",
+        ),
+        (Warehouse(read_at=NOW, verdict=Verdict(NOW - 7_200, False, LINES, 1.2, None)), "The books do not balance Verified 2 h 0 min ago"),
         (Warehouse(read_at=NOW, verdict=Verdict(NOW, False, LINES, 1.2, NOW - 120)), "They balanced last 2 min 0 s ago"),
         (Warehouse(read_at=NOW, verdict=Verdict(NOW, False, LINES, 1.2, None)), "They have never balanced"),
     ],
@@ -422,6 +429,21 @@ def test_progress_is_read_as_spark_writes_it() -> None:
     text = json.dumps({"at": "2027-01-15T08:00:00+00:00", "batch": 4, "behind": 0, "rows": 9, "end_offsets": {}})
     assert progress_from(text) == Progress(at=1_800_000_000.0, batch=4)
     assert progress_from(None) is None
+
+
+def test_what_came_late_is_not_known_from_an_old_reading() -> None:
+    for age, says in ((100, "Nothing came late"), (130, "not known yet")):
+        known = snapshot(window(WINDOW, **PAID), shelf=Shelf(read_at=NOW - age))
+        assert says in texts(sales.came_late(spans.live_of(known, NOW), known.shelf.read_at, NOW))
+
+
+@pytest.mark.parametrize(
+    ("money", "highest", "axis"),
+    [("", 2, {"tickformat": ",d", "dtick": 1}), ("", 5, {"tickformat": ",d"}), ("€", 2.5, {"tickformat": ",.2f"}), ("€", 50, {"tickformat": "~s"})],
+)
+def test_no_two_ticks_of_an_axis_say_the_same(money: str, highest: float, axis: dict[str, Any]) -> None:
+    drawn = figures._layout(money, 0, 900, highest)["yaxis"]
+    assert {name: drawn[name] for name in ("tickformat", "dtick") if name in drawn} == axis
 
 
 def test_a_verdict_with_fields_of_a_later_version_is_read() -> None:

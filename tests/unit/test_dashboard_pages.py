@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from dash import html, no_update
+from dash import html
 
 from dashboard import figures, filters, goods, past, rows, spans, table, visits
 from dashboard.filters import Filters
@@ -23,7 +23,7 @@ from dashboard.shelf import Cart, Product, Shelf, Term
 from dashboard.snapshot import Sale, Snapshot, Window
 from tests.unit.test_dashboard import NOW, PAID, STATES, WINDOW, by_id, snapshot, texts, window
 
-LAMP = Product(7, "Lamp", "Home", 900, stock=100, sold=40, active=True, at=NOW - 3600)
+LAMP = Product(7, "Lamp", "Home", stock=100, sold=40, active=True, at=NOW - 3600)
 SHELF = Shelf(read_at=NOW - 5, products=(LAMP,), terms=(Term("lamp", 4, 1, NOW), Term(None, 2, 2, NOW)), carts=(Cart("0192", NOW - 60, 1999, None),))
 ASKED = Filters(1_799_913_600, 1_800_000_000, "hour", last="24h")
 BODY = {"status": "paid", "total_cents": 1000, "lines": [{}], "payment_method": "card", "customer_id": 5}
@@ -197,10 +197,24 @@ def test_history_says_why_something_is_missing(known: Past, state: str, words: s
 
 def test_an_open_history_tells_the_span_of_its_newest_numbers() -> None:
     later = replace(ASKED, since=ASKED.since + 3600, until=ASKED.until + 3600)
-    class_name, trouble, span, _age, shown = history.read_again(later, (), PAST, NOW)
-    assert (class_name, trouble) == ("page state-live", None)
-    assert span == rows.span_words(later, PAST) != rows.span_words(ASKED, PAST)
-    assert "€238" in texts(shown)
+    answer = history.read_again(later, (), PAST, NOW)
+    assert (answer["className"], answer["trouble"]) == ("page state-live", None)
+    assert answer["span"] == rows.span_words(later, PAST) != rows.span_words(ASKED, PAST)
+    assert "€238" in texts(answer["shown"])
+
+
+def test_rows_that_are_no_longer_kept_are_no_difference() -> None:
+    begin = ASKED.since + 3600
+    partly = replace(PAST, rows_count=1, rows_total=1000, dropped_before=begin)
+    assert "≠" in texts(rows.summary(ASKED, replace(partly, dropped_before=None)))
+    assert "events before Thu 14 Jan 2027 09:00 UTC are no longer kept" in texts(rows.summary(ASKED, partly))
+    none = replace(PAST, rows=(), rows_count=0, dropped_before=float(ASKED.until))
+    assert texts(rows.table_of(ASKED, none)) == "The events of this span are no longer kept."
+    assert "fits these filters" in texts(rows.table_of(ASKED, replace(none, dropped_before=begin)))
+
+
+def test_the_rows_of_searches_have_the_fields_of_every_version() -> None:
+    assert past.columns(["searches"])[len(past.PLACE) :] == ["schema_version", "txid", "session_id", "customer_id", "term", "results", "sort"]
 
 
 def test_a_span_without_one_before_is_said_once() -> None:
@@ -213,10 +227,10 @@ def test_numbers_of_a_row_are_of_one_size() -> None:
 
 
 def test_an_open_history_keeps_its_numbers_with_their_span_while_the_warehouse_is_away() -> None:
-    class_name, trouble, *kept = history.read_again(ASKED, (), Past(trouble="gone"), NOW)
-    assert class_name == "page state-broken"
-    assert "gone" in texts(trouble)
-    assert kept == [no_update] * 3
+    answer = history.read_again(ASKED, (), Past(trouble="gone"), NOW)
+    assert answer.keys() == {"className", "trouble"}
+    assert answer["className"] == "page state-broken"
+    assert "gone" in texts(answer["trouble"])
 
 
 @pytest.mark.parametrize(("last", "value", "placeholder"), [("24h", None, "24 hours ago"), (None, "2027-01-14 08:00:00", None)])
