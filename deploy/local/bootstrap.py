@@ -26,6 +26,8 @@ LOCK = ROOT / ".local" / "bootstrap.lock"
 PACKAGES = Path(__file__).with_name("packages.txt")
 DEV_COMMANDS = ("test", "check", "bench")
 NO_SERVER_COMMANDS = ("check", "", "--help")
+ANY_ENVIRONMENT_COMMANDS = ("down", "status", "doctor", "verify", "reset")
+"""They look, or end; whatever environment is there does for them, also while no network or no room lets it be renewed."""
 POLICY = Path("/usr/sbin/policy-rc.d")
 CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.d/instashop.conf")
 FREE_MB = 6000
@@ -43,6 +45,12 @@ def is_current(dev: bool) -> bool:
     known = STAMP.read_text().split() if STAMP.exists() else []
     kinds = (True,) if dev else (True, False)
     return any(fingerprint(requirements(kind), kind) in known for kind in kinds)
+
+
+def is_usable() -> bool:
+    """Return whether `.venv` can run a command, of whatever requirements it is."""
+    python = VENV / "bin" / "python"
+    return python.exists() and subprocess.run([str(python), "-c", "import instashop.cli"], capture_output=True, check=False).returncode == 0
 
 
 def requirements(dev: bool) -> Path:
@@ -68,8 +76,10 @@ def is_there(brings: str) -> bool:
 
 
 def install_command(packages: list[str]) -> str:
-    """Return the line that installs the packages, for a person."""
-    return f"sudo apt-get update && sudo apt-get install --no-install-recommends -y {' '.join(packages)}"
+    """Return the line that installs the packages, for a person; Debian's own servers of them, which would take the ports, are ended and stay so."""
+    line = f"sudo apt-get update && sudo apt-get install --no-install-recommends -y {' '.join(packages)}"
+    servers = [package for package in ("postgresql", "redis-server") if package in packages]
+    return f"{line} && sudo systemctl disable --now {' '.join(servers)}" if servers and shutil.which("systemctl") else line
 
 
 def fail(message: str) -> None:
@@ -130,8 +140,9 @@ def make_venv() -> None:
     python = VENV / "bin" / "python"
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if python.exists():
-        told = subprocess.run([str(python), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=False)
-        if told.stdout.strip() == version and (VENV / "bin" / "pip").exists():
+        # That of a newer system answers, too, but has lost the packages of its predecessor.
+        told = subprocess.run([str(python), "-c", "import pip, sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=False)
+        if told.stdout.strip() == version:
             return
     venv.EnvBuilder(with_pip=True, clear=True, symlinks=True).create(VENV)
 
@@ -192,6 +203,8 @@ def main(command: str) -> None:
     missing = [package for package, brings in needed.items() if not is_there(brings)]
     if not missing and is_current(dev):
         return
+    if command in ANY_ENVIRONMENT_COMMANDS and is_usable():
+        return
     LOCK.parent.mkdir(exist_ok=True)
     with LOCK.open("w") as lock:
         try:
@@ -201,7 +214,8 @@ def main(command: str) -> None:
         if missing:
             step(f"Debian packages: {' '.join(missing)}", lambda: install_packages(missing))
         if not is_current(dev):
-            check_disk()
+            if not STAMP.exists():
+                check_disk()
             step(".venv", make_venv)
             step("uv", install_uv)
             step("Python packages (some minutes the first time)", lambda: install_requirements(dev))

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 from uuid import UUID
 
 import typer
@@ -153,7 +153,7 @@ def event(event_id: str) -> None:
 @app.command()
 def drill(
     name: Annotated[list[str] | None, typer.Argument(help="Names of drills; `random-kills` is one, too.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Run every drill.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Run every drill but `random-kills`.")] = False,
     short: Annotated[bool, typer.Option("--short", help="Run the short set, about five minutes.")] = False,
     rate: Annotated[float | None, typer.Option(min=1, max=5000, help="Events a second while it lasts; else the shop's present rate.")] = None,
     kills: Annotated[int, typer.Option(min=1, help="random-kills: so many.")] = 60,
@@ -260,5 +260,27 @@ def main() -> None:
     try:
         app()
     except InstaShopError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        raise SystemExit(1) from None
+        _fail(str(error))
+    except Exception as error:
+        if (told := _of_a_server(error)) is None:
+            raise
+        _fail(told)
+
+
+def _fail(message: str) -> NoReturn:
+    typer.secho(f"error: {message}", fg="red", err=True)
+    raise SystemExit(1) from None
+
+
+def _of_a_server(error: Exception) -> str | None:
+    """Return what to say of a server's own error, which came after it had answered; None of another error, which is ours to mend."""
+    import psycopg
+    from confluent_kafka import KafkaException
+    from redis import RedisError
+
+    if not isinstance(error, (psycopg.Error, KafkaException, RedisError)):
+        return None
+    words = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if isinstance(error, (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)):
+        return f"{words}; a database is not prepared for this code: `./instashop prepare`."
+    return f"{words}; `./instashop doctor` names the part that is broken, and its cure."

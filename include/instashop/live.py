@@ -37,6 +37,7 @@ def submit_command(settings: Settings) -> list[str]:
         "spark.executorEnv.PYTHONPATH": str(ROOT / "include"),
         **FILES,
         "spark.ui.showConsoleProgress": "false",
+        "spark.ui.killEnabled": "false",  # Its pages ask nobody who they are.
         "spark.ui.retainedJobs": "50",
         "spark.ui.retainedStages": "50",
         "spark.sql.ui.retainedExecutions": "20",

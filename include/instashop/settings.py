@@ -138,7 +138,7 @@ class Settings(BaseSettings):
 
     rate: float = Field(10.0, gt=0, le=5000, description="Events a second that the generator makes.")
     orders_share: float = Field(0.7, ge=0, le=1, description="Share of the generator's events that are steps of orders.")
-    seed: int = Field(7, description="Seed of the generator's randomness.")
+    seed: int = Field(7, description="Seed of customers and catalogue, made once.")
     feed_pause_ms: int = Field(20, ge=1, le=2000, description="Pause between two looks of the producer.")
     feed_limit: int = Field(5000, ge=1, description="Rows of one stream in one Kafka transaction, at most.")
     batch_limit: int = Field(3000, ge=1, description="Messages in one batch of consumer or enricher, at most.")
@@ -190,7 +190,7 @@ class Settings(BaseSettings):
             setattr(self, name, given or own)
         self._elsewhere = frozenset(elsewhere) if self.servers == "here" else frozenset()  # Containers are ours, whatever their names.
         self.spark_driver_host = self.spark_driver_host or self.host
-        self._check_together()
+        self._check_together(other_brokers="kafka_bootstrap" in elsewhere)
         self.spark_ui_url = self.spark_ui_url or f"http://{self.host}:{self.spark_ui_port}"
         self.airflow_url = self.airflow_url or f"http://{self.host}:{self.airflow_port}"
         self.dashboard_url = self.dashboard_url or f"http://{self.host}:{self.dashboard_port}"
@@ -213,11 +213,11 @@ class Settings(BaseSettings):
             "spark_master": f"spark://{self.host}:{self.spark_master_port}",
         }
 
-    def _check_together(self) -> None:
+    def _check_together(self, other_brokers: bool) -> None:
         for name in ("shop_feed_dsn", "crm_dsn", "crm_feed_dsn"):  # Producer and books count by the transaction ids of one server.
             if places(name, getattr(self, name)) != places("shop_dsn", self.shop_dsn):
                 raise ValueError(f"INSTASHOP_SHOP_DSN and {variable(name)} name two servers; shop, CRM and their feeds are on one, so set all four")
-        if self.kafka_security_protocol != "PLAINTEXT" and "kafka_bootstrap" not in self._elsewhere:
+        if self.kafka_security_protocol != "PLAINTEXT" and not other_brokers:
             raise ValueError("INSTASHOP_KAFKA_SECURITY_PROTOCOL is for brokers of others; set INSTASHOP_KAFKA_BOOTSTRAP, too: our own speak PLAINTEXT")
         if self.kafka_security_protocol.startswith("SASL") and not (self.kafka_user and self.kafka_password):
             raise ValueError(f"INSTASHOP_KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs INSTASHOP_KAFKA_USER and INSTASHOP_KAFKA_PASSWORD")

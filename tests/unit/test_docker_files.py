@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from string import Template
@@ -115,6 +117,27 @@ def test_brokers_have_the_properties_of_the_template(profile: str) -> None:
     missing = {name: value for name, value in wanted.items() if given.get(f"KAFKA_{name.upper().replace('.', '_')}") != value}
     assert not missing
     assert f"then sleep {brokers.AWAY_SECONDS};" in containers(profile)["kafka-1"]["command"][-1]  # As on the bare machine after a kill.
+
+
+def test_only_one_of_several_brokers_stays_away_after_a_kill(profile: str, tmp_path: Path) -> None:
+    broker = containers(profile)["kafka-1"]
+    text = broker["command"][-1].replace("$$", "$")
+    for real, stand_in in (("/var/lib/kafka/data", str(tmp_path)), ("sleep", "echo waits"), ("exec /etc/kafka/docker/run", "echo starts")):
+        assert real in text
+        text = text.replace(real, stand_in)
+
+    def said() -> list[str]:
+        voters = broker["environment"]["KAFKA_CONTROLLER_QUORUM_VOTERS"]
+        run = subprocess.run(
+            ["bash", "-c", text], env={"KAFKA_CONTROLLER_QUORUM_VOTERS": voters, "PATH": os.defpath}, capture_output=True, text=True, check=True
+        )
+        return [line.split()[0] for line in run.stdout.splitlines()]
+
+    assert said() == ["starts"]  # The very first time.
+    (tmp_path / "recovery-point-offset-checkpoint").touch()
+    assert said() == (["waits", "starts"] if profile == "full" else ["starts"])
+    (tmp_path / ".kafka_cleanshutdown").touch()
+    assert said() == ["starts"]
 
 
 def test_postgres_servers_have_the_options_of_the_others(profile: str, settings: Settings) -> None:

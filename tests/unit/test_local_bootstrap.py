@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,7 +35,43 @@ def test_who_is_not_root_gets_the_exact_command(bootstrap: ModuleType, monkeypat
     with pytest.raises(SystemExit) as ended:
         bootstrap.install_packages(["postgresql", "redis-server"])
     assert ended.value.code == 1
-    assert "sudo apt-get install --no-install-recommends -y postgresql redis-server" in capsys.readouterr().err.replace("update && ", "update\n")
+    wanted = "sudo apt-get install --no-install-recommends -y postgresql redis-server && sudo systemctl disable --now postgresql redis-server\n"
+    assert wanted in capsys.readouterr().err
+
+
+def test_the_command_ends_only_servers_that_it_brings_and_only_where_systemd_runs_them(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert "systemctl" not in bootstrap.install_command(["openjdk-17-jre-headless"])
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda _name: None)
+    assert "systemctl" not in bootstrap.install_command(["postgresql"])
+
+
+@pytest.mark.parametrize(("command", "renewed"), [("down", False), ("status", False), ("doctor", False), ("up", True), ("test", True)])
+def test_who_ends_or_looks_takes_the_environment_that_is_there(
+    bootstrap: ModuleType, command: str, renewed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Renewed(Exception):
+        pass
+
+    def step(_name: str, _work: object) -> None:
+        raise Renewed
+
+    (tmp_path / "stamp").write_text("of the code before")
+    monkeypatch.setattr(bootstrap, "VENV", Path(sys.prefix))
+    monkeypatch.setattr(bootstrap, "STAMP", tmp_path / "stamp")
+    monkeypatch.setattr(bootstrap, "LOCK", tmp_path / "run" / "lock")
+    monkeypatch.setattr(bootstrap, "FREE_MB", 10**9)  # More than there is; only a first installation asks.
+    monkeypatch.setattr(bootstrap, "is_there", lambda _brings: True)
+    monkeypatch.setattr(bootstrap, "step", step)
+    if renewed:
+        with pytest.raises(Renewed):
+            bootstrap.main(command)
+    else:
+        bootstrap.main(command)
+        monkeypatch.setattr(bootstrap, "VENV", tmp_path)  # Nothing is there: it has to be made, even for these.
+        (tmp_path / "stamp").unlink()
+        with pytest.raises(SystemExit):
+            bootstrap.main(command)
 
 
 def test_what_keeps_debians_servers_from_starting_is_removed_again(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,12 +150,31 @@ def test_the_bytecode_is_kept_even_where_the_shell_wants_none(bootstrap: ModuleT
     assert len(list(tmp_path.rglob("module.*.pyc"))) == 5
 
 
-def test_the_door_refuses_a_python_that_is_too_old_with_its_cure(tmp_path: Path) -> None:
+@pytest.fixture
+def door(tmp_path: Path) -> Path:
+    """The door of a checkout that has no environment."""
+    return Path(shutil.copy(ROOT / "instashop", tmp_path / "instashop"))
+
+
+def test_the_door_keeps_the_python_of_the_environment_unless_another_is_asked_for(door: Path) -> None:
+    for folder in (door.parent / ".venv" / "bin", door.parent / "other"):
+        folder.mkdir(parents=True)
+        python = folder / "python"
+        python.write_text('#!/bin/sh\ncase "$1" in -c) ;; *) echo "$0 $*";; esac\n')
+        python.chmod(0o755)
+    for given, name in (({}, ".venv/bin/python"), ({"INSTASHOP_PYTHON": f"{door.parent}/other/python"}, "other/python")):
+        run = subprocess.run([str(door), "status"], env={"PATH": os.defpath, **given}, capture_output=True, text=True, check=True)
+        first, second = run.stdout.splitlines()
+        assert first == f"{door.parent}/{name} {door.parent}/deploy/local/bootstrap.py status"
+        assert second == f"{door.parent}/.venv/bin/python -m instashop status"
+
+
+def test_the_door_refuses_a_python_that_is_too_old_with_its_cure(door: Path, tmp_path: Path) -> None:
     for name in ("python3", "python3.11", "python3.12", "python3.13"):
         old = tmp_path / name
         old.write_text('#!/bin/sh\ncase "$1" in --version) echo "Python 3.9.2";; *) exit 1;; esac\n')
         old.chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    result = subprocess.run([str(ROOT / "instashop"), "status"], env=environment, capture_output=True, text=True, check=False)
+    result = subprocess.run([str(door), "status"], env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "needs Python 3.11, 3.12 or 3.13, but here is Python 3.9.2" in result.stderr

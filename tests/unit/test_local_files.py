@@ -14,7 +14,8 @@ import pytest
 
 from instashop import java
 from instashop.control.files import last_lines
-from instashop.local import airflow_server, brokers, down, health, jars, launch, passwords, programs, servers
+from instashop.local import airflow_server, brokers, down, health, jars, launch, passwords, postgres, programs, servers, up
+from instashop.local.failures import NotReady
 from instashop.settings import ROOT, Settings, load
 
 
@@ -65,7 +66,7 @@ def test_a_shell_of_another_python_changes_no_server(monkeypatch: pytest.MonkeyP
     assert "of somebody else" not in servers.shell_environment().values()
 
 
-def test_supervisord_runs_every_server_and_its_stamp_follows_the_command(settings: Settings) -> None:
+def test_supervisord_runs_every_server_and_its_stamp_follows_command_configuration_and_code(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.run_dir.mkdir()
 
     def stamps(of: Settings) -> dict[str, str]:
@@ -80,6 +81,27 @@ def test_supervisord_runs_every_server_and_its_stamp_follows_the_command(setting
     assert {name for name in before if before[name] != moved[name]} == {"spark-master"}
     (settings.run_dir / "redis.conf").write_text("port 1\n")
     assert {name for name in before if before[name] != stamps(settings)[name]} == {"redis"}
+    (settings.run_dir / "redis.conf").unlink()
+    monkeypatch.setattr(servers, "our_code", lambda: "of tomorrow")
+    assert {name for name in before if before[name] != stamps(settings)[name]} == {*servers.AIRFLOW, servers.DASHBOARD}
+
+
+def test_data_get_the_postgres_that_made_them_whatever_else_is_installed(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in ("15", "17"):
+        program = tmp_path / "lib" / version / "bin" / "postgres"
+        program.parent.mkdir(parents=True)
+        program.write_text(f"#!/bin/sh\necho 'postgres (PostgreSQL) {version}.3'\n")
+        program.chmod(0o755)
+    monkeypatch.setattr(postgres, "_PLACES", (str(tmp_path / "lib"),))
+    shop, *_ = postgres.clusters(settings)
+    assert "/17/" in shop.argv()[0]
+    shop.data.mkdir(parents=True)
+    (shop.data / "PG_VERSION").write_text("15\n")
+    assert "/15/" in shop.argv()[0]
+    postgres.check_version(settings)
+    (shop.data / "PG_VERSION").write_text("16\n")
+    with pytest.raises(NotReady, match=r"made by PostgreSQL 16, but .*17\.3; install PostgreSQL 16 beside it"):
+        postgres.check_version(settings)
 
 
 def test_a_long_home_gets_a_socket_in_the_temporary_folder(tmp_path: Path) -> None:
@@ -104,6 +126,16 @@ def test_one_broker_needs_no_second_copy(settings: Settings) -> None:
     text = (settings.run_dir / "kafka-1.properties").read_text()
     assert "min.insync.replicas=1" in text
     assert "offsets.topic.replication.factor=1" in text
+
+
+def test_every_page_is_named_as_a_browser_finds_it(settings: Settings) -> None:
+    behind = settings.model_copy(update={"browser_host": "shop.acme"})
+    pages = [server.page for server in servers.table(behind).values() if server.page]
+    told = [where.split()[0] for name, where in up.addresses(behind) if name in ("Dashboard", "Airflow", "Spark")]
+    assert len(pages) == 4
+    assert len(told) == 3
+    assert all(page.startswith("http://shop.acme:") for page in [*pages, *told])
+    assert dict(up.addresses(behind.model_copy(update={"spark_pages": False})))["Spark"].startswith("spark://")
 
 
 def test_airflow_knows_the_five_connections(settings: Settings) -> None:

@@ -60,6 +60,8 @@ def test_too_little_memory_and_disk_are_named_with_what_is_needed(tmp_path: Path
     assert preflight.memory_problem(9000) is None
     assert "INSTASHOP_HOME" in (preflight.disk_problem(10, tmp_path) or "")
     assert preflight.disk_problem(9000, tmp_path) is None
+    assert preflight.disk_problem(1900, tmp_path, preflight.RESTART_MB) is None
+    assert "INSTASHOP_HOME" not in (preflight.disk_problem(10, tmp_path, preflight.RESTART_MB) or "INSTASHOP_HOME")
 
 
 def test_a_start_needs_the_memory_of_the_servers_that_it_starts(settings: Settings, tmp_path: Path) -> None:

@@ -172,6 +172,12 @@ def test_the_login_at_kafka_is_said_to_each_client_in_its_own_words(make: Callab
     assert extra.items() >= connect.kafka_options(settings).items()
 
 
+def test_servers_elsewhere_may_ask_for_a_login_too(make: Callable[..., Settings]) -> None:
+    assert make(servers="elsewhere", **ACME, **SASL).kafka_user == "acme"
+    with pytest.raises(ValueError, match="our own speak PLAINTEXT"):
+        make(servers="elsewhere", **SASL)
+
+
 def test_kafkas_clients_take_these_words(make: Callable[..., Settings]) -> None:
     settings = make(**ACME, **SASL | {"kafka_ca_file": ""})
     connect.kafka_admin(settings)

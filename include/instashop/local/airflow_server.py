@@ -39,7 +39,7 @@ def _postgres(dsn: str) -> dict[str, Any]:
 
 
 def connections(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Return the named connections that the DAGs use."""
+    """Return the named connections: the warehouse's, which our DAGs use, and those of the other servers for a person's own DAGs."""
     master = urlsplit(settings.spark_master)
     return {
         "kafka_default": {

@@ -47,7 +47,16 @@ class Cluster:
             "jit": "off",  # To compile a statement for each of many partitions takes longer than the statement.
         }
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        return (binary("postgres"), "-D", str(self.data), *settings)
+        return (self.binary("postgres"), "-D", str(self.data), *settings)
+
+    def version(self) -> str | None:
+        """Return the major version that made the data, or None before there are any."""
+        file = self.data / "PG_VERSION"
+        return file.read_text(encoding="ascii").strip() if file.exists() else None
+
+    def binary(self, name: str) -> str:
+        """Return the path of one of Postgres' programs: of the version that made the data, if it is installed."""
+        return binary(name, self.version())
 
 
 def clusters(settings: Settings) -> tuple[Cluster, ...]:
@@ -73,11 +82,13 @@ def account() -> str | None:
     return ACCOUNT if os.geteuid() == 0 else None
 
 
-def binary(name: str) -> str:
-    """Return the path of one of Postgres' programs: the newest installed version's."""
-    found = [path for place in _PLACES for path in Path(place).glob(f"*/bin/{name}")]
-    newest = max(found, key=lambda path: int("".join(filter(str.isdigit, path.parts[-3])) or 0), default=None)
-    return str(newest) if newest else shutil.which(name) or f"/usr/bin/{name}"
+def binary(name: str, version: str | None = None) -> str:
+    """Return the path of one of Postgres' programs: of this major version if it is installed, else of the newest that is."""
+    found = {"".join(filter(str.isdigit, path.parts[-3])): path for place in _PLACES for path in Path(place).glob(f"*/bin/{name}")}
+    if version in found:
+        return str(found[version])
+    newest = max(found, key=lambda number: int(number or 0), default=None)
+    return str(found[newest]) if newest is not None else shutil.which(name) or f"/usr/bin/{name}"
 
 
 def unreachable_folder(home: Path) -> Path | None:
@@ -128,7 +139,7 @@ def setup_problem(result: subprocess.CompletedProcess[str]) -> str | None:
 
 
 def _single_user(cluster: Cluster, data: Path, lines: list[str]) -> None:
-    result = _as_account([binary("postgres"), "--single", "-D", str(data), "-c", "exit_on_error=on", "postgres"], "\n".join(lines) + "\n")
+    result = _as_account([cluster.binary("postgres"), "--single", "-D", str(data), "-c", "exit_on_error=on", "postgres"], "\n".join(lines) + "\n")
     problem = setup_problem(result)
     if problem:
         raise InitFailed(what=cluster.name, lines=problem, cure=f"read the lines; the folder is {data}.")
@@ -137,6 +148,16 @@ def _single_user(cluster: Cluster, data: Path, lines: list[str]) -> None:
 def _stamp(cluster: Cluster, settings: Settings) -> str:
     """Return a fingerprint of the roles, salted by what only the owner can read anyway."""
     return hashlib.sha256("\n".join(statements(cluster, settings)).encode()).hexdigest()
+
+
+def has_its_roles(cluster: Cluster, settings: Settings) -> bool:
+    """Return whether the roles have the present passwords."""
+    stamp_file = _stamp_file(cluster, settings)
+    return stamp_file.exists() and stamp_file.read_text() == _stamp(cluster, settings)
+
+
+def _stamp_file(cluster: Cluster, settings: Settings) -> Path:
+    return settings.home / "data" / f"{cluster.data.name}.roles"
 
 
 def initialise(cluster: Cluster, settings: Settings) -> bool:
@@ -148,11 +169,10 @@ def initialise(cluster: Cluster, settings: Settings) -> bool:
     Raises:
         InitFailed: Postgres complained; its lines are in the message.
     """
-    stamp_file = settings.home / "data" / f"{cluster.data.name}.roles"
-    stamp = _stamp(cluster, settings)
+    stamp_file, stamp = _stamp_file(cluster, settings), _stamp(cluster, settings)
     if cluster.data.exists():
         (cluster.data / "pg_hba.conf").write_text(who_may_connect(cluster.host), encoding="utf-8")
-        if stamp_file.exists() and stamp_file.read_text() == stamp:
+        if has_its_roles(cluster, settings):
             return False
         _single_user(cluster, cluster.data, statements(cluster, settings))
         stamp_file.write_text(stamp)
@@ -181,13 +201,11 @@ def check_version(settings: Settings) -> None:
     Raises:
         NotReady: the data folder and the installed Postgres do not fit.
     """
-    own = binary("postgres")
     for cluster in clusters(settings):
-        file = cluster.data / "PG_VERSION"
-        if file.exists() and (version := file.read_text().strip()) not in _version(own):
-            raise NotReady(
-                problems=f"{cluster.data} was made by PostgreSQL {version}, but {own} is {_version(own)}; install PostgreSQL {version}, or `./instashop reset`."
-            )
+        own, version = cluster.binary("postgres"), cluster.version()
+        if version is not None and version not in _version(own):
+            problem = f"{cluster.data} was made by PostgreSQL {version}, but {own} is {_version(own)}; install PostgreSQL {version} beside it"
+            raise NotReady(problems=f"{problem}, or `./instashop reset`, which deletes all data.")
 
 
 def _version(own: str) -> str:

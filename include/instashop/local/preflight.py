@@ -21,7 +21,8 @@ OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 OLDEST_JAVA = 17
 MEMORY_MB, LIGHT_MEMORY_MB = 5000, 3500
 """All of the platform takes a little less, with three brokers and as a light one."""
-DISK_MB = 2000
+DISK_MB, RESTART_MB = 2000, 200
+"""What a new platform needs, and what one with data needs to be started."""
 
 
 def python_problem(version: tuple[int, ...]) -> str | None:
@@ -68,7 +69,8 @@ def disk_problem(free_mb: float, folder: Path, needed_mb: float = DISK_MB) -> st
     """Return what is wrong with the free space, or None."""
     if free_mb >= needed_mb:
         return None
-    return f"only {free_mb:.0f} MB are free below {folder}, {needed_mb:.0f} MB are needed; make room, or set INSTASHOP_HOME to another disk."
+    elsewhere = ", or set INSTASHOP_HOME to another disk" if needed_mb >= DISK_MB else ""
+    return f"only {free_mb:.0f} MB are free below {folder}, {needed_mb:.0f} MB are needed; make room{elsewhere}."
 
 
 def holder_of(port: int) -> str:
@@ -169,7 +171,8 @@ def check(settings: Settings, names: set[str]) -> None:
     problems += [space_problem(settings.home, "set INSTASHOP_HOME to a folder without"), space_problem(ROOT, "clone the project into a folder without")]
     problems.append(folder_problem(settings) if not missing and postgres.clusters(settings) else None)
     if settings.home.exists():
-        problems.append(disk_problem(shutil.disk_usage(settings.home).free / 1e6, settings.home))
+        is_new = not any((settings.home / "data").glob("*"))
+        problems.append(disk_problem(shutil.disk_usage(settings.home).free / 1e6, settings.home, DISK_MB if is_new else RESTART_MB))
     problems.append(memory_problem(psutil.virtual_memory().available / 1e6, memory_needed(len(starting), settings.light)))
     wrong_host = host_problem(settings.host)
     problems += [wrong_host] if wrong_host else port_problems(settings, starting)

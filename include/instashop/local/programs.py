@@ -66,7 +66,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _program(settings: Settings, server: Server) -> str:
-    """Write what launch.py reads, and return the server's section; its stamp changes with the server's command, environment and configuration."""
+    """Write what launch.py reads, and return the server's section; its stamp changes with the server's command, environment, configuration and, where it is ours, code."""
     text = json.dumps(
         {
             "argv": server.argv,
@@ -82,7 +82,7 @@ def _program(settings: Settings, server: Server) -> str:
     file = settings.run_dir / f"{server.name}.json"
     write_private(file, text)
     config = server.config.read_text(encoding="utf-8") if server.config and server.config.exists() else ""
-    stamp = hashlib.sha256(json.dumps([server.argv, server.environment, server.user, config]).encode()).hexdigest()[:12]
+    stamp = hashlib.sha256(json.dumps([server.argv, server.environment, server.user, config, server.code]).encode()).hexdigest()[:12]
     lines = [
         f"[program:{server.name}]",
         f"command={_escape(sys.executable)} -I {_escape(Path(launch.__file__))} {_escape(file)}",

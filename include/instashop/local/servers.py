@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from instashop import java, live
@@ -31,6 +33,7 @@ class Server:
     config: Path | None = None  # A file that the program reads at its start.
     host: str = "127.0.0.1"
     after_kill: brokers.AfterKill | None = None
+    code: str = ""  # What tells our code, of a program that imports it, from what it was.
 
     @property
     def address(self) -> str:
@@ -77,19 +80,24 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
 
 def spark_environment(settings: Settings) -> dict[str, str]:
     """Return what Spark's daemons, and whoever submits to them, have to know."""
-    return live.spark_environment(settings.host) | {"SPARK_PUBLIC_DNS": settings.host}
+    return live.spark_environment(settings.host) | {"SPARK_PUBLIC_DNS": settings.browser_host}
 
 
 def _spark(settings: Settings) -> list[Server]:
     spark_class, work = str(java.spark_home() / "bin" / "spark-class"), str(settings.home / "spark" / "work")
-    daemon = [*java.QUICK, *java.class_data("spark"), "-Dspark.worker.cleanup.enabled=true", "-Dspark.master.rest.enabled=false"]
+    daemon = [
+        *java.QUICK,
+        *java.class_data("spark"),
+        "-Dspark.worker.cleanup.enabled=true",
+        "-Dspark.master.rest.enabled=false",
+        "-Dspark.ui.killEnabled=false",
+    ]
     environment = spark_environment(settings) | {
         "SPARK_DAEMON_MEMORY": "128m",
         "SPARK_DAEMON_JAVA_OPTS": " ".join(daemon),
         "SPARK_LAUNCHER_OPTS": " ".join(java.QUICK),
         "JAVA_HOME": str(java.home()),
     }
-    at = f"http://{settings.host}"
     deploy = "org.apache.spark.deploy"
     master = (spark_class, f"{deploy}.master.Master", "--host", settings.host, "--port", str(settings.spark_master_port))
     worker = (spark_class, f"{deploy}.worker.Worker", "--host", settings.host, "--cores", str(settings.spark_cores), "--memory", "1g", "--work-dir", work)
@@ -99,14 +107,14 @@ def _spark(settings: Settings) -> list[Server]:
             (*master, "--webui-port", str(settings.spark_ui_port)),
             {"spark_master_port": settings.spark_master_port, "spark_ui_port": settings.spark_ui_port},
             environment,
-            page=f"{at}:{settings.spark_ui_port}",
+            page=settings.page(settings.spark_ui_port),
         ),
         Server(
             SPARK_WORKER,
             (*worker, "--webui-port", str(settings.spark_worker_ui_port), settings.spark_master),
             {"spark_worker_ui_port": settings.spark_worker_ui_port},
             environment,
-            page=f"{at}:{settings.spark_worker_ui_port}",
+            page=settings.page(settings.spark_worker_ui_port),
         ),
     ]
 
@@ -117,12 +125,24 @@ def _airflow(settings: Settings) -> list[Server]:
     airflow = (sys.executable, "-m", "airflow")
     # The log servers would listen on every address of the machine; on one machine the API server reads the files themselves.
     triggerer = Server(TRIGGERER, (*airflow, "triggerer", "--skip-serve-logs"), {}, environment, stop_seconds=4)
-    return [
+    found = [
         Server(API, (*airflow, "api-server"), {"airflow_port": settings.airflow_port}, environment, page=airflow_server.page(settings)),
         Server(SCHEDULER, (*airflow, "scheduler", "--skip-serve-logs"), {}, environment, stop_seconds=15),
         Server(DAG_PROCESSOR, (*airflow, "dag-processor"), {}, environment),
         *([] if settings.light else [triggerer]),  # No task of ours defers.
     ]
+    return [replace(server, code=our_code()) for server in found]
+
+
+@cache
+def our_code() -> str:
+    """Return a fingerprint of the packages and of our code, as far as it is not read anew by itself, like the DAGs."""
+    files = [ROOT / "requirements.txt", *(path for name in ("include", "plugins", "dashboard") for path in sorted((ROOT / name).rglob("*")))]
+    text = hashlib.sha256()
+    for path in files:
+        if path.suffix in (".py", ".sql", ".txt", ".js", ".css"):
+            text.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    return text.hexdigest()[:12]
 
 
 def table(settings: Settings) -> dict[str, Server]:
@@ -132,7 +152,8 @@ def table(settings: Settings) -> dict[str, Server]:
         (sys.executable, "-m", "dashboard"),
         {"dashboard_port": settings.dashboard_port},
         our_environment(settings),
-        page=f"http://{settings.host}:{settings.dashboard_port}",
+        page=settings.page(settings.dashboard_port),
+        code=our_code(),
     )
     redis = Server(
         REDIS,

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +22,6 @@ from rich.console import Console
 from instashop import connect, java, sql
 from instashop.control import beats, intents, supervision
 from instashop.control.files import last_lines
-from instashop.errors import InstaShopError
 from instashop.local import airflow_server, brokers, commands, down, health, jars, owner, passwords, postgres, preflight, programs, servers
 from instashop.local.failures import Interrupted, ServerFailed
 from instashop.local.lock import only_one
@@ -70,8 +70,9 @@ def start_servers(settings: Settings, names: Iterable[str] | None, console: Cons
         before = {name for name, info in programs.states(settings).items() if info["statename"] in programs.UP}
         try:
             run(_steps(settings, wanted, everything, before), console)
-        except (InstaShopError, KeyboardInterrupt) as error:
-            console.print("Stopping what this start began …", style="yellow")
+        except BaseException as error:  # Also a closed pipe or a lost terminal, which ends what writes to it.
+            with suppress(OSError, SystemExit):
+                console.print("Stopping what this start began …", style="yellow")
             down.stop_some(settings, wanted - before, whole=not before)
             if isinstance(error, KeyboardInterrupt):
                 raise Interrupted(step="starting") from None
@@ -145,6 +146,8 @@ def _running(settings: Settings, name: str) -> bool:
 
 
 def _postgres(settings: Settings, cluster: postgres.Cluster, stop: threading.Event) -> str | None:
+    if _running(settings, cluster.name) and not postgres.has_its_roles(cluster, settings):
+        programs.stop(settings, [cluster.name], 30)  # Passwords are set while it does not run.
     made = not _running(settings, cluster.name) and postgres.initialise(cluster, settings)
     said = _start_and_wait(settings, [cluster.name], stop)
     return "set up" if made else said
@@ -274,9 +277,9 @@ def services_said(run_dir: Path) -> str:
 def addresses(settings: Settings) -> list[tuple[str, str]]:
     """Return where a person finds what."""
     table: dict[str, Callable[[], str | None]] = {
-        "Dashboard": lambda: f"http://{settings.host}:{settings.dashboard_port}",
+        "Dashboard": lambda: settings.page(settings.dashboard_port),
         "Airflow": lambda: f"{airflow_server.page(settings)}  (user admin, password {settings.airflow_password})",
-        "Spark": lambda: f"http://{settings.host}:{settings.spark_ui_port}" if settings.runs_here("spark_master") else settings.spark_master,
+        "Spark": lambda: settings.page(settings.spark_ui_port) if settings.spark_pages and settings.runs_here("spark_master") else settings.spark_master,
         "Kafka": lambda: settings.kafka_bootstrap,
         "Shop": lambda: connect.address(settings.shop_dsn),
         "Warehouse": lambda: connect.address(settings.warehouse_dsn),

@@ -1,0 +1,45 @@
+"""An error that no person can use is ours to mend; everything else is a message."""
+
+import psycopg
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from redis import ConnectionError as NoRedis
+
+from instashop import cli
+from instashop.errors import InstaShopError
+
+
+class Known(InstaShopError):
+    """Nothing is at {place}."""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Known(place="home"), "error: Nothing is at home."),
+        (psycopg.OperationalError("the connection is lost\nDETAIL: more"), "error: the connection is lost; `./instashop doctor` names"),
+        (psycopg.OperationalError(), "error: OperationalError; `./instashop doctor`"),
+        (psycopg.errors.UndefinedTable('relation "verdicts" does not exist'), "`./instashop prepare`"),
+        (KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN)), "`./instashop doctor`"),
+        (NoRedis("refused"), "error: refused; `./instashop doctor`"),
+    ],
+)
+def test_a_server_that_goes_away_meanwhile_is_a_message(error, said, monkeypatch, capsys):
+    def app():
+        raise error
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
+
+
+def test_an_error_of_our_own_code_is_no_message(monkeypatch):
+    def app():
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(KeyError):
+        cli.main()
