@@ -5,7 +5,7 @@ seconds. The process ends by itself after its lifetime; the next run starts it a
 
 When red:
 - The task's error names the cause and shows the service's last lines; all of them are in `.local/logs/consumer.log`.
-- `WarehouseUnreachable`: `./instashop up` starts what is missing; nothing is lost, it goes on at its offsets.
+- A server that is down does not make it red: the service waits, says for whom, and goes on; `watch_platform` is red meanwhile.
 - To stop it for a while use `control_service` (action: stop); pausing this DAG only keeps it from being started again.
 """
 

@@ -5,7 +5,7 @@ seconds. The process ends by itself after its lifetime; the next run starts it a
 
 When red:
 - The task's error names the cause and shows the service's last lines; all of them are in `.local/logs/generator.log`.
-- `ShopUnreachable`: the shop's Postgres is down; `./instashop up` starts what is missing.
+- A server that is down does not make it red: the service waits, says for whom, and goes on; `watch_platform` is red meanwhile.
 - To stop it for a while use `control_service` (action: stop); pausing this DAG only keeps it from being started again.
 """
 
@@ -26,7 +26,7 @@ with DAG(
     is_paused_upon_creation=False,
     default_args={"retries": 20, "retry_delay": timedelta(seconds=5)},
     params={
-        "seed": Param(None, type=["null", "integer"], description="Seed of its randomness; empty: the setting."),
+        "seed": Param(None, type=["null", "integer"], description="Seed of customers and catalogue, which an empty shop gets; empty: the setting."),
         "lifetime_seconds": Param(None, type=["null", "integer"], minimum=60, description="Ends by itself after this; empty: the setting."),
     },
     tags=["service"],

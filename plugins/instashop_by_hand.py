@@ -40,6 +40,7 @@ class NotFromAirflow(InstaShopError):
 NOT_FROM_AIRFLOW = {
     "kill-scheduler": "kills the Airflow that this task runs in",
     "kill-api-server": "kills the Airflow that this task runs in",
+    "random-kills": "takes many minutes and options of its own",
     "disk-full": "moves the day's events to a small disk in memory, where a task that Airflow kills would leave them",
 }
 """Why a drill is not run by a task."""

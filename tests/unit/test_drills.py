@@ -99,8 +99,8 @@ def test_a_drill_that_is_not_there_is_named_with_those_that_are() -> None:
         chosen(["kill-consumer", "kill-everything"], everything=False, short=False, settings=make())
 
 
-@pytest.mark.parametrize("name", ["kill-scheduler", "kill-api-server", "disk-full"])
-def test_airflow_does_not_run_a_drill_that_ends_its_own_task_or_must_not_be_killed(name: str) -> None:
+@pytest.mark.parametrize("name", ["kill-scheduler", "kill-api-server", "disk-full", "random-kills"])
+def test_airflow_does_not_run_a_drill_that_ends_its_own_task_must_not_be_killed_or_takes_long(name: str) -> None:
     import instashop_by_hand
 
     with pytest.raises(instashop_by_hand.NotFromAirflow, match=f"drill {name}"):

@@ -1,4 +1,4 @@
--- What the producer may read of crm_interactions: the event as JSON; never a name, an e-mail, a phone or free text.
+-- What the producer may read of crm_interactions: the event as JSON; never a person's name, an e-mail, a phone or free text.
 CREATE OR REPLACE VIEW feed.crm_interactions AS
 SELECT e.txid, e.id, e.recorded_at, e.customer_id::text AS key, row_to_json(event)::text AS body
 FROM crm_interactions AS e

@@ -1,4 +1,4 @@
--- What the producer may read of transactions: the event as JSON; never a name, an e-mail, a phone or free text.
+-- What the producer may read of transactions: the event as JSON; never a person's name, an e-mail, a phone or free text.
 -- Most of the shop's rows are of this kind, and the body written piece by piece takes Postgres a third less time than row_to_json.
 CREATE OR REPLACE VIEW feed.transactions AS
 SELECT

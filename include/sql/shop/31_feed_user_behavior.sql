@@ -1,4 +1,4 @@
--- What the producer may read of user_behavior: the event as JSON; never a name, an e-mail, a phone or free text.
+-- What the producer may read of user_behavior: the event as JSON; never a person's name, an e-mail, a phone or free text.
 CREATE OR REPLACE VIEW feed.user_behavior AS
 SELECT e.txid, e.id, e.recorded_at, e.session_id::text AS key, row_to_json(event)::text AS body
 FROM user_behavior AS e

@@ -1,4 +1,4 @@
--- What the producer may read of searches: the event as JSON, each row in its own schema version; never a name, an e-mail, a phone or free text.
+-- What the producer may read of searches: the event as JSON, each row in its own schema version; never a person's name, an e-mail, a phone or free text.
 CREATE OR REPLACE VIEW feed.searches AS
 SELECT
     e.txid,

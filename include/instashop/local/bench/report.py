@@ -45,7 +45,7 @@ def text(figures: Figures) -> str:
         "# Performance\n",
         f"Made by `{figures.asked}`; every figure is measured, none typed in. Load is open-loop: the generator does not wait for anybody.",
         "The loop is a fixed one in Python, timed before and after: where it takes twice as long, so does everything beside it.",
-        f"Delays and rest are those of a platform that has carried a load for {WARM_SECONDS / 60:.0f} minutes: in its first ones Java compiles itself.\n",
+        f"Delays and rest are those of a platform that has carried a load for {WARM_SECONDS / 60:.0f} minutes: so long Java compiles the brokers.\n",
         _machine(figures),
     ]
     if figures.carried:

@@ -17,8 +17,8 @@ from instashop.settings import Settings
 READERS = ("producer", "consumer", "enricher", "live_metrics")
 SETTLE_SECONDS = 20
 """How long a restarted generator settles."""
-WARM_SECONDS = 240
-"""How long the platform carries a load before its delays and its cost at rest are measured: in its first minutes Java compiles itself."""
+WARM_SECONDS = 480
+"""How long the platform carries a load before its delays and its cost at rest are measured: so long Java compiles the brokers, which take up to three times the CPU until then."""
 REST_SECONDS = 300
 """In so long every DAG has its turn."""
 GROWS_EVENTS_A_SECOND = 20
