@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
 import sys
 import time
@@ -74,8 +73,7 @@ def submit_environment(settings: Settings) -> dict[str, str]:
 
 def checkpoint(settings: Settings) -> tuple[Path, int]:
     """Return the checkpoint of the present query's text, and when it was begun (Unix milliseconds); one that was removed begins anew."""
-    text = hashlib.sha256(sql.statement("metrics/windows").encode()).hexdigest()[:12]
-    folder = settings.home / "spark" / "checkpoints" / f"{SERVICE}-{text}"
+    folder = settings.home / "spark" / "checkpoints" / f"{SERVICE}-{sql.fingerprint('metrics/windows')}"
     begun = folder.with_suffix(".begun")
     if not (begun.exists() and folder.exists()):
         begun.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Reads the statements of include/sql; a statement's path is its name."""
 
+import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,11 @@ def statement(name: str) -> str:
     """Return the text of `include/sql/{name}.sql`; a line `{metrics/windows}` in it stands for the text of that other statement."""
     text = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
     return _OTHER.sub(lambda other: statement(other[1]), text)
+
+
+def fingerprint(name: str) -> str:
+    """Return 12 hex digits that are others when the text of a statement is."""
+    return hashlib.sha256(statement(name).encode()).hexdigest()[:12]
 
 
 def folder(name: str) -> list[str]:

@@ -237,13 +237,13 @@ def test_a_shop_that_was_set_back_and_has_written_on_is_told(stack, shop):
 
 
 def test_what_kafka_has_deleted_before_it_was_read_is_told(stack, caplog):
-    name = f"short-{uuid4()}"
+    admin, name = connect.kafka_admin(stack), f"short-{uuid4()}"
     with _topic(stack, name):
         writer = Producer(connect.kafka_options(stack))
         for number in range(5):
             writer.produce(name, str(number))
         writer.flush(10)
-        connect.kafka_admin(stack).delete_records([TopicPartition(name, 0, 3)])[TopicPartition(name, 0)].result()
+        admin.delete_records([TopicPartition(name, 0, 3)])[TopicPartition(name, 0)].result()
         for stored, said in ((0, False), (1, True), (3, False)):
             caplog.clear()
             with consumer(stack, "test") as client:

@@ -15,6 +15,7 @@ from redis import Redis, RedisError
 
 from instashop.control import beats
 from instashop.control.beats import BeatWriter
+from instashop.control.books.windows import _in_warehouse
 from instashop.live import SERVICE
 from instashop.metrics import FILLED_KEY, FILLING_KEY, MEASURES, WINDOW_SECONDS, WRITER_KEY, window_key, window_of
 from instashop.transport import refill
@@ -191,6 +192,30 @@ def test_what_a_transaction_took_back_is_nothing_to_wait_for_and_what_one_commit
     redis.flushdb()
     taken_back = ended(commit=False)
     wait_until(lambda: keeper.look(_progress(200, taken_back)) or redis.get(FILLED_KEY) == filled_mark(redis, 1), 20, "a filled Redis")
+
+
+def test_a_checkpoint_that_is_back_writes_over_what_a_younger_one_has_left(stack, redis, kept_window):
+    redis.hset(kept_window, mapping={"total": '{"events": 99}', "written": "2 7 0"})
+    redis.set(FILLED_KEY, filled_mark(redis, 2))
+    keeper = Keeper(stack, redis, nullcontext)
+    for _ in range(2):
+        keeper.look(_progress(100))
+    assert redis.hget(kept_window, "written").startswith("1 100 ")
+    assert json.loads(redis.hget(kept_window, "total"))["events"] != 99
+    assert redis.get(FILLED_KEY) == filled_mark(redis, 1)
+
+
+def test_a_window_that_another_text_has_said_is_added_up_again(dwh, kept_window):
+    start = int(kept_window.removeprefix("window:"))
+
+    def events() -> int:
+        return _in_warehouse(dwh, start, start + WINDOW_SECONDS)[start, "total"]["events"]
+
+    true = events()
+    dwh.execute("UPDATE kept_windows SET measures = jsonb_set(measures, '{events}', '99') WHERE start = %s AND field = 'total'", [start])
+    assert events() == 99  # It is kept, and not added up again for nothing.
+    dwh.execute("UPDATE kept_windows SET measures = '{\"text\": \"another\"}' WHERE start = %s AND field = ''", [start])
+    assert events() == true
 
 
 @pytest.mark.parametrize("saved", [FILLED_KEY, FILLING_KEY])

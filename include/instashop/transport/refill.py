@@ -67,7 +67,9 @@ class Keeper:
         if filled == mark:
             return
         if filling is None or filling != self._filling or run not in filling:
-            self._begin(run, came_back=any(said and run not in said for said in (filled, filling)))
+            # An older checkpoint than the one that filled it is back: what that one wrote ranks higher than all that comes.
+            older = filled is not None and int(filled.split()[0]) > progress["checkpoint_ms"]
+            self._begin(run, came_back=older or any(said and run not in said for said in (filled, filling)))
             return
         if self._as_of is None:
             if datetime.fromisoformat(progress["began"]) <= self._seen:

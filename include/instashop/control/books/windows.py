@@ -15,7 +15,7 @@ from instashop.metrics import LATE_SECONDS, MEASURES, WINDOW_SECONDS, WRITTEN_FI
 from instashop.settings import Settings
 
 ADDED_UP = ""
-"""The field that says that a window was added up, also when it has no events."""
+"""The field that says that a window was added up, also when it has no events, and by which text."""
 
 Windows = dict[tuple[int, str], dict[str, int]]
 
@@ -35,20 +35,21 @@ def compare_windows(settings: Settings, dwh: psycopg.Connection, settled: dateti
 
 def _in_warehouse(dwh: psycopg.Connection, since: int, until: int) -> Windows:
     """Return what windows.sql says of each window; only those are added up that are new or have got events since the last round."""
-    statement, span = sql.statement, {"since": _moment(since), "until": _moment(until)}
+    statement, span, text = sql.statement, {"since": _moment(since), "until": _moment(until)}, sql.fingerprint("metrics/windows")
     with dwh.transaction(), dwh.cursor(row_factory=dict_row) as cursor:
         row = dwh.execute(statement("books/windows_changed"), span).fetchone()  # type: ignore[arg-type]
         assert row is not None
-        dwh.execute(statement("books/windows_forget"), {"since": since, "changed": row[1]})  # type: ignore[arg-type]
+        dwh.execute(statement("books/windows_forget"), {"since": since, "changed": row[1], "text": text})  # type: ignore[arg-type]
         kept = dwh.execute(statement("books/windows_kept"), {"since": since, "until": until}).fetchall()  # type: ignore[arg-type]
         windows = {(start, field): measures for start, field, measures in kept}
         missing = [start for start in range(since, until, WINDOW_SECONDS) if (start, ADDED_UP) not in windows]
-        fresh: Windows = {(start, ADDED_UP): {} for start in missing}
+        fresh: Windows = {}
         if missing:
             part = {"since": _moment(missing[0]), "until": _moment(missing[-1] + WINDOW_SECONDS), "starts": missing}
             for found in cursor.execute(statement("metrics/events_of_windows") + statement("metrics/windows"), part):  # type: ignore[arg-type]
                 fresh[int(found["win"].timestamp()), field_of(found)] = {name: int(found[name]) for name in MEASURES}
         values = [{"start": start, "field": field, "measures": json.dumps(measures)} for (start, field), measures in fresh.items()]
+        values += [{"start": start, "field": ADDED_UP, "measures": json.dumps({"text": text})} for start in missing]
         cursor.executemany(statement("books/windows_keep"), values)  # type: ignore[arg-type]
         dwh.execute(statement("books/windows_horizon"), {"kept_below": row[0]})  # type: ignore[arg-type]
     return {place: measures for place, measures in (windows | fresh).items() if place[1] != ADDED_UP}
