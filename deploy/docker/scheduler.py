@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from instashop import connect, sql
 from instashop.control import beats, intents, supervision
+from instashop.control.lease import Clock
 from instashop.errors import InstaShopError
 from instashop.local import health, servers
 from instashop.local.down import SERVICES_SECONDS
@@ -32,7 +33,7 @@ def service_fault(settings: Settings, service: str) -> str | None:
     beat = beats.read(settings.run_dir, service)
     if not intents.carried_out(intent, process, beat):
         return f"is not as wanted yet ({supervision.describe(beat, datetime.now(UTC))})"
-    found = supervision.finding(service, intent, process, beat, datetime.now(UTC), settings.beat_stale_seconds)
+    found = supervision.finding(service, intent, process, beat, Clock.read(), settings.beat_stale_seconds)
     return found.text if found else None
 
 
