@@ -2,8 +2,8 @@
 
 Start it by hand and choose the drill. It acts on this machine's servers and services as `./instashop drill` does, with the books
 compared before and after. A drill that breaks Airflow itself (`kill-scheduler`, `kill-api-server`) would end this task, too, and one
-that must not be killed (`disk-full`) or takes many minutes (`random-kills`) is none for a task: all are refused, and `./instashop drill` runs them. One that breaks a server
-of somebody else is refused, too, and all of them are in containers.
+that must not be killed (`disk-full`) or takes many minutes (`random-kills`) is none for a task: all are refused, and
+`./instashop drill` runs them. One that breaks a server of somebody else is refused, too, and all of them are in containers.
 
 When red:
 - The error has the outcome: what was lost or doubled, which window is wrong, or that facts did not flow again in time.

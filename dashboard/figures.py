@@ -21,7 +21,7 @@ REVENUE, ORDERS, LOST = "#0f9d8a", "#5f72e8", "#d99c20"
 BAR_WIDTH = WINDOW_SECONDS * 1000 * 0.72
 """Of a window, in milliseconds: the rest is the gap between two."""
 SMALL = 5
-"""An axis up to less than this has a tick for each whole number of a count, and cents."""
+"""An axis up to less than this has no more ticks than whole numbers of a count, and cents."""
 FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: "rgba(217,156,32,.16)"}
 
 
@@ -177,7 +177,7 @@ def _values(windows: Mapping[int, Window], starts: range, name: str) -> dict[int
 
 def _layout(unit: str, since: float, until: float, highest: float) -> dict[str, object]:
     """Return how a chart is drawn; `highest` is its greatest value, in euros or as a count."""
-    small = {"tickformat": ",.2f"} if unit else {"dtick": 1}  # Else labels would be rounded until they repeat, or be thousandths.
+    small = {"tickformat": ",.2f"} if unit else {"nticks": round(highest) + 1}  # Else labels would be rounded until they repeat, or be thousandths.
     axis = {"showgrid": False, "zeroline": False, "fixedrange": True, "tickfont": {"size": 11}}
     return {
         "template": "none",

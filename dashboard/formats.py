@@ -66,8 +66,8 @@ def clock(unix_seconds: float) -> str:
 
 
 def day(unix_seconds: float) -> str:
-    """Return a moment in UTC, with its day: `Sun 01 Mar 2026 14:05 UTC`."""
-    return f"{datetime.fromtimestamp(unix_seconds, UTC):%a %d %b %Y %H:%M} UTC"
+    """Return a moment in UTC, with its day: `Sun 01 Mar 2026 14:05`."""
+    return f"{datetime.fromtimestamp(unix_seconds, UTC):%a %d %b %Y %H:%M}"
 
 
 def minute(unix_seconds: float) -> str:

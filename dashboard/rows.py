@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from dash import html
@@ -30,7 +29,7 @@ def live_of(asked: Filters, known: Past) -> Live:
 
 def span_words(asked: Filters, known: Past) -> str:
     """Return the span in words, in UTC, and whether the span before is not known."""
-    begin, end = (f"{datetime.fromtimestamp(at, filters.UTC):%a %d %b %Y %H:%M}" for at in (asked.since, asked.until))
+    begin, end = formats.day(asked.since), formats.day(asked.until)
     ends = end[-5:] if begin[:-5] == end[:-5] else end
     counted = {"in_time": "events in time, as Live counts them", "late": "late events only", "restated": "restated: in time and late"}[asked.counted]
     against = f"; {cards.NOTHING_BEFORE}" if known.read_at and known.trouble is None and known.before is None else ""
@@ -119,7 +118,7 @@ def summary(asked: Filters, known: Past) -> list[object]:
     made = known.rows_count if known.rows_total is None and measure.field is None else known.rows_total or 0
     said: list[object] = [counted if known.rows_total is None or asked.kind else f"{counted} make {measure.write(made)}"]
     if known.dropped_before is not None and asked.since < known.dropped_before:
-        said.append(f"events before {formats.day(known.dropped_before)} are no longer kept, only their hours and days")
+        said.append(f"events before {formats.day(known.dropped_before)} UTC are no longer kept, only their hours and days")
     elif asked.kind is None and asked.term is None and known.trouble is None:
         agrees = made == known.totals.get(asked.measure, 0)
         said.append(html.Span("✓ the same as the number above" if agrees else "≠ not the number above", className=f"agrees is-{'true' if agrees else 'false'}"))

@@ -65,8 +65,9 @@ def _since_start(live: Live, now: float, kept_seconds: int, started_at: float | 
         title, since = f"Events of the last {kept_seconds // 60} minutes", f"started {formats.age(now - started_at)} ago; Redis keeps no older windows"
     else:
         since = f"started at {formats.clock(started_at)} UTC"
-    begun = max(window_of((started_at or 0) + WINDOW_SECONDS - 1e-6), now - kept_seconds)  # The first window that began after the start.
+    first = -(-(started_at or 0) // WINDOW_SECONDS) * WINDOW_SECONDS  # The first window that began after the start.
     ends = window_of(live.until) + WINDOW_SECONDS
+    begun = max(first, now - kept_seconds)
     rows = rows_behind("events", begun, ends) if live.as_of and count is not None and begun < ends else None
     text = formats.count(count)
     value = html.Div(cards.to_rows(text, rows), id="events-since-start", className="kpi-value", **{"data-value": str(count or 0)})

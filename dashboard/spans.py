@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dashboard import formats
-from dashboard.shelf import OLD_SECONDS, Late
+from dashboard.shelf import OLD_SECONDS, Late, Shelf
 from dashboard.snapshot import Snapshot, Window
 from instashop.control.beats import Beat
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
@@ -159,11 +159,16 @@ def live_of(snapshot: Snapshot, now: float) -> Live:
         categories=categories,
         events_since_start=_since_start(snapshot),
         missing=missing(snapshot, now),
-        late=None
-        if snapshot.shelf.read_at is None or now - snapshot.shelf.read_at > OLD_SECONDS
-        else {start: snapshot.shelf.late[start] for start in starts if start in snapshot.shelf.late},
+        late=_late(snapshot.shelf, starts, now),
         revenue_by_window={start: snapshot.windows[start].total.get("revenue_cents", 0) if start in snapshot.windows else 0 for start in starts},
     )
+
+
+def _late(shelf: Shelf, starts: range, now: float) -> dict[int, Late] | None:
+    """Return what came late for windows; None when the warehouse has not said, or too long ago to know of them."""
+    if shelf.read_at is None or now - shelf.read_at > OLD_SECONDS:
+        return None
+    return {start: shelf.late[start] for start in starts if start in shelf.late}
 
 
 def _before(windows: Mapping[int, Window], starts: range, until: float) -> dict[str, float] | None:

@@ -82,7 +82,8 @@ def _program(settings: Settings, server: Server) -> str:
     file = settings.run_dir / f"{server.name}.json"
     write_private(file, text)
     config = server.config.read_text(encoding="utf-8") if server.config and server.config.exists() else ""
-    stamp = hashlib.sha256(json.dumps([server.argv, server.environment, server.user, config, server.code]).encode()).hexdigest()[:12]
+    code = servers.our_code() if server.is_ours else ""
+    stamp = hashlib.sha256(json.dumps([server.argv, server.environment, server.user, config, code]).encode()).hexdigest()[:12]
     lines = [
         f"[program:{server.name}]",
         f"command={_escape(sys.executable)} -I {_escape(Path(launch.__file__))} {_escape(file)}",

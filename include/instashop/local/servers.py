@@ -33,7 +33,7 @@ class Server:
     config: Path | None = None  # A file that the program reads at its start.
     host: str = "127.0.0.1"
     after_kill: brokers.AfterKill | None = None
-    code: str = ""  # What tells our code, of a program that imports it, from what it was.
+    is_ours: bool = False  # It imports our code, and is started anew when that changes.
 
     @property
     def address(self) -> str:
@@ -125,13 +125,13 @@ def _airflow(settings: Settings) -> list[Server]:
     airflow = (sys.executable, "-m", "airflow")
     # The log servers would listen on every address of the machine; on one machine the API server reads the files themselves.
     triggerer = Server(TRIGGERER, (*airflow, "triggerer", "--skip-serve-logs"), {}, environment, stop_seconds=4)
-    found = [
+    rows = [
         Server(API, (*airflow, "api-server"), {"airflow_port": settings.airflow_port}, environment, page=airflow_server.page(settings)),
         Server(SCHEDULER, (*airflow, "scheduler", "--skip-serve-logs"), {}, environment, stop_seconds=15),
         Server(DAG_PROCESSOR, (*airflow, "dag-processor"), {}, environment),
         *([] if settings.light else [triggerer]),  # No task of ours defers.
     ]
-    return [replace(server, code=our_code()) for server in found]
+    return [replace(server, is_ours=True) for server in rows]
 
 
 @cache
@@ -153,7 +153,7 @@ def table(settings: Settings) -> dict[str, Server]:
         {"dashboard_port": settings.dashboard_port},
         our_environment(settings),
         page=settings.page(settings.dashboard_port),
-        code=our_code(),
+        is_ours=True,
     )
     redis = Server(
         REDIS,
