@@ -5,7 +5,7 @@ Each bar carries what it is and the address of the rows behind it, where a click
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import plotly.graph_objects as go
@@ -68,7 +68,7 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
     scale = 100 if measure.is_money else 1
     values = {start: measured.get(asked.measure, 0) / scale for start, measured in past.series.items()}
     colour = REVENUE if measure.is_money else ORDERS
-    figure = go.Figure(layout=_layout("€" if measure.is_money else "", asked.since, asked.until, max(values.values(), default=0)))
+    figure = go.Figure(layout=_layout("€" if measure.is_money else "", asked.since, asked.until, values.values()))
     if size == filters.DAY:
         figure.update_xaxes(tickformat="%d %b", ticklabelmode="period")
     else:
@@ -108,7 +108,7 @@ def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str
     money = MEASURES[name].is_money
     values = {start: value and value / (100 if money else 1) for start, value in _values(windows if live.as_of else {}, starts, name).items()}
     still_open = [start for start in starts if spans.unfinished(start, live.until)]
-    figure = go.Figure(layout=_layout("€" if money else "", starts[0], starts[-1] + WINDOW_SECONDS, max((value or 0 for value in values.values()), default=0)))
+    figure = go.Figure(layout=_layout("€" if money else "", starts[0], starts[-1] + WINDOW_SECONDS, values.values()))
     if not any(values.values()):
         return _empty(figure, "no windows yet" if live.as_of is None else "not known: something is missing" if live.missing else "none in these windows")
     for part, some, marker in _parts(starts, still_open, colour):
@@ -175,8 +175,9 @@ def _values(windows: Mapping[int, Window], starts: range, name: str) -> dict[int
     return {start: windows[start].total.get(name, 0) if start in windows else None if oldest is None or start < oldest else 0 for start in starts}
 
 
-def _layout(unit: str, since: float, until: float, highest: float) -> dict[str, object]:
-    """Return how a chart is drawn; `highest` is its greatest value, in euros or as a count."""
+def _layout(unit: str, since: float, until: float, values: Iterable[float | None]) -> dict[str, object]:
+    """Return how a chart of these values is drawn, in euros or counts; refunds are below zero."""
+    highest = max((abs(value or 0) for value in values), default=0)
     small = {"tickformat": ",.2f"} if unit else {"nticks": round(highest) + 1}  # Else labels would be rounded until they repeat, or be thousandths.
     axis = {"showgrid": False, "zeroline": False, "fixedrange": True, "tickfont": {"size": 11}}
     return {

@@ -444,11 +444,14 @@ def test_what_came_late_is_not_known_from_an_old_reading() -> None:
         ("", 5, {"tickformat": ",d", "nticks": 6}),
         ("€", 2.5, {"tickformat": ",.2f", "nticks": 6}),
         ("€", 50, {"tickformat": "~s", "nticks": 6}),
+        ("€", -50, {"tickformat": "~s", "nticks": 6}),
     ],
 )
 def test_no_two_ticks_of_an_axis_say_the_same(money: str, highest: float, axis: dict[str, Any]) -> None:
-    drawn = figures._layout(money, 0, 900, highest)["yaxis"]
+    drawn = figures._layout(money, 0, 900, [0, None, highest])["yaxis"]
     assert {name: drawn[name] for name in ("tickformat", "nticks")} == axis
+    assert "range" not in drawn  # That is of a chart without values.
+    assert figures._layout(money, 0, 900, [0, None])["yaxis"]["range"] == [0, 1]
 
 
 def test_a_verdict_with_fields_of_a_later_version_is_read() -> None:
