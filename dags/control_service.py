@@ -30,9 +30,9 @@ with DAG(
     @task
     def control(params: dict | None = None) -> str:
         """Write the intent and wait until it has come true."""
-        from instashop_services import ask
+        import instashop_by_hand
 
         assert params is not None
-        return ask(params["service"], params["action"], params["rate"])
+        return instashop_by_hand.control(params["service"], params["action"], params["rate"])
 
     control()

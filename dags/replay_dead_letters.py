@@ -1,4 +1,4 @@
-"""Publish dead letters again that the judge takes for good now, after a person has approved it.
+"""Publish dead letters again that the judge finds valid now, after a person has approved it.
 
 Start it by hand; `reason` and `topic` narrow the choice. The task `look` says what there is, `approve` waits for a person (page
 "Required Actions"), `replay` publishes. Message and note of the replay are one Kafka transaction: a second run changes nothing.
@@ -24,10 +24,32 @@ with DAG(
     max_active_runs=1,
     is_paused_upon_creation=False,
     params={
-        "reason": Param(None, type=["null", "string"], description="Only letters refused for this reason; empty: all."),
-        "topic": Param(None, type=["null", "string"], description="Only letters of this topic; empty: all."),
+        "reason": Param(
+            None,
+            type=["null", "string"],
+            examples=[
+                "not_json",
+                "wrong_schema",
+                "unknown_version",
+                "unknown_kind",
+                "null_character",
+                "not_uuid7",
+                "impossible_time",
+                "clock_ahead",
+                "money_identity",
+                "unknown_product",
+                "same_id_other_body",
+            ],
+            description="Only letters refused for this reason; empty: all.",
+        ),
+        "topic": Param(
+            None,
+            type=["null", "string"],
+            examples=["products", "transactions", "user_behavior", "searches", "cart_events", "crm_interactions", "transaction_items"],
+            description="Only letters of this topic; empty: all.",
+        ),
     },
-    tags=["platform"],
+    tags=["by hand"],
 ) as dag:
 
     @task

@@ -7,7 +7,7 @@ When red:
 - `services`: the error names the service and what to do; the log of its DAG `run_...` has the cause.
 - `brokers`: `./instashop up` starts a broker that is down; copies catch up by themselves.
 - `spark_progress`: the log of `run_live_metrics`, then Spark's page.
-- `dead_letters`: many messages are refused; the warehouse's table `dead_letters` has each with its reason.
+- `dead_letters`: many messages are refused; `./instashop dead-letters list` shows each with its reason.
 """
 
 from datetime import timedelta

@@ -175,12 +175,12 @@ def as_of(at: float | None, now: float, limit_seconds: float = STALE_SECONDS) ->
     return html.P(["as of ", age(at, now, limit_seconds)] if at else "no value yet", className="kpi-age")
 
 
-def step(label: object, begin: float, width: float, kind: str, value: str, small: object = None, href: str | None = None) -> Component:
-    """Return a named bar with its value, which leads to its rows; begin and width are shares of the widest."""
+def step(label: str, begin: float, width: float, kind: str, value: str, small: object = None, href: str | None = None, of: str = "") -> Component:
+    """Return a named bar with its value, which leads to its rows; begin and width are shares of the widest, `of` stands small beside the name."""
     shown = to_rows(value, href)
     return html.Div(
         [
-            html.Span(label, className="step-name", **({"title": label} if isinstance(label, str) else {})),
+            html.Span([label, html.Small(of)] if of else label, className="step-name", title=f"{label}, {of}" if of else label),
             bar(begin, width, kind),
             html.Span(shown if small is None else [shown, html.Small(small)], className="step-value"),
         ],

@@ -102,13 +102,14 @@ def top(goods: list[Good], shelf: Shelf, live: Live) -> list[Component]:
     widest = max(good.cents for good in ranked) or 1
     return [
         cards.step(
-            [good.name, html.Small(known.get(good.product_id, ""))],
+            good.name,
             0,
             good.cents / widest,
             "category",
             formats.money(good.cents),
             f"{formats.count(good.items)} sold",
             cards.behind(live, "sales_cents", product=good.product_id),
+            known.get(good.product_id, ""),
         )
         for good in ranked
     ]
@@ -138,7 +139,7 @@ def trending(goods: list[Good], live: Live) -> list[Component]:
 
 
 def stock(shelf: Shelf, goods: list[Good]) -> list[tuple[Product, float | None]]:
-    """Return each product on sale and how many seconds its stock lasts at the pace of the span; None when it did not sell. The soonest empty first."""
+    """Return each product on sale and how many seconds its stock lasts at the pace of the span; None when it did not sell. The first to run out on top."""
     pace = {good.product_id: good.items / spans.SPAN_SECONDS for good in goods}
     lasting = [
         (product, max(product.left, 0) / pace[product.product_id] if pace.get(product.product_id) else None) for product in shelf.products if product.active
@@ -153,13 +154,14 @@ def left(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[
         return [html.P(missing(shelf), className="empty")]
     rows = [
         cards.step(
-            [product.name, html.Small(product.category)],
+            product.name,
             0,
             min(max(product.left, 0) / max(product.stock, 1), 1),
             _tone(product, lasts),
             f"{formats.count(max(product.left, 0))} left",
             _lasting(product, lasts, live),
             None if live.as_of is None else cards.rows_behind("items_sold", product.at, now + 30, product=product.product_id, counted="restated"),
+            product.category,
         )
         for product, lasts in stock(shelf, goods)[:LOW]
     ]

@@ -114,7 +114,7 @@ def _arrow(of: Hop, now: float, name: str, source: str = "") -> Component:
 def services(snapshot: Snapshot, now: float) -> Component:
     """Return the table of services, each with the age of its beat; messages have a column when there are any."""
     rows = {service: _cells(service, snapshot.beats.get(service), now) for service in SERVICES}
-    heads = [head for head in ("State", "Last heartbeat", "Events/s", "Lag", "Events", "Message") if any(cells[head] for cells in rows.values())]
+    heads = [head for head in ("State", "Last beat", "Events/s", "Lag", "Events", "Message") if any(cells[head] for cells in rows.values())]
     body = [html.Tr([html.Th(service, scope="row"), *[html.Td(cells[head], **{"data-head": head}) for head in heads]]) for service, cells in rows.items()]
     return html.Table([html.Thead(html.Tr([html.Th(head) for head in ("Service", *heads)])), html.Tbody(body)], className="services")
 
@@ -123,7 +123,7 @@ def _cells(service: str, beat: Beat | None, now: float) -> dict[str, object]:
     state = service_state(beat, now)
     return {
         "State": [html.Span(WORDS.get(state, state), className=f"mark is-{state}")],
-        "Last heartbeat": [age(beat.at.timestamp() if beat else None, now, None if state == "stopped" else STALE_SECONDS)],
+        "Last beat": [age(beat.at.timestamp() if beat else None, now, None if state == "stopped" else STALE_SECONDS)],
         "Events/s": f"{beat.events_per_second:,.1f}" if beat and state == "running" else formats.UNKNOWN,
         "Lag": (lag_of(beat) if beat else "") or formats.UNKNOWN,
         "Events": formats.count(beat.events_total if beat else None),

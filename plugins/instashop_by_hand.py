@@ -1,13 +1,23 @@
-"""What the DAGs do that a person starts by hand: replay dead letters, run a drill."""
+"""What the DAGs do that a person starts by hand: control a service, replay dead letters, run a drill."""
 
 from __future__ import annotations
 
 import logging
 
+from instashop.control import supervision
 from instashop.errors import InstaShopError
 from instashop.settings import load
 
 log = logging.getLogger(__name__)
+
+
+def control(service: str, action: str, rate: float | None) -> str:
+    """Carry out what a person asked for in the form of control_service, and say how the service is then.
+
+    Raises:
+        Those of `supervision.carry_out`.
+    """
+    return supervision.carry_out(load().run_dir, service, action, rate)  # type: ignore[arg-type]
 
 
 def dead_letters(reason: str | None, topic: str | None) -> str:
@@ -17,11 +27,11 @@ def dead_letters(reason: str | None, topic: str | None) -> str:
     letters.check(reason or None, topic or None)
     lines = [f"- {why}: {count} letters, {replayed} of them replayed already" for why, count, replayed, _newest in letters.counts(load())]
     choice = f"reason {reason or 'any'}, topic {topic or 'any'}"
-    return "\n".join([f"What is good by now is published again ({choice}).", "", *(lines or ["There are no dead letters."])])
+    return "\n".join([f"What the judge finds valid now is published again ({choice}).", "", *(lines or ["There are no dead letters."])])
 
 
 def replay(reason: str | None, topic: str | None) -> str:
-    """Publish again what the judge takes for good now, and say what was done."""
+    """Publish again what the judge finds valid now, and say what was done."""
     from instashop.control import dead_letters as letters
 
     text = letters.replay(load(), reason or None, topic or None).describe()

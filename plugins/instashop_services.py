@@ -259,26 +259,6 @@ class ServiceOperator(FollowsService, ResumableJobMixin, BaseOperator):
         return float(self.lifetime_seconds) if self.lifetime_seconds not in (None, "", "None") else settings.service_lifetime_seconds
 
 
-def ask(service: str, action: intents.Action, rate: float | None) -> str:
-    """Carry out what a person asked for in the form of control_service, and return once it is so.
-
-    Raises:
-        UnknownService, NotARate: the form is not filled in well.
-        NotCarriedOut: it was written down, but did not come true in time.
-    """
-    settings = load()
-    intents.check_request(service, action, rate)
-    intent = intents.ask(settings.run_dir, service, action, rate)
-    log.info("%s: %s is asked for; run_%s looks every second", service, action, service)
-    tick, until = threading.Event(), time.monotonic() + 90
-    while time.monotonic() < until:
-        process, beat = supervision.find(settings.run_dir, service), beats.read(settings.run_dir, service)
-        if intents.carried_out(intent, process, beat):
-            return f"{service}: {supervision.describe(beat, datetime.now(UTC))}"
-        tick.wait(0.5)
-    raise intents.NotCarriedOut(service=service, action=action, state=supervision.describe(beats.read(settings.run_dir, service), datetime.now(UTC)))
-
-
 def _handle(process: Holder) -> str:
     return msgspec.json.encode(process).decode()
 

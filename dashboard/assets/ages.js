@@ -92,7 +92,7 @@
       paused = (clicks || 0) % 2 === 1;
       document.body.classList.toggle("is-paused", paused);
       const button = document.getElementById("pause");
-      if (button) button.querySelector(".pause-word").textContent = paused ? "Go on" : "Pause";
+      if (button) button.querySelector(".pause-word").textContent = paused ? "Resume" : "Pause";
       document.querySelectorAll(".nav-link").forEach(function (link) {
         if (link.getAttribute("href") === path) link.setAttribute("aria-current", "page");
         else link.removeAttribute("aria-current");

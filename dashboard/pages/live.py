@@ -60,7 +60,7 @@ def layout(snapshot: Snapshot, now: float) -> Component:
                 [
                     cards.card("From gross to kept", part("live-money", className="steps"), note="paid orders"),
                     cards.card("Sales by category", part("live-categories", className="steps"), note="paid items, tax included"),
-                    cards.card("Behaviour", part("live-behaviour", className="steps"), note="from visits; orders are counted apart"),
+                    cards.card("Behaviour", part("live-behaviour", className="steps"), note="visits only; orders are simulated apart from them"),
                 ],
                 className="row is-three",
             ),

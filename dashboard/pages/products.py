@@ -52,7 +52,7 @@ def layout(snapshot: Snapshot, now: float) -> Component:
             ),
             html.Div(
                 [
-                    cards.card("Stock left, the soonest empty first", part("products-stock", className="steps"), note=part("products-stock-age", html.Span)),
+                    cards.card("Stock left, first to run out on top", part("products-stock", className="steps"), note=part("products-stock-age", html.Span)),
                     cards.card("Sales by category", part("products-categories", className="steps"), note="paid items, tax included"),
                 ],
                 className="row is-two",

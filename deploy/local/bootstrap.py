@@ -25,8 +25,7 @@ STAMP = VENV / "instashop.stamp"
 LOCK = ROOT / ".local" / "bootstrap.lock"
 PACKAGES = Path(__file__).with_name("packages.txt")
 DEV_COMMANDS = ("test", "check", "bench")
-NO_SERVER_COMMANDS = ("check", "", "--help")
-ANY_ENVIRONMENT_COMMANDS = ("down", "status", "doctor", "verify", "reset")
+ANY_ENVIRONMENT_COMMANDS = ("", "--help", "down", "status", "doctor", "verify", "reset")
 """They look, or end; whatever environment is there does for them, also while no network or no room lets it be renewed."""
 POLICY = Path("/usr/sbin/policy-rc.d")
 CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.d/instashop.conf")
@@ -114,7 +113,7 @@ def no_servers_started() -> Iterator[None]:
 def install_packages(packages: list[str]) -> None:
     """Install Debian packages, as root; anybody else gets the exact command."""
     if not shutil.which("apt-get"):
-        fail(f"These are missing: {', '.join(packages)}, and here is no apt-get; install them with this system's own tool.")
+        fail(f"These are missing: {', '.join(packages)}, and this system has no apt-get; install them with this system's own tool.")
     if os.geteuid() != 0:
         fail(f"These Debian packages are missing and only root may install them. Run:\n    {install_command(packages)}\nThen run this command again.")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "UCF_FORCE_CONFFOLD": "1"}
@@ -198,9 +197,8 @@ def step(name: str, work: Callable[[], None]) -> None:
 def main(command: str) -> None:
     """Have everything that a command needs."""
     dev = command in DEV_COMMANDS
-    needed = {} if command in NO_SERVER_COMMANDS else listed(PACKAGES.read_text(encoding="utf-8"), command)
-    needed |= {} if is_current(dev) else {"python3-venv": "ensurepip"}
-    missing = [package for package, brings in needed.items() if not is_there(brings)]
+    needed = listed(PACKAGES.read_text(encoding="utf-8"), command)
+    missing = [package for package, brings in needed.items() if not (brings == "ensurepip" and is_current(dev)) and not is_there(brings)]
     if not missing and is_current(dev):
         return
     if command in ANY_ENVIRONMENT_COMMANDS and is_usable():

@@ -1,5 +1,5 @@
-"""`python -m instashop`."""
+"""`python -m instashop`, which the door becomes."""
 
 from instashop.cli import main
 
-main()
+main("./instashop")

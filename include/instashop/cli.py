@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 from uuid import UUID
 
 import typer
@@ -17,10 +17,19 @@ from instashop.cli_dead_letters import letters
 from instashop.errors import InstaShopError
 from instashop.settings import ROOT, Settings, load
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="InstaShop: a streaming shop platform whose books balance.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="InstaShop: a streaming shop platform whose books balance.",
+)
+
+_PLATFORM, _BOOKS, _TRIALS, _PARTS, _DEVELOPMENT = "Platform", "Books", "Faults and figures", "Single parts", "Development"
+"""The groups of commands in the help."""
 
 
-@app.command()
+@app.command(rich_help_panel=_PLATFORM)
 def up(
     light: Annotated[bool, typer.Option("--light", help="One broker, smaller heaps, a longer trigger; for an empty home, which stays light.")] = False,
 ) -> None:
@@ -31,7 +40,7 @@ def up(
     start(settings_of(light))
 
 
-@app.command()
+@app.command(rich_help_panel=_PLATFORM)
 def down() -> None:
     """Stop everything in the right order; data stays."""
     from instashop.local.down import down as stop
@@ -39,7 +48,7 @@ def down() -> None:
     stop(load())
 
 
-@app.command()
+@app.command(rich_help_panel=_PLATFORM)
 def status() -> None:
     """Show every server and service: state, process, memory, age of its beat."""
     from instashop.local.status import status as show
@@ -47,15 +56,7 @@ def status() -> None:
     show(load())
 
 
-@app.command()
-def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Delete all data of this platform; asks first."""
-    from instashop.local.reset import reset as delete
-
-    delete(load(), yes)
-
-
-@app.command()
+@app.command(rich_help_panel=_PLATFORM)
 def doctor() -> None:
     """Look at every hop and name what is broken and its cure; exit status 0 only if all is well."""
     from instashop.control.doctor import doctor as look
@@ -63,40 +64,28 @@ def doctor() -> None:
     raise typer.Exit(0 if look(load()) else 1)
 
 
-@app.command()
-def test() -> None:
-    """Run all tests on servers of their own; a running platform is not touched."""
-    from instashop.local.suite import test as run
+@app.command(rich_help_panel=_PLATFORM)
+def control(
+    service: Annotated[str, typer.Argument(help="generator, producer, consumer, enricher or live_metrics.")],
+    action: Annotated[Literal["stop", "start", "restart", "rate"], typer.Argument(help="What is to happen; it lasts over `down` and `up`.")],
+    rate: Annotated[float | None, typer.Argument(help="Events a second, for the action `rate` of the generator.")] = None,
+) -> None:
+    """Stop, start or restart a service, or change the generator's rate, as the DAG control_service does."""
+    from instashop.control import supervision
 
-    raise typer.Exit(run())
-
-
-@app.command()
-def check() -> None:
-    """Lint, check types and run what needs no server."""
-    from instashop.local.suite import check as run
-
-    raise typer.Exit(run())
+    typer.echo(f"… {action} of {service}: run_{service} looks every second", err=True)
+    typer.echo(supervision.carry_out(load().run_dir, service, action, rate))
 
 
-@app.command()
-def prepare() -> None:
-    """Apply the migrations and make the topics that are missing."""
-    from instashop.transport.prepare import prepare as make
+@app.command(rich_help_panel=_PLATFORM)
+def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Delete all data of this platform; asks first."""
+    from instashop.local.reset import reset as delete
 
-    make(load())
-
-
-@app.command()
-def build() -> None:
-    """Build the warehouse's typed tables and roll-ups from the events that are new."""
-    from instashop.control.build import build_warehouse
-
-    page = build_warehouse(load())
-    typer.echo(f"{page.events} events built, {page.events_in_all} in all; next: those kept from transaction {page.built_below} on")
+    delete(load(), yes)
 
 
-@app.command()
+@app.command(rich_help_panel=_BOOKS)
 def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for every stage to pass the horizon.")] = 60,
@@ -110,7 +99,7 @@ def verify(
     raise typer.Exit(0 if verdict.balanced else 1)
 
 
-@app.command()
+@app.command(rich_help_panel=_BOOKS)
 def accept(
     event_ids: Annotated[list[UUID], typer.Argument(metavar="ID...", help="Ids of foreign messages, as `verify` names them.")],
     why: Annotated[str, typer.Option(prompt=True, help="Whose they are, and why nothing is wrong with them.")],
@@ -124,7 +113,10 @@ def accept(
         typer.echo(f"{windows} live windows had counted a repeat twice; the Spark job fills them again within a minute.")
 
 
-@app.command()
+app.add_typer(letters, name="dead-letters", rich_help_panel=_BOOKS)
+
+
+@app.command(rich_help_panel=_TRIALS)
 def bench(
     only: Annotated[list[str] | None, typer.Option(help="Measure only this part: backlog or platform.")] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs over each backlog; the median is shown.")] = 3,
@@ -138,11 +130,11 @@ def bench(
 
     unknown = set(only or ()) - set(run.PARTS)
     if unknown:
-        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose of {', '.join(run.PARTS)}", param_hint="--only")
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose one of {', '.join(run.PARTS)}", param_hint="--only")
     run.bench(tuple(only or run.PARTS), runs, minutes, rate or [2000, 3500, 5000], page, beside)
 
 
-@app.command()
+@app.command(rich_help_panel=_BOOKS)
 def event(event_id: str) -> None:
     """Show the whole way of one event: shop row, topic and offset, warehouse row, window, or why it was refused."""
     from instashop.control.trace import trace
@@ -150,7 +142,7 @@ def event(event_id: str) -> None:
     typer.echo(trace(load(), event_id))
 
 
-@app.command()
+@app.command(rich_help_panel=_TRIALS)
 def drill(
     name: Annotated[list[str] | None, typer.Argument(help="Names of drills; `random-kills` is one, too.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Run every drill but `random-kills`.")] = False,
@@ -185,7 +177,7 @@ def drill(
     raise typer.Exit(0 if all(each.passed for each in outcomes) else 1)
 
 
-@app.command()
+@app.command(rich_help_panel=_TRIALS)
 def soak(
     minutes: Annotated[float, typer.Option(min=0.5, help="How long.")] = 30,
     seed: Annotated[int, typer.Option(help="Seed of the randomness.")] = 1,
@@ -204,13 +196,27 @@ def _say_with_time(text: str) -> None:
     typer.echo(f"{datetime.now(UTC):%H:%M:%S}  {text}", err=True)
 
 
-app.add_typer(letters, name="dead-letters")
+@app.command(rich_help_panel=_PARTS)
+def prepare() -> None:
+    """Apply the migrations and make the topics that are missing."""
+    from instashop.transport.prepare import prepare as make
+
+    make(load())
 
 
-@app.command()
+@app.command(rich_help_panel=_PARTS)
+def build() -> None:
+    """Build the warehouse's typed tables and roll-ups from the events that are new."""
+    from instashop.control.build import build_warehouse
+
+    page = build_warehouse(load())
+    typer.echo(f"{page.events} events built, {page.events_in_all} in all; next: those kept from transaction {page.built_below} on")
+
+
+@app.command(rich_help_panel=_PARTS)
 def generator(
     rate: Annotated[float | None, typer.Option(min=0.1, max=5000, help="Events a second.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the randomness.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of customers and catalogue, which an empty shop gets.")] = None,
     orders: Annotated[float | None, typer.Option(min=0, max=1, help="Share of steps of orders; the rest is behaviour.")] = None,
     duration: Annotated[int | None, typer.Option(min=1, help="Seconds until it ends by itself.")] = None,
 ) -> None:
@@ -221,7 +227,7 @@ def generator(
     _serve("generator", work, load().model_copy(update={k: v for k, v in given.items() if v is not None}))
 
 
-@app.command()
+@app.command(rich_help_panel=_PARTS)
 def producer() -> None:
     """Bring every committed row of the shop to Kafka, in the foreground."""
     from instashop.transport.producer import work
@@ -229,7 +235,7 @@ def producer() -> None:
     _serve("producer", work, load())
 
 
-@app.command()
+@app.command(rich_help_panel=_PARTS)
 def consumer(
     member: Annotated[int, typer.Option(min=1, max=3, help="Which member of the group: 1 is the one that Airflow runs; 2 and 3 share its work.")] = 1,
 ) -> None:
@@ -239,12 +245,28 @@ def consumer(
     _serve("consumer" if member == 1 else f"consumer-{member}", partial(work, member=member), load())
 
 
-@app.command()
+@app.command(rich_help_panel=_PARTS)
 def enricher() -> None:
     """Publish the items of transactions, in the foreground."""
     from instashop.transport.enricher import work
 
     _serve("enricher", work, load())
+
+
+@app.command(rich_help_panel=_DEVELOPMENT)
+def test() -> None:
+    """Run all tests on servers of their own; a running platform is not touched."""
+    from instashop.local.suite import test as run
+
+    raise typer.Exit(run())
+
+
+@app.command(rich_help_panel=_DEVELOPMENT)
+def check() -> None:
+    """Lint, check types and run what needs no server."""
+    from instashop.local.suite import check as run
+
+    raise typer.Exit(run())
 
 
 def _serve(name: str, work: object, settings: Settings) -> None:
@@ -255,10 +277,10 @@ def _serve(name: str, work: object, settings: Settings) -> None:
     run_service(name, work(settings, stop), settings, stop)  # type: ignore[operator]
 
 
-def main() -> None:
-    """Run a command; an error of ours is one message on standard error and exit status 1."""
+def main(name: str = "instashop") -> None:
+    """Run a command, which calls itself by this name; an error of ours is one message on standard error and exit status 1."""
     try:
-        app()
+        app(prog_name=name)
     except InstaShopError as error:
         _fail(str(error))
     except Exception as error:

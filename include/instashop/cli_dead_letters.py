@@ -8,7 +8,7 @@ import typer
 
 from instashop.settings import load
 
-letters = typer.Typer(no_args_is_help=True, help="Look at refused messages, and replay those that the judge takes for good now.")
+letters = typer.Typer(no_args_is_help=True, help="Look at refused messages, and replay those that the judge finds valid now.")
 ReasonOption = Annotated[str | None, typer.Option(help="Only letters refused for this reason.")]
 TopicOption = Annotated[str | None, typer.Option(help="Only letters of this topic.")]
 
@@ -21,13 +21,19 @@ def list_letters(
     from instashop.control import dead_letters
 
     found = dead_letters.find(load(), reason, topic, limit)
-    for why, count, replayed, newest in dead_letters.counts(load()):
-        typer.echo(f"{why:<20} {count:>8} letters, {replayed} replayed, the newest of {newest:%Y-%m-%d %H:%M:%S}")
+    _tell_counts()
     for letter in found:
         mark = "replayed" if letter.replayed_at else ""
         typer.echo(f"{letter.place:<32} {letter.arrived_at:%Y-%m-%d %H:%M:%S} {letter.reason:<20} {letter.event_id or '-'} {mark} {letter.detail[:120]}")
     if not found:
         typer.echo("No dead letter fits.")
+
+
+def _tell_counts() -> None:
+    from instashop.control import dead_letters
+
+    for why, count, replayed, newest in dead_letters.counts(load()):
+        typer.echo(f"{why:<20} {count:>8} letters, {replayed} replayed, the newest of {newest:%Y-%m-%d %H:%M:%S}")
 
 
 @letters.command("show")
@@ -45,10 +51,11 @@ def replay_letters(
     topic: TopicOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Publish again the letters that the judge takes for good now; replaying twice changes nothing."""
+    """Publish again the letters that the judge finds valid now; replaying twice changes nothing."""
     from instashop.control import dead_letters
 
     dead_letters.check(reason, topic)
     if not yes:
-        typer.confirm("Publish what is good by now again to its topic?", abort=True)
+        _tell_counts()
+        typer.confirm("Publish what the judge finds valid now again, to its topic?", abort=True)
     typer.echo(dead_letters.replay(load(), reason, topic).describe())

@@ -34,7 +34,7 @@ class NotPrepared(InstaShopError):
 
 
 class LeaseTaken(InstaShopError):
-    """Another {service} already runs here (process {pid}); stop it first, or leave it to its work."""
+    """Another {service} already runs here (process {pid}); stop it first, by `./instashop control` if Airflow started it, or leave it to its work."""
 
 
 class WriterTaken(InstaShopError):
@@ -90,7 +90,7 @@ class MigrationBlocked(InstaShopError):
 
 
 class MigrationFailed(InstaShopError):
-    """{name} could not be applied to {database}, and nothing of it is kept; what came before it is: {cause}"""
+    """{name} could not be applied to {database}, and nothing of it is kept; what came before it is: {cause}. Mend its file or what it met, then run `./instashop prepare` again."""
 
 
 class TwoMigrations(InstaShopError):

@@ -205,19 +205,19 @@ def test_going_down_stops_the_service_and_starts_none(home):
 
 
 def test_a_stopped_service_waits_and_a_start_is_carried_out(home):
-    from instashop_services import ask
+    from instashop.control.supervision import carry_out
 
     want(home, "stopped")
     Running(Store())
-    assert "waiting" in ask(SERVICE, "start", None)
+    assert "waiting" in carry_out(home.run_dir, SERVICE, "start")
     assert process_of(home).process() is not None
 
 
 def test_a_restart_gives_a_new_process(home):
-    from instashop_services import ask
+    from instashop.control.supervision import carry_out
 
     first, process = Running(Store()), process_of(home)
-    asked = threading.Thread(target=ask, args=(SERVICE, "restart", None), daemon=True)
+    asked = threading.Thread(target=carry_out, args=(home.run_dir, SERVICE, "restart"), daemon=True)
     asked.start()
     assert first.ended() is None
     Running(Store())  # The next run, which @continuous starts.

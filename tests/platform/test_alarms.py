@@ -173,4 +173,4 @@ def test_the_drills_are_listed_and_an_unknown_one_is_refused(platform):
     assert "kill-broker" in listed.stdout
     refused = subprocess.run([*command, "kill-everybody"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
-    assert "choose of kill-producer" in refused.stderr
+    assert "choose one of kill-producer" in refused.stderr

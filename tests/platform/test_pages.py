@@ -110,7 +110,7 @@ def test_a_paused_page_changes_no_number_and_goes_on_when_asked(page: Page, dash
     expect(page.locator("#live")).to_have_class(re.compile("state-live"))
     page.get_by_text("1 s", exact=True).click()
     page.click("#pause")
-    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
     pushed = "document.querySelector('#pulse').dataset.at"
     quiet_for = f"""milliseconds => {{
         if (window.lastPush !== {pushed}) [window.lastPush, window.quietSince] = [{pushed}, performance.now()];

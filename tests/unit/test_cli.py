@@ -25,7 +25,7 @@ class Known(InstaShopError):
     ],
 )
 def test_a_server_that_goes_away_meanwhile_is_a_message(error, said, monkeypatch, capsys):
-    def app():
+    def app(prog_name):
         raise error
 
     monkeypatch.setattr(cli, "app", app)
@@ -37,7 +37,7 @@ def test_a_server_that_goes_away_meanwhile_is_a_message(error, said, monkeypatch
 
 
 def test_an_error_of_our_own_code_is_no_message(monkeypatch):
-    def app():
+    def app(prog_name):
         raise KeyError("a mistake")
 
     monkeypatch.setattr(cli, "app", app)

@@ -60,6 +60,23 @@ def test_the_form_of_control_service_offers_every_service_and_action(dags):
     assert tuple(params.get_param("action").schema["enum"]) == intents.ACTIONS
 
 
+def test_the_forms_offer_every_reason_topic_and_drill_and_begin_with_none(dags):
+    from instashop.events import Reason
+    from instashop.local.drills.faults import DRILLS
+    from instashop.streams import STREAMS
+    from instashop_by_hand import NOT_FROM_AIRFLOW
+
+    letters, drill = dags["replay_dead_letters"].params, dags["run_drill"].params.get_param("drill")
+    assert letters.get_param("reason").schema["examples"] == list(Reason)
+    assert letters.get_param("topic").schema["examples"] == [stream.name for stream in STREAMS]
+    assert drill.schema["enum"] == [name for name in DRILLS if name not in NOT_FROM_AIRFLOW]
+    assert not drill.has_value
+
+
+def test_what_a_person_starts_says_so(dags):
+    assert {name for name, dag in dags.items() if "by hand" in dag.tags} == {"control_service", "replay_dead_letters", "run_drill"}
+
+
 @pytest.mark.parametrize("path", DAGS, ids=lambda path: path.stem)
 def test_a_dag_file_is_a_table_of_contents(path):
     text = path.read_text(encoding="utf-8")

@@ -95,7 +95,7 @@ def test_in_containers_drills_say_what_to_do_instead(tmp_path: Path) -> None:
 
 
 def test_a_drill_that_is_not_there_is_named_with_those_that_are() -> None:
-    with pytest.raises(UnknownDrill, match=r"kill-everything; choose of kill-producer, .*random-kills"):
+    with pytest.raises(UnknownDrill, match=r"kill-everything; choose one of kill-producer, .*random-kills"):
         chosen(["kill-consumer", "kill-everything"], everything=False, short=False, settings=make())
 
 

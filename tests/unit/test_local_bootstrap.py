@@ -26,6 +26,7 @@ def test_a_browser_is_needed_for_the_tests_only(bootstrap: ModuleType) -> None:
     text = (ROOT / "deploy" / "local" / "packages.txt").read_text()
     assert "chromium" not in bootstrap.listed(text, "up")
     assert all("chromium" in bootstrap.listed(text, command) for command in ("test", "bench"))
+    assert set(bootstrap.listed(text, "verify")) == set(bootstrap.listed(text, "no command")) == {"python3-venv"}
     assert set(bootstrap.listed(text, "up")) == {"postgresql", "redis-server", "openjdk-17-jre-headless", "python3-venv"}
 
 
@@ -167,6 +168,18 @@ def test_the_door_keeps_the_python_of_the_environment_unless_another_is_asked_fo
         first, second = run.stdout.splitlines()
         assert first == f"{door.parent}/{name} {door.parent}/deploy/local/bootstrap.py status"
         assert second == f"{door.parent}/.venv/bin/python -m instashop status"
+
+
+@pytest.mark.parametrize(
+    ("line", "installs_for"), [("up", "up"), ("up --light", "up"), ("up --help", "--help"), ("bench --only backlog -h", "--help"), ("", "")]
+)
+def test_who_only_asks_for_help_needs_no_server(door: Path, line: str, installs_for: str) -> None:
+    python = door.parent / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\ncase "$1" in -c) ;; *) echo "$*";; esac\n')
+    python.chmod(0o755)
+    run = subprocess.run([str(door), *line.split()], env={"PATH": os.defpath}, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [f"{door.parent}/deploy/local/bootstrap.py {installs_for}", f"-m instashop {line}".rstrip()]
 
 
 def test_the_door_refuses_a_python_that_is_too_old_with_its_cure(door: Path, tmp_path: Path) -> None:

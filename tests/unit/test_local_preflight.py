@@ -83,8 +83,8 @@ def test_a_taken_port_is_named_with_its_holder_and_its_setting(tmp_path: Path) -
 
 
 def test_a_folder_with_a_space_is_a_problem_with_a_cure() -> None:
-    assert preflight.space_problem(Path("/srv/my shop"), "set INSTASHOP_HOME to a folder without") == (
-        "/srv/my shop has a space in it, which the servers' start lines do not take; set INSTASHOP_HOME to a folder without."
+    assert preflight.space_problem(Path("/srv/my shop"), "set INSTASHOP_HOME to a folder without one") == (
+        "/srv/my shop has a space in it, which the servers' start lines do not take; set INSTASHOP_HOME to a folder without one."
     )
     assert preflight.space_problem(Path("/srv/shop"), "") is None
 

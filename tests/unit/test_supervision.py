@@ -139,6 +139,19 @@ def test_an_intent_survives_in_its_file_and_a_broken_one_means_run(tmp_path):
     assert intents.read(tmp_path, "consumer") == Intent()
 
 
+def test_what_is_asked_of_a_platform_that_is_down_waits_for_it(tmp_path):
+    intents.announce_down(tmp_path)
+    assert "its next `./instashop up` heeds it" in supervision.carry_out(tmp_path, "producer", "stop")
+    assert intents.read(tmp_path, "producer").state == "stopped"
+
+
+def test_what_does_not_come_true_in_time_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervision, "CARRY_OUT_SECONDS", 0.1)
+    with pytest.raises(intents.NotCarriedOut, match="start of producer is written down"):
+        supervision.carry_out(tmp_path, "producer", "start")
+    assert supervision.carry_out(tmp_path, "producer", "stop").startswith("producer: ")
+
+
 def test_a_service_gets_no_secret_of_airflow():
     parent = {"PATH": "/bin", "AIRFLOW__API_AUTH__JWT_SECRET": "x", "AIRFLOW_CONN_POSTGRES_DWH": "y", "AIRFLOW_HOME": "/af"}
     assert supervision.child_environment(parent, rate=5, seed=None) == {

@@ -1,4 +1,4 @@
-"""Dead letters: listed with their reasons, shown whole, and replayed once the judge takes them for good.
+"""Dead letters: listed with their reasons, shown whole, and replayed once the judge finds them valid.
 
 A replay publishes the message's bytes again to its topic; an item of an unknown product first gets the name that the catalogue has
 by now. Message and a note of the replay (in topic `cursors`) are one Kafka transaction, so a letter is published at most once more,
@@ -32,7 +32,7 @@ PAGE_LETTERS, PAGE_BYTES = 10_000, 32_000_000
 
 
 class UnknownChoice(InstaShopError):
-    """{what} {name} is not known; choose of {choices}."""
+    """{what} {name} is not known; choose one of {choices}."""
 
 
 class NoSuchLetter(InstaShopError):
@@ -120,7 +120,7 @@ def show(settings: Settings, place: str) -> dict[str, Any]:
 
 
 def replay(settings: Settings, reason: str | None = None, topic: str | None = None) -> Replay:
-    """Publish again what the judge takes for good now, of two letters with one id the older; what it still refuses stays as it is.
+    """Publish again what the judge finds valid now, of two letters with one id the older; what it still refuses stays as it is.
 
     Raises:
         UnknownChoice: there is no such reason or topic.

@@ -25,6 +25,7 @@ from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY, dropped
 from instashop.settings import Settings, variable
 from instashop.streams import CURSORS, STREAMS, of_database
 from instashop.transport.migrations import pending
+from instashop.words import counted
 
 LAG_SECONDS = 60
 """A service further behind than this does not keep up."""
@@ -58,7 +59,7 @@ def doctor(settings: Settings) -> bool:
         if finding.cure:
             console.print(f"  {'':<12} → {finding.cure}", highlight=False, soft_wrap=True)
     faults = sum(finding.level == "fault" for finding in found)
-    console.print(f"[bold red]{faults} faults; begin with the first.[/]" if faults else "[bold green]All is well.[/]")
+    console.print(f"[bold red]{counted(faults, 'fault')}{'; begin with the first' if faults > 1 else ''}.[/]" if faults else "[bold green]All is well.[/]")
     return not faults
 
 
@@ -179,7 +180,7 @@ def service_finding(service: str, beat: Beat | None, holder: Holder | None, want
     """Return what a service's beat, lease and intent say together; a beat of the process before this one says nothing."""
     log = f"its log is {logs / service}.log"
     if not wanted:
-        return Finding(service, "note", "is stopped on purpose.", "start it with the DAG control_service.")
+        return Finding(service, "note", "is stopped on purpose.", f"`./instashop control {service} start`, or the DAG control_service, starts it.")
     if holder is None:
         return Finding(service, "fault", "does not run.", f"look at the DAG run_{service} (paused? red?); {log}.")
     if beat is None or not beat.is_of(holder):
@@ -191,7 +192,10 @@ def service_finding(service: str, beat: Beat | None, holder: Holder | None, want
         return Finding(service, "fault", f"is {beat.state}: {beat.message or 'no reason given'}.", f"what it waits for is the fault; {log}.")
     if (beat.lag_seconds or 0) > LAG_SECONDS:
         return Finding(
-            service, "fault", f"is {beat.lag_seconds:.0f} s behind.", f"it catches up, or is too slow for this rate: lower it with control_service; {log}."
+            service,
+            "fault",
+            f"is {beat.lag_seconds:.0f} s behind.",
+            f"it catches up, or is too slow for this rate: lower it by `./instashop control generator rate`; {log}.",
         )
     lag = "" if beat.lag_events is None else f", {beat.lag_events} events behind"
     return Finding(service, "well", f"{beat.events_per_second:.1f} events/s{lag}, beat {age:.1f} s ago.")
@@ -251,7 +255,10 @@ def _warehouse(settings: Settings) -> list[Finding]:
     if refused and refused[0]:
         found.append(
             Finding(
-                "warehouse", "note", f"{refused[0]} events were refused in the last hour, for example: {refused[1]}.", "they are in the table dead_letters."
+                "warehouse",
+                "note",
+                f"{refused[0]} events were refused in the last hour, for example: {refused[1]}.",
+                "`./instashop dead-letters list` shows them.",
             )
         )
     return found or [Finding("warehouse", "well", "events arrive, none was refused in the last hour.")]

@@ -29,7 +29,7 @@ class NotARate(InstaShopError):
 
 
 class NotCarriedOut(InstaShopError):
-    """{action} of {service} is written down, but after 90 s it is: {state}. Look whether run_{service} is unpaused and what its task's log says."""
+    """{action} of {service} is written down, but after {seconds:.0f} s it is: {state}. Look whether run_{service} is unpaused and what its task's log says."""
 
 
 class UnknownService(InstaShopError):

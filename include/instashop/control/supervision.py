@@ -9,11 +9,12 @@ import logging
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,9 @@ from instashop.control.lease import Clock, Holder
 from instashop.errors import InstaShopError
 
 log = logging.getLogger(__name__)
+
+CARRY_OUT_SECONDS = 90.0
+"""How long what a person asks for may take: a stop, and a start that waits for Airflow's next run."""
 
 GRACE_SECONDS = 20.0
 """How long a service may take to stop by itself before it is killed."""
@@ -147,6 +151,28 @@ def describe(beat: Beat | None, now: datetime) -> str:
 
 
 # Make it happen ------------------------------------------------------------------------------------------------------
+
+
+def carry_out(run_dir: Path, service: str, action: intents.Action, rate: float | None = None) -> str:
+    """Write down what a person asks for, and return in words how the service is once it is so.
+
+    Raises:
+        UnknownService, NotARate: the request makes no sense.
+        NotCarriedOut: it was written down, but did not come true in time.
+    """
+    intents.check_request(service, action, rate)
+    intent = intents.ask(run_dir, service, action, rate)
+    if intents.read(run_dir, intents.PLATFORM).state == "stopped":
+        return f"{service}: {action} is written down; the platform is down, and its next `./instashop up` heeds it"
+    log.info("%s: %s is asked for; run_%s looks every second", service, action, service)
+    tick, until = threading.Event(), time.monotonic() + CARRY_OUT_SECONDS
+    while time.monotonic() < until:
+        beat = beats.read(run_dir, service)
+        if intents.carried_out(intent, find(run_dir, service), beat):
+            return f"{service}: {describe(beat, datetime.now(UTC))}"
+        tick.wait(0.5)
+    state = describe(beats.read(run_dir, service), datetime.now(UTC))
+    raise intents.NotCarriedOut(service=service, action=action, seconds=CARRY_OUT_SECONDS, state=state)
 
 
 def find(run_dir: Path, service: str) -> Holder | None:

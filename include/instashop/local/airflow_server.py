@@ -74,6 +74,7 @@ def _options(settings: Settings) -> dict[tuple[str, str], object]:
         ("core", "simple_auth_manager_passwords_file"): home / "passwords.json",
         ("core", "execution_api_server_url"): f"{settings.airflow_url}/execution/",
         ("core", "min_serialized_dag_update_interval"): 5,
+        ("operators", "default_owner"): "instashop",
         ("database", "sql_alchemy_conn"): dsn.replace("postgresql://", "postgresql+psycopg2://"),
         ("database", "sql_alchemy_conn_async"): dsn.replace("postgresql://", "postgresql+asyncpg://").replace("sslmode=", "ssl="),
         ("logging", "base_log_folder"): settings.log_dir / "airflow",

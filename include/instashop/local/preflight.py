@@ -168,7 +168,7 @@ def check(settings: Settings, names: set[str]) -> None:
     starting = names - running - left
     missing = binary_problems(names)
     problems = [python_problem(sys.version_info[:3]), *missing, java_problem(java.command())]
-    problems += [space_problem(settings.home, "set INSTASHOP_HOME to a folder without"), space_problem(ROOT, "clone the project into a folder without")]
+    problems += [space_problem(settings.home, "set INSTASHOP_HOME to a folder without one"), space_problem(ROOT, "clone the project into a folder without one")]
     problems.append(folder_problem(settings) if not missing and postgres.clusters(settings) else None)
     if settings.home.exists():
         is_new = not any((settings.home / "data").glob("*"))

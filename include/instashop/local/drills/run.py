@@ -29,7 +29,7 @@ ENOUGH_KILLS = 20
 
 
 class UnknownDrill(InstaShopError):
-    """There is no drill {name}; choose of {names}."""
+    """There is no drill {name}; choose one of {names}."""
 
 
 class TooFewBrokers(InstaShopError):
