@@ -19,7 +19,8 @@ def envelope(kind: str, at: datetime | None = None) -> dict[str, Any]:
 
 
 def transaction(at: datetime | None = None, status: str = "paid", product_id: int = 1, **changes: Any) -> dict[str, Any]:
-    lines = [line_of(1, product_id, 2, 1999, 10), line_of(2, product_id, 1, 501, 0)]
+    sign = -1 if status == "refunded" else 1
+    lines = [line_of(1, product_id, 2 * sign, 1999, 10), line_of(2, product_id, sign, 501, 0)]
     money = {name: sum(line[name] for line in lines) for name in MONEY}
     own = {"transaction_id": str(uuid4()), "version": 1, "status": status, "customer_id": 7, "session_id": str(uuid4()), "payment_method": "card"}
     return {**envelope("transactions", at), **own, "currency": "EUR", **money, "lines": lines, **changes}
@@ -43,9 +44,9 @@ def cart(at: datetime | None = None, **changes: Any) -> dict[str, Any]:
     return {**envelope("cart_events", at), **own, **changes}
 
 
-def item(at: datetime | None = None, **changes: Any) -> dict[str, Any]:
-    line = line_of(1, 1, 2, 1999, 10)
-    own = {"transaction_id": str(uuid4()), "transaction_event_id": str(uuid4()), "status": "paid", "customer_id": 7}
+def item(at: datetime | None = None, status: str = "paid", **changes: Any) -> dict[str, Any]:
+    line = line_of(1, 1, -2 if status == "refunded" else 2, 1999, 10)
+    own = {"transaction_id": str(uuid4()), "transaction_event_id": str(uuid4()), "status": status, "customer_id": 7}
     return {**envelope("transaction_items", at), **own, **line, "product_name": "Blue Kettle", "category": "Kitchen", **changes}
 
 
@@ -99,6 +100,10 @@ def poison() -> list[tuple[str, bytes | None, Reason]]:
         ("searches", raw(search(now + timedelta(hours=2))), Reason.CLOCK_AHEAD),
         ("transactions", raw({**good, "total_cents": good["total_cents"] + 1}), Reason.MONEY_IDENTITY),
         ("transactions", raw(broken_line), Reason.MONEY_IDENTITY),
+        ("transactions", raw({**good, "status": "refunded"}), Reason.MONEY_IDENTITY),
+        ("transactions", raw({**transaction(status="refunded"), "status": "paid"}), Reason.MONEY_IDENTITY),
+        ("transactions", raw(transaction(total_cents=10**12 + 1)), Reason.WRONG_SCHEMA),
+        ("transaction_items", raw({**item(), "status": "refunded"}), Reason.MONEY_IDENTITY),
         ("transaction_items", raw(item(category=None)), Reason.UNKNOWN_PRODUCT),
         ("searches", raw(search(term="x" * 2_000)), Reason.WRONG_SCHEMA),
     ]

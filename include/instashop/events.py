@@ -28,7 +28,8 @@ FIRST_DAY, LAST_DAY = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzi
 """Times outside are no facts of this shop, and would each cost the warehouse a partition."""
 
 Id = Annotated[int, Meta(ge=0, le=2**53)]
-Cents = Annotated[int, Meta(ge=-(10**15), le=10**15)]
+Cents = Annotated[int, Meta(ge=-(10**12), le=10**12)]
+"""Up to ten billion euros: nine million such events add up to less than 2^63, where a sum of Spark's and Postgres' bigint ends."""
 Count = Annotated[int, Meta(ge=-(10**9), le=10**9)]
 Word = Annotated[str, Meta(max_length=200)]
 
@@ -153,7 +154,7 @@ class Product(Event, frozen=True, gc=False):
     version: Annotated[int, Meta(ge=1, le=10**9)]
     name: Word
     category: Word
-    price_cents: Annotated[int, Meta(ge=0, le=10**15)]
+    price_cents: Annotated[int, Meta(ge=0, le=10**12)]
     stock: Annotated[int, Meta(ge=0, le=10**9)]
     active: bool
 
@@ -273,14 +274,18 @@ def _why_not(body: bytes, versions: tuple[type[Event], ...], error: Exception) -
     return Refusal(Reason.WRONG_SCHEMA, str(error))
 
 
-def _sums(money: Transaction | Line | TransactionItem) -> bool:
-    return money.gross_cents - money.discount_cents == money.net_cents and money.net_cents + money.tax_cents == money.total_cents
+def _adds_up(line: Line | TransactionItem, sign: int) -> bool:
+    """Say whether a line's cents add up, and none has the other sign: an order's are never below zero, a refund's never above."""
+    gross, discount, net, tax, quantity = line.gross_cents, line.discount_cents, line.net_cents, line.tax_cents, line.quantity
+    adds_up = line.unit_price_cents * quantity == gross and gross - discount == net and net + tax == line.total_cents
+    return adds_up and quantity * sign >= 0 <= tax * sign and gross * sign >= discount * sign >= 0
 
 
 def _transaction(event: Transaction) -> Event | Refusal:
     gross = discount = net = tax = total = 0
+    sign = -1 if event.status == "refunded" else 1
     for line in event.lines:
-        if not _sums(line) or line.unit_price_cents * line.quantity != line.gross_cents:
+        if not _adds_up(line, sign):
             return Refusal(Reason.MONEY_IDENTITY, f"line {line.line} does not add up")
         gross += line.gross_cents
         discount += line.discount_cents
@@ -298,7 +303,7 @@ def _transaction(event: Transaction) -> Event | Refusal:
 def _item(event: TransactionItem) -> Event | Refusal:
     if event.category is None or event.product_name is None:
         return Refusal(Reason.UNKNOWN_PRODUCT, f"product {event.product_id} is not in the catalogue")
-    if not _sums(event):
+    if not _adds_up(event, -1 if event.status == "refunded" else 1):
         return Refusal(Reason.MONEY_IDENTITY, f"line {event.line} does not add up")
     return event
 

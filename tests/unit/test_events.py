@@ -23,7 +23,9 @@ JUDGES = {stream.name: judge_of(stream.name, stream.event_type) for stream in ST
         ("searches", bodies.search_v2()),
         ("user_behavior", bodies.behavior()),
         ("cart_events", bodies.cart()),
+        ("transactions", bodies.transaction(status="refunded")),
         ("transaction_items", bodies.item()),
+        ("transaction_items", bodies.item(status="refunded")),
     ],
 )
 def test_a_good_event_passes_the_judge(topic, body):

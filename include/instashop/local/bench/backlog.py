@@ -74,8 +74,9 @@ def run(settings: Settings, runs: int, say: Callable[[str], None]) -> list[Carri
     results = [_measure(settings, "producer", rows, runs, _forget_topics, say)]
     with connect.shop(settings, "bench") as shop:
         orders = _count(shop, "transactions")
-    results.append(_measure(settings, "enricher", orders, runs, _forget_enricher, say))
-    results.append(_measure(settings, "consumer", rows, runs, _forget_warehouse, say))
+        items = int(shop.execute("SELECT sum(json_array_length(lines)) FROM transactions WHERE status IN ('paid', 'refunded')").fetchone()[0])  # type: ignore[index]
+    results.append(_measure(settings, "enricher", orders, runs, _forget_items, say))
+    results.append(_measure(settings, "consumer", rows + items, runs, _forget_warehouse, say))
     return results
 
 
@@ -106,19 +107,26 @@ def _measure(settings: Settings, service: str, records: int, runs: int, forget: 
 
 
 def _forget_topics(settings: Settings) -> None:
-    """Remove every topic and make it again, so that the producer begins at the first row."""
+    """Empty every topic, so that the producer begins at the first row."""
+    _empty(settings, {CURSORS, *(s.name for s in STREAMS)})
+
+
+def _empty(settings: Settings, names: set[str]) -> None:
+    """Remove topics and make them again."""
     admin = connect.kafka_admin(settings)
-    for future in admin.delete_topics([CURSORS, *(s.name for s in STREAMS)]).values():
+    for future in admin.delete_topics(list(names)).values():
         future.result()
     tick, until = threading.Event(), time.monotonic() + 60
-    while {CURSORS, *(s.name for s in STREAMS)} & set(admin.list_topics(timeout=10).topics):
+    while names & set(admin.list_topics(timeout=10).topics):
         if time.monotonic() > until:
             raise DidNotFinish(what="removing the topics", seconds=60, said="they are still listed")
         tick.wait(0.2)
     prepare_topics(settings)
 
 
-def _forget_enricher(settings: Settings) -> None:
+def _forget_items(settings: Settings) -> None:
+    """Let the enricher begin at the first order, with no items: who reads them next must not meet each several times."""
+    _empty(settings, {"transaction_items"})
     places = [TopicPartition("transactions", number, 0) for number in range(PARTITIONS)]
     admin, request = connect.kafka_admin(settings), ConsumerGroupTopicPartitions(enricher.GROUP, places)
     for future in admin.alter_consumer_group_offsets([request]).values():
