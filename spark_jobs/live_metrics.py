@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from operator import attrgetter, itemgetter
 from pathlib import Path
@@ -26,7 +27,7 @@ from instashop.events import Event, Refusal, judge_of
 from instashop.metrics import FIELDS, LABELS, NUMBERS, PROGRESS_KEY, WINDOW_SECONDS
 from instashop.settings import Settings, load
 from instashop.streams import BY_NAME, STREAMS
-from instashop.transport.loop import Batch, Pulse, beating, lifetime, stop_on_signals, wait_for
+from instashop.transport.loop import Batch, Pulse, beating, every, lifetime, stop_on_signals, wait_for
 from instashop.transport.refill import Keeper
 from instashop.transport.reports import Reports
 from instashop.transport.topics import consumer, require
@@ -150,12 +151,13 @@ def watch(query: StreamingQuery, sink: PatientSink, stop: threading.Event, pulse
     Raises:
         BatchHangs: no batch has ended for so long that none will.
     """
-    redis, carried, told = connect.redis(settings), False, False
-    reports, keeper = Reports(query, begun_ms), Keeper(settings, redis, partial(beating, pulse, "running"))
-    while query.isActive and not stop.is_set():
+    redis, reports, carried, told = connect.redis(settings), Reports(query, begun_ms), False, False
+
+    def say() -> tuple[dict[str, Any] | None, str]:
+        """Say how far the query is, in Redis and as a beat, and stay its only writer; return the progress, and what it waits for."""
+        nonlocal carried, told
         pulse.events_total += reports.look()
         progress, trouble = reports.progress, sink.trouble
-        batch = Batch([], None, None, progress["behind"], None if progress["behind"] else 0.0) if progress else None
         try:
             writer.renew()
             if not carried:
@@ -163,16 +165,24 @@ def watch(query: StreamingQuery, sink: PatientSink, stop: threading.Event, pulse
                 carried = True
             elif progress:
                 redis.set(PROGRESS_KEY, json.dumps(progress))
-                keeper.look(progress)
         except RedisError as error:
             trouble = trouble or f"Redis does not take the progress ({error})"
         if trouble and not told:
             log.warning("%s; trying again until it does", trouble)
         told = bool(trouble)
-        if (seconds := reports.hang(waits=bool(trouble))) is not None:
-            raise BatchHangs(seconds=seconds)
+        batch = Batch([], None, None, progress["behind"], None if progress["behind"] else 0.0) if progress else None
         # The first batch may take minutes after a long outage: who only starts is no hang, and stays the only writer.
         pulse.beat("waiting" if trouble else "running" if progress else "starting", trouble, batch)
+        return progress, trouble
+
+    keeper = Keeper(settings, redis, partial(every, settings.beat_seconds, say))
+    while query.isActive and not stop.is_set():
+        progress, trouble = say()
+        if progress and not trouble:
+            with suppress(RedisError):  # The next look says that it is away.
+                keeper.look(progress, reports.went_back)
+        if (seconds := reports.hang(waits=bool(trouble))) is not None:
+            raise BatchHangs(seconds=seconds)
         stop.wait(0.5)
 
 

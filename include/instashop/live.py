@@ -23,7 +23,7 @@ def submit_command(settings: Settings) -> list[str]:
     plain = " ".join(["-Xms96m", *java.QUICK, "-Duser.timezone=UTC"])  # Java would begin with a heap of a 64th of the machine.
     here = " ".join([plain, *java.class_data("spark")])
     options = {
-        "spark.executor.memory": "512m",
+        "spark.executor.memory": f"{settings.spark_memory_mb}m",
         "spark.executor.cores": str(settings.spark_cores),
         "spark.cores.max": str(settings.spark_cores),
         "spark.driver.memory": "512m",

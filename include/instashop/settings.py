@@ -100,6 +100,7 @@ class Settings(BaseSettings):
     kafka_brokers: int = Field(3, ge=1, le=3, description="How many brokers this machine runs.")
     kafka_heap_mb: int = Field(256, ge=128, description="Heap of each broker, in MB.")
     spark_cores: int = Field(2, ge=1, description="Tasks that the Spark job runs at once, each with a Python of its own.")
+    spark_memory_mb: int = Field(512, ge=512, description="Heap of Spark's executor, in MB; it keeps 24 hours of windows.")
     redis_port: Port = Field(6379, description="Redis.")
     spark_master_port: Port = Field(7077, description="Spark's master.")
     spark_ui_port: Port = Field(8080, description="Page of Spark's master.")

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -203,6 +203,30 @@ def test_a_checkpoint_that_is_back_writes_over_what_a_younger_one_has_left(stack
     assert redis.hget(kept_window, "written").startswith("1 100 ")
     assert json.loads(redis.hget(kept_window, "total"))["events"] != 99
     assert redis.get(FILLED_KEY) == filled_mark(redis, 1)
+
+
+def test_a_checkpoint_that_was_set_back_adds_to_no_window_of_its_later_batches(stack, redis, kept_window):
+    redis.hset(kept_window, mapping={"total": '{"events": 99}', "product:7:Kettle": '{"events": 99}', "written": "1 500 0"})
+    redis.set(FILLED_KEY, filled_mark(redis, 1))
+    keeper = Keeper(stack, redis, nullcontext)
+    keeper.look(_progress(300))
+    assert redis.hget(kept_window, "written") == "1 500 0"
+    for _ in range(3):
+        keeper.look(_progress(300), went_back=True)
+    assert redis.hget(kept_window, "written").startswith("1 300 ")
+    assert json.loads(redis.hget(kept_window, "total"))["events"] != 99
+    assert not redis.hexists(kept_window, "product:7:Kettle")
+    assert redis.get(FILLED_KEY) == filled_mark(redis, 1)
+
+
+def test_a_window_of_a_time_to_come_is_filled_too(stack, redis, dwh):
+    ahead = datetime.now(UTC) + timedelta(minutes=50)  # By a shop's clock that is wrong by less than an hour.
+    event_id = keep(dwh, "searches", ahead)
+    try:
+        assert refill.refill(stack, redis, _progress(100))
+        assert redis.hexists(window_key(window_of(ahead.timestamp())), "total")
+    finally:
+        dwh.execute("DELETE FROM realtime_events WHERE event_id = %s", [event_id])
 
 
 def test_a_window_that_another_text_has_said_is_added_up_again(dwh, kept_window):

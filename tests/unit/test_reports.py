@@ -97,12 +97,28 @@ def test_a_job_that_starts_anew_goes_on_from_the_sum_of_its_checkpoint() -> None
     for checkpoint_ms in (1, 2):
         reports = Reports(query, checkpoint_ms)
         reports.look()
-        reports.carry_on(json.dumps({"checkpoint_ms": 1, "dropped_by_watermark": 3, "dropped_at": "2026-05-01T11:00:00+00:00"}))
+        reports.carry_on(json.dumps({"checkpoint_ms": 1, "batch": 4, "dropped_by_watermark": 3, "dropped_at": "2026-05-01T11:00:00+00:00"}))
         assert reports.progress is not None
         sums.append(reports.progress["dropped_by_watermark"])
     assert sums == [4, 1]
     reports.carry_on(None)
     assert reports.progress["dropped_by_watermark"] == 1
+
+
+@pytest.mark.parametrize(
+    ("checkpoint_ms", "first", "went_back"),
+    [(1, 8, False), (1, 7, False), (1, 6, True), (1, 0, True), (2, 6, False)],  # Batch 7 may have to be repeated.
+)
+def test_a_checkpoint_that_begins_below_the_last_batch_was_set_back(checkpoint_ms: int, first: int, went_back: bool) -> None:
+    query = _Query()
+    reports = Reports(query, checkpoint_ms)
+    reports.carry_on(json.dumps({"checkpoint_ms": 1, "batch": 7, "dropped_by_watermark": 0, "dropped_at": ""}))
+    reports.look()
+    assert not reports.went_back
+    for batch in range(first, first + 12):
+        query.report(batch, rows=1)
+    reports.look()
+    assert reports.went_back is went_back
 
 
 @pytest.fixture

@@ -194,13 +194,20 @@ def wait_for(ready: Callable[[], None], stop: threading.Event, pulse: Pulse) -> 
 @contextmanager
 def beating(pulse: Pulse, state: State) -> Iterator[None]:
     """Beat beside a call that may take long, such as the opening of a session."""
+    with every(pulse.settings.beat_seconds, lambda: pulse.beat(state)):
+        yield
+
+
+@contextmanager
+def every(seconds: float, work: Callable[[], object]) -> Iterator[None]:
+    """Do something every so many seconds beside a call that may take long."""
     done = threading.Event()
 
-    def beat() -> None:
-        while not done.wait(pulse.settings.beat_seconds):
-            pulse.beat(state)
+    def again() -> None:
+        while not done.wait(seconds):
+            work()
 
-    thread = threading.Thread(target=beat, name="beat", daemon=True)
+    thread = threading.Thread(target=again, name="beside", daemon=True)
     thread.start()
     try:
         yield

@@ -23,6 +23,7 @@ from redis import Redis
 
 from instashop import connect, sql
 from instashop.errors import InstaShopError
+from instashop.events import CLOCK_AHEAD, RECORDED_AHEAD
 from instashop.metrics import FILLED_KEY, FILLING_KEY, WINDOW_SECONDS, reached, window_of
 from instashop.settings import Settings
 from instashop.transport.topics import consumer, place_of
@@ -51,9 +52,10 @@ class Keeper:
         self._as_of: dict[str, Any] | None = None
         self._seen = datetime.min.replace(tzinfo=UTC)
         self._next = 0.0
+        self._set_back = False
 
-    def look(self, progress: dict[str, Any]) -> None:
-        """Fill Redis if it lacks the windows of this checkpoint; a warehouse that does not answer is tried again at the next look.
+    def look(self, progress: dict[str, Any], went_back: bool = False) -> None:
+        """Fill Redis if it lacks the windows of this checkpoint, or once if that `went_back`; a warehouse that does not answer is tried again at the next look.
 
         Raises:
             redis.RedisError: Redis does not answer.
@@ -64,6 +66,10 @@ class Keeper:
         filled, filling = self._redis.mget(FILLED_KEY, FILLING_KEY)
         mark = filled_mark(self._redis, progress["checkpoint_ms"])
         run = mark.split()[-1]
+        if went_back and not self._set_back:
+            self._begin(run, came_back=True)
+            self._set_back = True
+            return
         if filled == mark:
             return
         if filling is None or filling != self._filling or run not in filling:
@@ -109,7 +115,8 @@ def refill(settings: Settings, redis: Redis, progress: dict[str, Any]) -> bool:
     """
     now = time.time()
     since = window_of(now - settings.live_expiry_seconds) + WINDOW_SECONDS
-    span = {"since": datetime.fromtimestamp(since, UTC), "until": datetime.fromtimestamp(window_of(now) + WINDOW_SECONDS, UTC)}
+    latest = now + (RECORDED_AHEAD + CLOCK_AHEAD).total_seconds()  # An event may be of a time to come, as far as the judge allows.
+    span = {"since": datetime.fromtimestamp(since, UTC), "until": datetime.fromtimestamp(window_of(latest) + WINDOW_SECONDS, UTC)}
     with connect.warehouse(settings, "refill") as dwh, dwh.cursor(row_factory=dict_row) as cursor:
         kept = {(topic, number): offset for topic, number, offset in dwh.execute('SELECT topic, "partition", next_offset FROM consumer_offsets')}
         if _lacks(settings, {place: (kept.get(place, 0), end) for place, end in reached(progress).items()}):

@@ -35,6 +35,7 @@ class Reports:
         self._seen, self._next = "", 0
         self._last: dict[str, Any] | None = None
         self._dropped, self._dropped_at = 0, ""
+        self._first = self._before = -1
         self._heard_at = self._longest = 0.0
 
     @property
@@ -48,6 +49,7 @@ class Reports:
         if last is None or last["timestamp"] == self._seen:
             return 0
         new = [last] if last["batchId"] == self._next else [report for report in self._query.recentProgress if report["timestamp"] > self._seen]
+        self._first = new[0]["batchId"] if self._first < 0 else self._first
         self._seen, self._next = last["timestamp"], last["batchId"] + ("addBatch" in last["durationMs"])
         self._heard_at = time.monotonic()
         self._drop(sum(state["numRowsDroppedByWatermark"] for report in new for state in report["stateOperators"]), _now())
@@ -63,10 +65,16 @@ class Reports:
         silent = time.monotonic() - self._heard_at
         return silent if self._last and silent > max(HANG_SECONDS, HANG_TIMES * self._longest) else None
 
+    @property
+    def went_back(self) -> bool:
+        """Whether this job began below the last batch of the one before: its checkpoint was set back, and windows in Redis rank higher than what comes."""
+        return 0 <= self._first < self._before
+
     def carry_on(self, kept: bytes | str | None) -> None:
-        """Go on from the sum that an earlier job on this checkpoint left in Redis; a new checkpoint begins with nothing dropped."""
+        """Go on from the sum and the batch that an earlier job on this checkpoint left in Redis; a new checkpoint begins with nothing dropped."""
         before = json.loads(kept) if kept else {}
         if before.get("checkpoint_ms") == self._checkpoint_ms:
+            self._before = before["batch"]
             self._drop(before["dropped_by_watermark"], before["dropped_at"])
 
     def _drop(self, rows: int, at: str) -> None:
