@@ -100,7 +100,8 @@ def _spark(settings: Settings) -> list[Server]:
     }
     deploy = "org.apache.spark.deploy"
     master = (spark_class, f"{deploy}.master.Master", "--host", settings.host, "--port", str(settings.spark_master_port))
-    worker = (spark_class, f"{deploy}.worker.Worker", "--host", settings.host, "--cores", str(settings.spark_cores), "--memory", f"{max(1024, settings.spark_memory_mb)}m", "--work-dir", work)
+    limits = ("--cores", str(settings.spark_cores), "--memory", f"{max(1024, settings.spark_memory_mb)}m")
+    worker = (spark_class, f"{deploy}.worker.Worker", "--host", settings.host, *limits, "--work-dir", work)
     return [
         Server(
             SPARK_MASTER,
