@@ -19,7 +19,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
-    dagrun_timeout=timedelta(minutes=10),
+    dagrun_timeout=timedelta(hours=1),  # One transaction of the shop is one page, and may have millions of rows.
     tags=["platform"],
 ) as dag:
 

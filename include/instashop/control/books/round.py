@@ -36,7 +36,7 @@ WENT_BACK = (
 
 
 class BooksBusy(InstaShopError):
-    """Another round of the books has been running for {seconds:.0f} s; wait for its verdict; one of the DAG balance_books ends after ten minutes at the latest."""
+    """Another round of the books has been running for {seconds:.0f} s; wait for its verdict; one of the DAG balance_books ends after an hour at the latest."""
 
 
 def verify(settings: Settings, wait_seconds: float = 60, whole: bool = False) -> Verdict:
