@@ -84,7 +84,9 @@ def prepare(settings: Settings) -> int:
         return 1
     make(settings)
     if not any(lease.holder(settings.run_dir, service) for service in beats.SERVICES):
-        connect.redis(settings).hset(PLATFORM_KEY, "started_at", datetime.now(UTC).isoformat())
+        redis = connect.redis(settings)
+        redis.hset(PLATFORM_KEY, "started_at", datetime.now(UTC).isoformat())
+        redis.save()  # One that is killed within the hour would come back with the start before.
     return 0
 
 

@@ -161,7 +161,8 @@ def _kafka(settings: Settings, names: list[str], stop: threading.Event) -> str |
 
 def _redis(settings: Settings, is_new_start: bool, stop: threading.Event) -> str | None:
     said = _start_and_wait(settings, [servers.REDIS], stop)
-    _remember_start(settings, is_new_start)
+    if _remember_start(settings, is_new_start):
+        connect.redis(settings).save()  # One that is killed within the hour would come back with the start before.
     return said
 
 
@@ -170,10 +171,13 @@ def _redis_elsewhere(settings: Settings, is_new_start: bool, _: threading.Event)
     return "not ours"
 
 
-def _remember_start(settings: Settings, is_new_start: bool) -> None:
+def _remember_start(settings: Settings, is_new_start: bool) -> bool:
+    """Say in Redis since when the platform runs, unless it has been said; return whether it had to be."""
     client = connect.redis(settings)
-    if is_new_start or not client.hexists(PLATFORM_KEY, "started_at"):
+    is_told = not is_new_start and bool(client.hexists(PLATFORM_KEY, "started_at"))
+    if not is_told:
         client.hset(PLATFORM_KEY, "started_at", datetime.now(UTC).isoformat())
+    return not is_told
 
 
 def _prepare(settings: Settings, _: threading.Event) -> str | None:
