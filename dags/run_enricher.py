@@ -6,6 +6,7 @@ seconds. The process ends by itself after its lifetime; the next run starts it a
 When red:
 - The task's error names the cause and shows the service's last lines; all of them are in `.local/logs/enricher.log`.
 - `OffsetsMissing`: Kafka forgot its offsets, but has items; docs/running.md says how to set them.
+- `OffsetsAhead`: Kafka lost the newest orders, which it had read; docs/running.md says how to set its offsets.
 - A server that is down does not make it red: the service waits, says for whom, and goes on; `watch_platform` is red meanwhile.
 - To stop it for a while use `control_service` (action: stop); pausing this DAG only keeps it from being started again.
 """

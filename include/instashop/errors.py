@@ -54,7 +54,11 @@ class CursorAhead(InstaShopError):
 
 
 class OffsetsMissing(InstaShopError):
-    """Kafka has no offsets of group `{group}`, yet topic `transaction_items` holds items; starting from zero would publish them twice. Set the group's offsets of `transactions` to where the last items were made, by the command that docs/running.md has below `OffsetsMissing`, or `./instashop reset`."""
+    """Kafka has no offsets of group `{group}` for {where}, yet the same of `transaction_items` holds items; starting from zero would publish them twice. Set the group's offsets of `transactions` to where the last items were made, by the command that docs/running.md has below `OffsetsMissing`, or `./instashop reset`."""
+
+
+class OffsetsAhead(InstaShopError):
+    """Group `{group}` has read {where}, beyond the end of the log: Kafka has lost the newest part of it, or somebody made the topic anew; starting from zero would publish its items twice. Set the group's offsets, by the command that docs/running.md has below `OffsetsMissing`, or `./instashop reset`."""
 
 
 class RowNotTaken(InstaShopError):

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 import pytest
+from confluent_kafka import KafkaException, TopicPartition
 
-from instashop.errors import OffsetsMissing, TopicHeld
+from instashop.errors import OffsetsAhead, OffsetsMissing, TopicHeld
 from instashop.events import item_id
 from instashop.transport import enricher, topics
 from instashop.transport.topics import consumer, published
@@ -83,6 +84,43 @@ def test_a_product_published_after_the_enrichers_start_is_known_when_an_order_of
     assert {item_id(UUID(order["event_id"]), line) for line in (1, 2)} <= set(in_kafka(stack, "transaction_items"))
 
 
+def _commit(client, offsets):
+    client.commit(offsets=[TopicPartition("transactions", number, offset) for number, offset in offsets.items()], asynchronous=False)
+
+
+def _partition_with_items(settings) -> int:
+    with consumer(settings, "test") as client:
+        return next(message.partition() for message in topics.ToEnd(client, ["transaction_items"]) if message.key() == b"7")
+
+
 def test_an_enricher_without_offsets_beside_items_does_not_begin_at_zero(stack):
     with consumer(stack, "nobody-yet") as client, pytest.raises(OffsetsMissing):
-        enricher.ItemsSink(None, client, None).position()
+        enricher.kept_offsets(stack, client)
+
+
+def test_one_partition_without_its_offset_beside_its_items_does_not_begin_at_zero(stack):
+    lost = _partition_with_items(stack)
+    with consumer(stack, f"one-lost-{uuid4()}") as client:
+        _commit(client, {number: 0 for number in range(3) if number != lost})
+        with pytest.raises(OffsetsMissing, match=f"for transactions/{lost}, yet the same"):
+            enricher.kept_offsets(stack, client)
+        _commit(client, {lost: 0})
+        assert enricher.kept_offsets(stack, client) == {("transactions", number): 0 for number in range(3)}
+
+
+def test_an_enricher_beyond_the_end_of_its_log_does_not_begin_at_zero(stack):
+    with consumer(stack, f"ahead-{uuid4()}") as client, consumer(stack, "test", **{"isolation.level": "read_uncommitted"}) as ends:
+        end = topics.ends_of(ends, [("transactions", number) for number in range(3)])
+        _commit(client, {number: end["transactions", number] for number in range(3)})
+        assert enricher.kept_offsets(stack, client) == end
+        _commit(client, {1: end["transactions", 1] + 1})
+        with pytest.raises(OffsetsAhead, match=f"transactions/1 up to {end['transactions', 1] + 1}, beyond the end"):
+            enricher.kept_offsets(stack, client)
+
+
+def test_a_log_that_loses_its_tail_under_a_running_enricher_ends_its_session(stack):
+    with enricher.work(stack, threading.Event())() as (source, sink):
+        (place, offset), *others = sink.position().items()
+        source.seek({**dict(others), place: offset + 10**6})
+        with pytest.raises(KafkaException, match="out of range"):
+            next_batch(source)

@@ -244,13 +244,30 @@ def test_what_kafka_has_deleted_before_it_was_read_is_told(stack, caplog):
             writer.produce(name, str(number))
         writer.flush(10)
         admin.delete_records([TopicPartition(name, 0, 3)])[TopicPartition(name, 0)].result()
-        for stored, said in ((0, False), (1, True), (3, False)):
+        for stored, said in ((0, False), (1, True), (2, False), (3, False)):  # At 2 only one offset is gone, as the mark of a transaction would be.
             caplog.clear()
-            with consumer(stack, "test") as client:
+            with consumer(stack, "test", **topics.NEVER_ELSEWHERE) as client:
                 reader = TopicReader(client, [name], 10, 0.2)
                 reader.seek({(name, 0): stored})
                 assert [message.value() for message in next_batch(reader).records] == [b"3", b"4"]
             assert (f"{name}/0 offsets 1 to 2" in caplog.text) is said
+
+
+def test_a_log_that_has_lost_its_tail_is_told_and_kept_from_its_beginning(stack, dwh, caplog):
+    drain(stack)
+    events, letters = (dwh.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("realtime_events", "dead_letters"))
+    place = "WHERE topic = 'searches' AND \"partition\" = 0"
+    (offset,) = dwh.execute(f"UPDATE consumer_offsets SET next_offset = next_offset + 1000 {place} RETURNING next_offset").fetchone()
+    body = bodies.search()
+    with writing(stack) as writer:
+        writer.produce("searches", bodies.raw(body), "7", partition=0)
+        writer.commit_transaction(30)
+    drain(stack)
+    assert f"searches/0 was read up to offset {offset}, beyond its end" in caplog.text
+    assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [body["event_id"]]).fetchone() == (1,)
+    counted = dwh.execute("SELECT (SELECT count(*) FROM realtime_events), (SELECT count(*) FROM dead_letters)").fetchone()
+    assert counted == (events + 1, letters)
+    assert dwh.execute(f"SELECT next_offset < %s FROM consumer_offsets {place}", [offset]).fetchone() == (True,)
 
 
 def test_more_rows_than_the_client_may_hold_wait_for_the_brokers(stack):

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message
 
 from instashop import connect
-from instashop.transport.enricher import Catalogue, ItemsSink, OffsetsNotTaken
+from instashop.transport.enricher import Catalogue, ItemsSink, OffsetsNotTaken, kept_offsets
 from instashop.transport.loop import Batch
 from tests import bodies
 
@@ -66,7 +66,7 @@ def test_offsets_that_nobody_takes_end_the_session(monkeypatch):
     returned = threading.Event()
     producer = Broken(returned.wait)
     with pytest.raises(OffsetsNotTaken):
-        ItemsSink(producer, Client(), Catalogue(Shelf())).write(BATCH)
+        ItemsSink(producer, Client(), Catalogue(Shelf()), {}).write(BATCH)
     assert not producer.committed
     returned.set()
 
@@ -77,13 +77,13 @@ def test_an_error_of_the_client_is_told():
 
     producer = Broken(refuse)
     with pytest.raises(KafkaException):
-        ItemsSink(producer, Client(), Catalogue(Shelf())).write(BATCH)
+        ItemsSink(producer, Client(), Catalogue(Shelf()), {}).write(BATCH)
     assert not producer.committed
 
 
 def test_taken_offsets_are_committed():
     producer = Broken(lambda: None)
-    ItemsSink(producer, Client(), Catalogue(Shelf())).write(BATCH)
+    ItemsSink(producer, Client(), Catalogue(Shelf()), {}).write(BATCH)
     assert producer.committed
 
 
@@ -116,4 +116,4 @@ def test_a_broker_that_does_not_tell_an_offset_is_no_beginning_from_zero():
     topics = SimpleNamespace(topics={"transactions": SimpleNamespace(partitions=[0])})
     client = SimpleNamespace(list_topics=lambda timeout: topics, committed=lambda places, timeout: [lost])
     with pytest.raises(KafkaException):
-        ItemsSink(Broken(lambda: None), client, Catalogue(Shelf())).position()
+        kept_offsets(None, client)

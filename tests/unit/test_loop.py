@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from instashop.errors import CursorAhead, OffsetsMissing, RowNotTaken
+from instashop.errors import CursorAhead, OffsetsAhead, OffsetsMissing, RowNotTaken
 from instashop.transport.loop import Batch, _work_on, move
 
 
@@ -100,7 +100,14 @@ def test_a_passing_fault_is_told_and_the_work_taken_up_again(error):
     assert pulse.said == [("waiting", str(error))] * 2
 
 
-@pytest.mark.parametrize("error", [CursorAhead(database="instashop", txid=9, why="has not begun yet"), OffsetsMissing(group="g")])
+FINAL = [
+    CursorAhead(database="instashop", txid=9, why="has not begun yet"),
+    OffsetsMissing(group="g", where="transactions/0"),
+    OffsetsAhead(group="g", where="transactions/0 up to 9"),
+]
+
+
+@pytest.mark.parametrize("error", FINAL)
 def test_a_fault_that_no_waiting_mends_ends_the_service(error):
     stop, pulse = threading.Event(), Said()
     work, tries = _failing(error, stop)

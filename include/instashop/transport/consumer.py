@@ -6,20 +6,21 @@ consumer believes them to be; so a second consumer, a replay or a kill can neith
 
 from __future__ import annotations
 
+import logging
 import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import attrgetter, itemgetter
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import psycopg
-from confluent_kafka import Message
+from confluent_kafka import Consumer, Message
 
 from instashop import connect, sql
 from instashop.errors import DayNotMade, NotPrepared, SomebodyElseIsFurther, WriterTaken
@@ -28,7 +29,9 @@ from instashop.metrics import FIELDS, LABELS, NUMBERS
 from instashop.settings import Settings
 from instashop.streams import PARTITIONS, STREAMS
 from instashop.transport.loop import Batch, Sink, Source, Work
-from instashop.transport.topics import FOR_LONG, Offsets, TopicReader, consumer, place_of, require
+from instashop.transport.topics import FOR_LONG, NEVER_ELSEWHERE, Offsets, TopicReader, beyond_end, consumer, place_of, require
+
+log = logging.getLogger(__name__)
 
 GROUP = "instashop-consumer"
 TOPICS = tuple(stream.name for stream in STREAMS)
@@ -218,7 +221,7 @@ def work(settings: Settings, _stop: threading.Event, member: int = 1) -> Work:
 
     @contextmanager
     def session() -> Iterator[tuple[Source, Sink]]:
-        options = {**FOR_LONG, "group.instance.id": f"{GROUP}-{member}", "partition.assignment.strategy": "range"}
+        options = {**FOR_LONG, **NEVER_ELSEWHERE, "group.instance.id": f"{GROUP}-{member}", "partition.assignment.strategy": "range"}
         with connect.warehouse(settings, "consumer", autocommit=True) as connection, consumer(settings, GROUP, **options) as client:
             row = connection.execute(sql.statement("consumer/prepared")).fetchone()  # type: ignore[arg-type]
             if not row or None in row:
@@ -226,9 +229,20 @@ def work(settings: Settings, _stop: threading.Event, member: int = 1) -> Work:
             _only_one(connection, settings, member)
             require(client, settings, TOPICS)
             sink = WarehouseSink(connection)
-            yield TopicReader(client, TOPICS, settings.batch_limit, wait_seconds=0.2, stored=sink.position), sink
+            stored = partial(_within_the_logs, client, sink)
+            yield TopicReader(client, TOPICS, settings.batch_limit, wait_seconds=0.2, stored=stored), sink
 
     return session
+
+
+def _within_the_logs(client: Consumer, sink: WarehouseSink) -> Offsets:
+    """Return where to read on; a log that has lost its tail is read from its beginning, since nobody knows where the new part begins, and an event is kept once."""
+    stored = sink.position()
+    for (topic, number), offset in beyond_end(client, stored).items():
+        what = f"{topic}/{number} was read up to offset {offset}, beyond its end"
+        log.error("%s: Kafka has lost the newest part of it, or it was made anew; it is read again from its beginning", what)
+        stored[topic, number] = 0
+    return stored
 
 
 def _only_one(connection: psycopg.Connection, settings: Settings, member: int) -> None:

@@ -14,11 +14,24 @@ import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from instashop import connect
-from instashop.errors import InstaShopError, OffsetsMissing
+from instashop.errors import InstaShopError, OffsetsAhead, OffsetsMissing
 from instashop.events import Product, Transaction, TransactionItem, item_id, judge_of
 from instashop.settings import Settings
 from instashop.transport.loop import Batch, Sink, Source, Work
-from instashop.transport.topics import FOR_LONG, Offsets, ToEnd, TopicReader, consumer, partitions_of, publish, published, require
+from instashop.transport.topics import (
+    FOR_LONG,
+    NEVER_ELSEWHERE,
+    Offsets,
+    ToEnd,
+    TopicReader,
+    beyond_end,
+    consumer,
+    partitions_of,
+    place_of,
+    publish,
+    published,
+    require,
+)
 
 GROUP = "instashop-enricher"
 _GATHER_SECONDS = 0.5
@@ -111,24 +124,12 @@ def items_of(event: Transaction, catalogue: Catalogue) -> list[TransactionItem]:
 class ItemsSink:
     """The sink: items and the offsets of what they were made of, in one Kafka transaction."""
 
-    def __init__(self, producer: Producer, client: Consumer, catalogue: Catalogue) -> None:
-        self._producer, self._client, self._catalogue = producer, client, catalogue
+    def __init__(self, producer: Producer, client: Consumer, catalogue: Catalogue, kept: Offsets) -> None:
+        self._producer, self._client, self._catalogue, self._kept = producer, client, catalogue, kept
 
     def position(self) -> Offsets:
-        """Return the offsets that Kafka keeps for the enricher.
-
-        Raises:
-            OffsetsMissing: there are none, yet items are published.
-            KafkaException: the brokers do not tell.
-        """
-        committed = self._client.committed(partitions_of(self._client, ["transactions"]), timeout=15)
-        for place in committed:
-            if place.error:
-                raise KafkaException(place.error)
-        kept = {(place.topic, place.partition): place.offset for place in committed if place.offset >= 0}
-        if not kept and any(isinstance(_judge_item(message.value()), TransactionItem) for message in ToEnd(self._client, ["transaction_items"])):
-            raise OffsetsMissing(group=GROUP)
-        return kept
+        """Return the offsets as Kafka kept them when this session began."""
+        return self._kept
 
     def write(self, batch: Batch) -> None:
         """Publish the items of a batch and move its offsets, together; what the judge refuses has no items."""
@@ -166,18 +167,45 @@ class ItemsSink:
             raise OffsetsNotTaken(group=GROUP, seconds=connect.COMMIT_SECONDS) from None
 
 
+def kept_offsets(settings: Settings, client: Consumer) -> Offsets:
+    """Return the offsets of `transactions` that Kafka keeps for the client's group.
+
+    Raises:
+        OffsetsMissing: a partition has none, yet items were made of it: both have the order's customer as their key.
+        OffsetsAhead: one is beyond the end of its log.
+        KafkaException: the brokers do not tell.
+    """
+    committed = client.committed(partitions_of(client, ["transactions"]), timeout=15)
+    for place in committed:
+        if place.error:
+            raise KafkaException(place.error)
+    kept = {(place.topic, place.partition): place.offset for place in committed if place.offset >= 0}
+    missing = {place.partition for place in committed if place.offset < 0}
+    if missing:
+        items = (message for message in ToEnd(client, ["transaction_items"]) if message.partition() in missing)
+        made = next((place_of(item)[1] for item in items if isinstance(_judge_item(item.value()), TransactionItem)), None)
+        if made is not None:
+            raise OffsetsMissing(group=GROUP, where=f"transactions/{made}")
+    with consumer(settings, GROUP, **{"isolation.level": "read_uncommitted"}) as ends:  # A person may have set them behind an open transaction.
+        ahead = beyond_end(ends, kept)
+    if ahead:
+        raise OffsetsAhead(group=GROUP, where=", ".join(f"{topic}/{number} up to {offset}" for (topic, number), offset in ahead.items()))
+    return kept
+
+
 def work(settings: Settings, _stop: threading.Event) -> Work:
     """Return what opens one session of the enricher: fencing, then the catalogue, then the offsets."""
 
     @contextmanager
     def session() -> Iterator[tuple[Source, Sink]]:
-        with consumer(settings, GROUP, **FOR_LONG) as client:
+        with consumer(settings, GROUP, **FOR_LONG, **NEVER_ELSEWHERE) as client:
             require(client, settings, ["transactions", "products", "transaction_items"])
             producer = connect.kafka_producer(settings, "instashop-enricher")
             producer.init_transactions(30)
             with published(settings, "instashop-catalogue", ["products"], **FOR_LONG) as products:
                 catalogue = Catalogue(products)
                 catalogue.read_to_end()
-                yield TopicReader(client, ["transactions"], settings.batch_limit, _GATHER_SECONDS), ItemsSink(producer, client, catalogue)
+                sink = ItemsSink(producer, client, catalogue, kept_offsets(settings, client))
+                yield TopicReader(client, ["transactions"], settings.batch_limit, _GATHER_SECONDS), sink
 
     return session
