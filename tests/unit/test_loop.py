@@ -5,7 +5,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from instashop.errors import CursorAhead, OffsetsAhead, OffsetsMissing, RowNotTaken
-from instashop.transport.loop import Batch, _work_on, move
+from instashop.transport import loop
+from instashop.transport.loop import Batch, Pulse, _work_on, move
 
 
 class ListSource:
@@ -114,3 +115,20 @@ def test_a_fault_that_no_waiting_mends_ends_the_service(error):
     with pytest.raises(type(error)):
         _work_on(work, stop, pulse, lambda batch: None)
     assert len(tries) == 1
+
+
+def test_a_beat_that_takes_long_is_not_followed_by_another_at_once(monkeypatch):
+    clock, written = [100.0], []
+
+    def write(beat):
+        written.append(beat)
+        clock[0] += 2
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    pulse = Pulse("enricher", SimpleNamespace(beat_seconds=1), SimpleNamespace(write=write))
+    pulse.beat("running")
+    pulse.beat("running")
+    assert len(written) == 1
+    clock[0] += 1
+    pulse.beat("running")
+    assert len(written) == 2

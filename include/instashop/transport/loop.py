@@ -91,7 +91,6 @@ class Pulse:
         clock = time.monotonic()
         if not now and clock < self._next:
             return
-        self._next = clock + self.settings.beat_seconds
         self._marks.append((clock, self.events_total))
         while len(self._marks) > 2 and clock - self._marks[0][0] > 10:
             self._marks.popleft()
@@ -113,6 +112,7 @@ class Pulse:
                 newest_recorded_at=self._newest,
             )
         )
+        self._next = time.monotonic() + self.settings.beat_seconds
 
 
 def move(source: Source, sink: Sink, stop: threading.Event, pulse: Callable[[Batch], None]) -> None:
