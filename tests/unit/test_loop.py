@@ -1,6 +1,7 @@
 import threading
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
@@ -92,7 +93,17 @@ def _failing(error, stop):
 ROW = RowNotTaken(row_id=5, stream="searches", txid=9, cause="too large")
 
 
-@pytest.mark.parametrize("error", [KafkaException(KafkaError(KafkaError._TRANSPORT)), BufferError("Queue full"), ROW])
+PASSING = [
+    KafkaException(KafkaError(KafkaError._TRANSPORT)),
+    BufferError("Queue full"),
+    ROW,
+    psycopg.errors.AdminShutdown("terminating connection due to administrator command"),
+    psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT in a read-only transaction"),
+    psycopg.errors.IdleInTransactionSessionTimeout("terminating connection due to idle-in-transaction timeout"),
+]
+
+
+@pytest.mark.parametrize("error", PASSING)
 def test_a_passing_fault_is_told_and_the_work_taken_up_again(error):
     stop, pulse = threading.Event(), Said()
     work, tries = _failing(error, stop)

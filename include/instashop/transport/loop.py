@@ -29,9 +29,16 @@ from instashop.settings import Settings
 
 log = logging.getLogger(__name__)
 
-PASSING = (psycopg.OperationalError, psycopg.errors.AdminShutdown, KafkaException, BufferError, RedisError, InstaShopError)
+PASSING = (
+    psycopg.OperationalError,
+    psycopg.errors.ReadOnlySqlTransaction,  # A standby that is not promoted yet. psycopg takes this and the next for faults of the server's own code.
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    KafkaException,
+    BufferError,
+    RedisError,
+    InstaShopError,
+)
 """Faults after which the work is taken up again from the stored position."""
-
 
 FINAL = (CursorMissing, CursorOfAnotherShop, CursorAhead, OffsetsMissing, OffsetsAhead)
 """Faults that no waiting mends; the service ends with them."""
