@@ -26,6 +26,8 @@ _RECONNECT_MS = 500
 AT_ONCE_MS = 20
 """How long a broker waits for more before it answers that there is nothing, to a client that reads to the end of a topic and leaves."""
 
+_UNANSWERED_MS = 30_000
+"""How long data may be under way without an answer: Linux looks by keepalives only while there is none."""
 _SESSION = " ".join(
     f"-c {setting}"
     for setting in (
@@ -33,6 +35,7 @@ _SESSION = " ".join(
         "tcp_keepalives_idle=10",
         "tcp_keepalives_interval=5",
         "tcp_keepalives_count=3",
+        f"tcp_user_timeout={_UNANSWERED_MS}",
         "client_connection_check_interval=10s",
     )
 )
@@ -55,6 +58,7 @@ def _postgres(dsn: str, unreachable: type[InstaShopError], name: str, **options:
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=3,
+            tcp_user_timeout=_UNANSWERED_MS,
             **options,
         )
     except psycopg.OperationalError as error:

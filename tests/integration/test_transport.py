@@ -5,6 +5,8 @@ All of it in one file, however long: a test finds in the topics what the ones be
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 import threading
@@ -377,6 +379,13 @@ def test_a_killed_clients_lock_goes_though_it_waits_for_another(stack, dwh):
         wait_until(lambda: not dwh.execute(f"SELECT 1 {where}").fetchone(), 15, "the end of its session")
         assert dwh.execute("SELECT pg_try_advisory_lock(4711), pg_advisory_unlock(4711)").fetchone() == (True, True)
     assert dwh.execute("SHOW tcp_keepalives_idle").fetchone() == ("10",)
+
+
+def test_a_peer_that_goes_with_data_under_way_is_given_up_on_both_sides(dwh):
+    """No keepalive is sent then, and Linux would send the data again for a quarter of an hour."""
+    assert dwh.execute("SHOW tcp_user_timeout").fetchone() == ("30000",)
+    with socket.socket(fileno=os.dup(dwh.fileno())) as ours:
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
 
 
 @pytest.fixture
