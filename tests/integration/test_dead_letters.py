@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from instashop.control import dead_letters
+from instashop.events import Reason, Refusal
+from instashop.transport import consumer
 from instashop.transport.topics import published
 from tests import bodies
 from tests.integration.conftest import drain
 from tests.integration.rows import insert
+from tests.strangers import send
 
 REASON = "null_character"
 """Letters of this reason from other tests stay refused."""
@@ -64,3 +67,30 @@ def test_an_older_version_of_a_product_that_is_replayed_does_not_take_the_newest
         drain(stack)
     finally:
         dwh.execute("DELETE FROM dead_letters WHERE topic = 'products' AND \"offset\" = %s", [FAR])
+
+
+def test_a_letter_whose_replay_was_refused_again_is_replayed_once_the_judge_takes_it(stack, dwh, monkeypatch):
+    """As when a reader still runs the code that refused it."""
+    body = bodies.search()
+    judge = consumer.judge_of
+
+    def old_judge(kind, event_type):
+        return lambda raw, taken_ms: (
+            Refusal(Reason.UNKNOWN_VERSION, "of a test") if body["event_id"].encode() in (raw or b"") else judge(kind, event_type)(raw, taken_ms)
+        )
+
+    with monkeypatch.context() as old_code:
+        old_code.setattr(consumer, "judge_of", old_judge)
+        send(stack, *[("searches", bodies.raw(body), "7")] * 2)
+        drain(stack)
+        (replayed,) = dead_letters.replay(stack, reason="unknown_version").published
+        again = dead_letters.replay(stack, reason="unknown_version")
+        assert (again.published, again.known) == ([], 1)  # The first one is on its way.
+        drain(stack)
+    letters = dwh.execute("SELECT count(*) FROM dead_letters WHERE event_id = %s", [body["event_id"]]).fetchone()
+    assert letters == (3,)
+    (mended,) = dead_letters.replay(stack, reason="unknown_version").published
+    assert mended != replayed
+    drain(stack)
+    assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [body["event_id"]]).fetchone() == (1,)
+    assert not dead_letters.replay(stack, reason="unknown_version").published

@@ -202,7 +202,9 @@ class _Publisher:
         """Where the letters are, as topic/partition/offset, that a replay has published."""
 
     def publish(self, dwh: psycopg.Connection, letters: list[tuple[str, int, int, bytes | None, bytes]], done: Replay) -> None:
-        """Publish those that no replay has published, and mark all of them."""
+        """Publish those that no replay has published, and mark all of them with the moment before: a letter that arrives later may be of this replay."""
+        found = dwh.execute("SELECT clock_timestamp()").fetchone()
+        assert found is not None
         self._producer.begin_transaction()
         for topic, number, offset, key, body in letters:
             place = f"{topic}/{number}/{offset}"
@@ -213,7 +215,7 @@ class _Publisher:
         self._producer.commit_transaction(30)
         with dwh.transaction():
             for topic, number, offset, _key, _body in letters:
-                dwh.execute(sql.statement("dead_letters/mark"), {"topic": topic, "partition": number, "offset": offset})  # type: ignore[arg-type]
+                dwh.execute(sql.statement("dead_letters/mark"), {"topic": topic, "partition": number, "offset": offset, "at": found[0]})  # type: ignore[arg-type]
 
 
 def _published_before(settings: Settings) -> set[str]:

@@ -1,2 +1,2 @@
--- Note that a dead letter was published again.
-UPDATE dead_letters SET replayed_at = now() WHERE topic = %(topic)s AND "partition" = %(partition)s AND "offset" = %(offset)s AND replayed_at IS NULL
+-- Note that a dead letter was published again, with the moment before that.
+UPDATE dead_letters SET replayed_at = %(at)s WHERE topic = %(topic)s AND "partition" = %(partition)s AND "offset" = %(offset)s AND replayed_at IS NULL

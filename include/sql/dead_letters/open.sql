@@ -1,4 +1,4 @@
--- Dead letters after one, the oldest first, that have not been replayed, as many as fit; one whose id the warehouse knows, or that was replayed by another letter, has nothing to bring.
+-- Dead letters after one, the oldest first, that have not been replayed, as many as fit; one whose id the warehouse knows, or that another letter's replay has brought and nobody has refused since, has nothing to bring.
 WITH page AS (
     SELECT d.*, sum(octet_length(d.body)) OVER (ORDER BY d.arrived_at, d.topic, d."partition", d."offset") - octet_length(d.body) AS bytes_before
     FROM (
@@ -12,7 +12,11 @@ WITH page AS (
 )
 SELECT p.topic, p."partition", p."offset", p.reason, p.message_key, p.body, p.arrived_at,
     EXISTS (SELECT FROM realtime_events e WHERE e.event_id = p.event_id)
-    OR p.event_id IN (SELECT event_id FROM dead_letters WHERE replayed_at IS NOT NULL AND event_id IS NOT NULL) AS known
+    OR EXISTS (
+        SELECT FROM dead_letters replayed
+        WHERE replayed.event_id = p.event_id AND replayed.replayed_at IS NOT NULL
+            AND NOT EXISTS (SELECT FROM dead_letters refused WHERE refused.event_id = p.event_id AND refused.arrived_at > replayed.replayed_at)
+    ) AS known
 FROM page p
 WHERE p.bytes_before < %(bytes)s
 ORDER BY p.arrived_at, p.topic, p."partition", p."offset"
