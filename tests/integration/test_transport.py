@@ -324,6 +324,25 @@ def test_a_reader_that_gets_nothing_more_says_for_how_long(stack):
         assert read[-1].lag_seconds > 0
 
 
+def test_what_waits_behind_an_open_transaction_is_lag(stack, monkeypatch, caplog):
+    monkeypatch.setattr(topics, "HELD_UP_SECONDS", 1)
+    name = f"held-{uuid4()}"
+    with _topic(stack, name), consumer(stack, "test") as client, writing(stack, "slow") as slow:
+        reader = TopicReader(client, [name], 10, 0.2)
+        reader.seek({})
+        wait_until(lambda: reader.read().lag_events == 0, 20, "the end of an empty topic")
+        slow.produce(name, b"first")
+        slow.flush()
+        send(stack, (name, b"second", "7"))
+        held = wait_until(lambda: (batch := reader.read()).lag_events and batch, 20, "the lag")
+        assert (held.records, held.lag_events) == ([], 3)  # Two messages, and the mark of the transaction that is committed.
+        assert 1 < held.lag_seconds < 20
+        assert caplog.text.count(f"{name}/0 holds 3 offsets behind a transaction") == 1
+        slow.abort_transaction(30)
+        assert [message.value() for message in next_batch(reader).records] == [b"second"]
+        wait_until(lambda: reader.read().lag_events == 0, 20, "the end of the topic")
+
+
 DAY = date(2021, 3, 5)
 
 

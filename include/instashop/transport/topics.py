@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import cast
+from typing import NamedTuple, cast
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import TopicMetadata
@@ -29,6 +29,8 @@ NEVER_ELSEWHERE = {"auto.offset.reset": "error"}
 """Options of a client that reads from the offsets that a service keeps: one that its log does not have ends the session. Kafka's client would go elsewhere in silence."""
 HELD_SECONDS = 2 * connect.OPEN_SECONDS
 """How long an open transaction may keep a reader from the end of a topic: Kafka looks every ten seconds for those that it has to roll back."""
+HELD_UP_SECONDS = 3
+"""From then on what waits behind an open transaction counts as lag: a service's own is over long before."""
 
 
 def place_of(message: Message) -> tuple[str, int]:
@@ -190,6 +192,14 @@ def published(settings: Settings, group: str, topics: Sequence[str], **options: 
         yield ToEnd(client, topics, ends)
 
 
+class _End(NamedTuple):
+    """Where a partition ends for a read-committed reader, since when it knows of more behind it, and whether the log has that."""
+
+    offset: int
+    held_since: float | None = None
+    told: bool = False
+
+
 class TopicReader:
     """A source of messages from topics, read-committed, beginning at the offsets the sink has stored.
 
@@ -199,7 +209,7 @@ class TopicReader:
 
     def __init__(self, client: Consumer, topics: Sequence[str], limit: int, wait_seconds: float, stored: Callable[[], Offsets] | None = None) -> None:
         self._client, self._topics, self._limit, self._wait, self._stored = client, topics, limit, wait_seconds, stored
-        self._at_end: dict[tuple[str, int], bool] = {}
+        self._at_end: dict[tuple[str, int], _End | None] = {}
         self._position: Offsets = {}
         self._moved_over = False
         self._published: datetime
@@ -228,7 +238,7 @@ class TopicReader:
         for place in places:
             there = (place.topic, place.partition)
             place.offset = max(position.get(there, 0), begins[there])
-        self._at_end = {(p.topic, p.partition): False for p in places}
+        self._at_end = {(p.topic, p.partition): None for p in places}
         self._position = {(p.topic, p.partition): p.offset for p in places}
         self._published = datetime.now(UTC)  # Until a message tells: whoever is behind has been so at least from here on.
         client.assign(places)
@@ -241,15 +251,16 @@ class TopicReader:
         """
         records: list[Message] = []
         moved: Offsets = {}
-        for message in self._client.consume(self._limit, timeout=self._wait):
+        came = self._client.consume(self._limit, timeout=self._wait)
+        for message in came:
             place = place_of(message)
             error = message.error()
             if error is None:
                 records.append(message)
                 moved[place] = after(message)
-                self._at_end[place] = False
+                self._at_end[place] = None
             elif error.code() == KafkaError._PARTITION_EOF:
-                self._at_end[place] = True
+                self._at_end[place] = _End(cast("int", message.offset()))
             elif not error.retriable():
                 raise KafkaException(error)
         if self._moved_over:  # Some of these were fetched before the group moved partitions: all of them are read again.
@@ -259,15 +270,26 @@ class TopicReader:
         self._position.update(moved)
         if records:
             self._published = datetime.fromtimestamp(records[-1].timestamp()[1] / 1000, UTC)
-        lag_events = self._behind() if self._at_end else None
-        lag_seconds = (datetime.now(UTC) - self._published).total_seconds() if lag_events else lag_events
-        return Batch(records, moved, self._published if records else None, lag_events, lag_seconds)
+        lag = self._lag(len(came) < self._limit) if self._at_end else (None, None)
+        return Batch(records, moved, self._published if records else None, *lag)
 
-    def _behind(self) -> int:
-        """Return an upper bound of the messages not read yet; exact when zero, since offsets also number the marks of transactions."""
-        behind = 0
-        for (topic, number), ended in self._at_end.items():
-            if not ended:
-                _low, high = self._client.get_watermark_offsets(TopicPartition(topic, number), cached=True)
-                behind += max(0, high - self._position.get((topic, number), 0))
-        return behind
+    def _lag(self, all_taken: bool) -> tuple[int, float]:
+        """Return an upper bound of the messages not read yet, and how long one has waited at least; exact when zero, since offsets also number the marks of transactions."""
+        waiting = [self._waiting(place, all_taken) for place in self._at_end]
+        return sum(events for events, _seconds in waiting), max((seconds for events, seconds in waiting if events), default=0.0)
+
+    def _waiting(self, place: tuple[str, int], all_taken: bool) -> tuple[int, float]:
+        _low, high = self._client.get_watermark_offsets(TopicPartition(*place), cached=True)
+        end, now = self._at_end[place], time.monotonic()
+        if end is None:
+            return max(0, high - self._position.get(place, 0)), (datetime.now(UTC) - self._published).total_seconds()
+        if high <= end.offset or not all_taken:
+            self._at_end[place] = _End(end.offset)
+        elif end.held_since is None:
+            self._at_end[place] = _End(end.offset, now)
+        elif now - end.held_since > HELD_UP_SECONDS:
+            if not end.told:
+                log.warning("%s/%d holds %d offsets behind a transaction that is still open", *place, high - end.offset)
+                self._at_end[place] = end._replace(told=True)
+            return high - end.offset, now - end.held_since
+        return 0, 0.0
