@@ -53,6 +53,10 @@ class CursorAhead(InstaShopError):
     """The cursor for `{database}` is at transaction {txid}, which this Postgres {why}: it was set back, by a backup or a standby that had not everything, and rows it writes now would never be published. Bring the newest server back, or `./instashop reset`."""
 
 
+class RowsAhead(InstaShopError):
+    """Rows of `{stream}` in {database} are of transactions that this Postgres has not begun (its next is {next}): a dump brought them from another server, and they would not be published before it comes that far. Give them transaction ids of this server, by the statement that docs/running.md has below `RowsAhead`."""
+
+
 class OffsetsMissing(InstaShopError):
     """Kafka has no offsets of group `{group}` for {where}, yet the same of `transaction_items` holds items; starting from zero would publish them twice. Set the group's offsets of `transactions` to where the last items were made, by the command that docs/running.md has below `OffsetsMissing`, or `./instashop reset`."""
 

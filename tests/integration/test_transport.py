@@ -22,7 +22,7 @@ from psycopg.rows import dict_row
 
 from instashop import connect
 from instashop.control import dead_letters
-from instashop.errors import CursorAhead, DayNotMade, RowNotTaken, SomebodyElseIsFurther
+from instashop.errors import CursorAhead, DayNotMade, RowNotTaken, RowsAhead, SomebodyElseIsFurther
 from instashop.settings import ROOT
 from instashop.streams import BY_NAME, CURSORS, STREAMS, of_database
 from instashop.transport import enricher, producer, topics
@@ -30,7 +30,7 @@ from instashop.transport.consumer import TOPICS, WarehouseSink
 from instashop.transport.loop import Batch
 from instashop.transport.topics import ToEnd, TopicReader, consumer, published
 from tests import bodies
-from tests.integration.conftest import carry, drain, in_kafka, next_batch, once_a_reader_waits, service
+from tests.integration.conftest import carry, drain, in_kafka, next_batch, once_a_reader_waits, publish, service
 from tests.integration.rows import columns_of
 from tests.strangers import send, writing
 from tests.waiting import wait_until
@@ -236,6 +236,19 @@ def test_a_shop_that_was_set_back_and_has_written_on_is_told(stack, shop):
         with pytest.raises(CursorAhead, match=f"is at transaction {txid}, which this Postgres no longer has in searches, though it has those before"):
             feed.require_past({**places, "searches": (txid, row_id + 10**9)})
         feed.require_past({**places, "searches": (1, 1)})  # As if somebody had tidied up all that was published.
+
+
+def test_rows_that_a_dump_brought_from_a_server_further_on_are_told_until_they_have_ids_of_this_one(stack, shop):
+    (event_id,) = _insert(shop)
+    shop.execute("UPDATE searches SET txid = '1125899906842624' WHERE event_id = %s", [event_id])
+    try:
+        with pytest.raises(RowsAhead, match="Rows of `searches` in instashop"), producer.work(stack, threading.Event())():
+            pass
+    finally:
+        cure = next(line for line in (ROOT / "docs" / "running.md").read_text().splitlines() if line.startswith("UPDATE searches SET txid"))
+        shop.execute(cure)
+    publish(stack)
+    assert in_kafka(stack, "searches").count(event_id) == 1
 
 
 def test_what_kafka_has_deleted_before_it_was_read_is_told(stack, caplog):

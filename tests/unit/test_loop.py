@@ -5,7 +5,7 @@ import psycopg
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from instashop.errors import CursorAhead, OffsetsAhead, OffsetsMissing, RowNotTaken
+from instashop.errors import CursorAhead, OffsetsAhead, OffsetsMissing, RowNotTaken, RowsAhead
 from instashop.transport import loop
 from instashop.transport.loop import Batch, Pulse, _work_on, move
 
@@ -114,6 +114,7 @@ def test_a_passing_fault_is_told_and_the_work_taken_up_again(error):
 
 FINAL = [
     CursorAhead(database="instashop", txid=9, why="has not begun yet"),
+    RowsAhead(stream="searches", database="instashop", next=9),
     OffsetsMissing(group="g", where="transactions/0"),
     OffsetsAhead(group="g", where="transactions/0 up to 9"),
 ]

@@ -24,7 +24,7 @@ from redis import RedisError
 from instashop import connect
 from instashop.control import lease
 from instashop.control.beats import Beat, BeatWriter, State
-from instashop.errors import CursorAhead, CursorMissing, CursorOfAnotherShop, InstaShopError, OffsetsAhead, OffsetsMissing
+from instashop.errors import CursorAhead, CursorMissing, CursorOfAnotherShop, InstaShopError, OffsetsAhead, OffsetsMissing, RowsAhead
 from instashop.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ PASSING = (
 )
 """Faults after which the work is taken up again from the stored position."""
 
-FINAL = (CursorMissing, CursorOfAnotherShop, CursorAhead, OffsetsMissing, OffsetsAhead)
+FINAL = (CursorMissing, CursorOfAnotherShop, CursorAhead, RowsAhead, OffsetsMissing, OffsetsAhead)
 """Faults that no waiting mends; the service ends with them."""
 
 
@@ -139,7 +139,7 @@ def run_service(service: str, work: Work, settings: Settings, stop: threading.Ev
 
     Raises:
         LeaseTaken: this service already runs here.
-        CursorMissing, CursorOfAnotherShop, CursorAhead, OffsetsMissing, OffsetsAhead: no waiting mends it.
+        CursorMissing, CursorOfAnotherShop, CursorAhead, RowsAhead, OffsetsMissing, OffsetsAhead: no waiting mends it.
     """
     stop = stop or stop_on_signals()
     gc.freeze()  # What was imported stays; Python's collector need not look at it again with every few thousand events.

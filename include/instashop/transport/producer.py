@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from psycopg.rows import args_row
 
 from instashop import connect
-from instashop.errors import CursorAhead, CursorMissing, CursorOfAnotherShop, NotPrepared, RowNotTaken, WriterTaken
+from instashop.errors import CursorAhead, CursorMissing, CursorOfAnotherShop, NotPrepared, RowNotTaken, RowsAhead, WriterTaken
 from instashop.events import FIRST_DAY, LAST_DAY
 from instashop.settings import Settings
 from instashop.streams import CURSORS, DATABASES, of_database
@@ -95,10 +95,11 @@ class Feed:
         return first if len(first) == self.limit else rows
 
     def require_past(self, places: dict[str, Place]) -> None:
-        """Return if this server has begun every transaction up to these places, and has the rows that were published last.
+        """Return if this server has begun every transaction up to these places and of its rows, and has the rows that were published last.
 
         Raises:
-            CursorAhead: it has not, so it was set back; when it has written on since, its transactions may have passed the cursor again.
+            CursorAhead: it was set back; when it has written on since, its transactions may have passed the cursor again.
+            RowsAhead: rows came from another server.
         """
         txid = max((txid for txid, _id in places.values()), default=0)
         found = self.connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint").fetchone()
@@ -114,6 +115,12 @@ class Feed:
             ).fetchone() or (False,)
             if lost:
                 raise CursorAhead(database=self.database, txid=place[0], why=f"no longer has in {name}, though it has those before")
+        for stream in self.streams:
+            ahead = self.connection.execute(
+                f"SELECT pg_snapshot_xmax(pg_current_snapshot())::text FROM feed.{stream.name} WHERE txid >= pg_snapshot_xmax(pg_current_snapshot()) LIMIT 1"  # type: ignore[arg-type]
+            ).fetchone()
+            if ahead:
+                raise RowsAhead(stream=stream.name, database=self.database, next=ahead[0])
 
     def waiting(self, places: dict[str, Place]) -> tuple[int, datetime | None]:
         """Return how many rows (at most 10,000 of each stream) are not published, and when the oldest was written; also those above the horizon.
