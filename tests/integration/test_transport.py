@@ -440,7 +440,7 @@ def _replay(*words: str) -> subprocess.Popen:
 def test_a_replay_by_hand_asks_publishes_once_and_changes_nothing_the_second_time(stack, dwh, letter):
     event_id, _where = letter
     with _replay() as unanswered:
-        assert "Publish what is good by now" in unanswered.communicate()[0]
+        assert "Publish what the judge finds valid now" in unanswered.communicate()[0]
     assert unanswered.returncode == 1
     assert event_id not in in_kafka(stack, "transaction_items")
     for times in (1, 0):
