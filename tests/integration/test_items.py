@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from confluent_kafka import KafkaException, TopicPartition
 
-from instashop.errors import OffsetsAhead, OffsetsMissing, TopicHeld
+from instashop.errors import OffsetsAhead, OffsetsMissing, TopicHeld, WriterTaken
 from instashop.events import item_id
 from instashop.transport import enricher, topics
 from instashop.transport.topics import consumer, published
@@ -82,6 +82,15 @@ def test_a_product_published_after_the_enrichers_start_is_known_when_an_order_of
         send(stack, ("products", bodies.raw(bodies.product(product_id=number)), str(number)), ("transactions", bodies.raw(order), "7"))
         carry(source, sink)
     assert {item_id(UUID(order["event_id"]), line) for line in (1, 2)} <= set(in_kafka(stack, "transaction_items"))
+
+
+def test_an_enricher_whose_place_another_one_takes_says_so(stack):
+    with enricher.work(stack, threading.Event())() as (source, sink):
+        source.seek(sink.position())
+        send(stack, ("transactions", bodies.raw(bodies.transaction()), "7"))
+        batch = next_batch(source)
+        with enricher.work(stack, threading.Event())(), pytest.raises(WriterTaken, match="Another enricher is already at work"):
+            sink.write(batch)
 
 
 def _commit(client, offsets):

@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message
 
 from instashop import connect
+from instashop.errors import WriterTaken
 from instashop.transport.enricher import Catalogue, ItemsSink, OffsetsNotTaken, kept_offsets
 from instashop.transport.loop import Batch
 from tests import bodies
@@ -71,14 +72,25 @@ def test_offsets_that_nobody_takes_end_the_session(monkeypatch):
     returned.set()
 
 
-def test_an_error_of_the_client_is_told():
+def _failing(code):
     def refuse():
-        raise KafkaException(KafkaError(KafkaError._FENCED))
+        raise KafkaException(KafkaError(code))
 
-    producer = Broken(refuse)
+    return Broken(refuse)
+
+
+def test_an_error_of_the_client_is_told():
+    producer = _failing(KafkaError._TRANSPORT)
     with pytest.raises(KafkaException):
         ItemsSink(producer, Client(), Catalogue(Shelf()), {}).write(BATCH)
     assert not producer.committed
+
+
+@pytest.mark.parametrize(("open_seconds", "told"), [(10, WriterTaken), (0, KafkaException)])
+def test_who_is_fenced_names_another_enricher_unless_its_own_transaction_was_open_for_too_long(monkeypatch, open_seconds, told):
+    monkeypatch.setattr(connect, "OPEN_SECONDS", open_seconds)
+    with pytest.raises(told):
+        ItemsSink(_failing(KafkaError._FENCED), Client(), Catalogue(Shelf()), {}).write(BATCH)
 
 
 def test_taken_offsets_are_committed():

@@ -6,15 +6,16 @@ Items and the offsets of `transactions` go into one Kafka transaction.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from instashop import connect
-from instashop.errors import InstaShopError, OffsetsAhead, OffsetsMissing
+from instashop.errors import InstaShopError, OffsetsAhead, OffsetsMissing, WriterTaken
 from instashop.events import Product, Transaction, TransactionItem, item_id, judge_of
 from instashop.settings import Settings
 from instashop.transport.loop import Batch, Sink, Source, Work
@@ -36,6 +37,7 @@ from instashop.transport.topics import (
 GROUP = "instashop-enricher"
 _GATHER_SECONDS = 0.5
 """How long orders are gathered: a Kafka transaction costs the brokers the same for one item as for hundreds."""
+_FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 _judge_transaction = judge_of("transactions", Transaction)
 _judge_product = judge_of("products", Product)
 _judge_item = judge_of("transaction_items", TransactionItem)
@@ -132,16 +134,23 @@ class ItemsSink:
         return self._kept
 
     def write(self, batch: Batch) -> None:
-        """Publish the items of a batch and move its offsets, together; what the judge refuses has no items."""
+        """Publish the items of a batch and move its offsets, together; what the judge refuses has no items.
+
+        Raises:
+            WriterTaken: another enricher has begun meanwhile; nothing of this batch is published.
+        """
         verdicts = [_judge_transaction(message.value(), message.timestamp()[1]) for message in batch.records]
         events = [verdict for verdict in verdicts if isinstance(verdict, Transaction)]
         self._catalogue.renew(line.product_id for event in events for line in event.lines)
+        with _alone():
+            self._publish(events, batch.position)
+
+    def _publish(self, events: list[Transaction], position: Offsets) -> None:
         self._producer.begin_transaction()
         for event in events:
             for item in items_of(event, self._catalogue):
                 publish(self._producer, "transaction_items", msgspec.json.encode(item), str(event.customer_id))
-        offsets = [TopicPartition(topic, number, offset) for (topic, number), offset in batch.position.items()]
-        self._send(offsets)
+        self._send([TopicPartition(topic, number, offset) for (topic, number), offset in position.items()])
         self._producer.commit_transaction(connect.COMMIT_SECONDS)
 
     def _send(self, offsets: list[TopicPartition]) -> None:
@@ -165,6 +174,18 @@ class ItemsSink:
             sent.result(connect.COMMIT_SECONDS)
         except TimeoutError:
             raise OffsetsNotTaken(group=GROUP, seconds=connect.COMMIT_SECONDS) from None
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Tell of another enricher that has fenced this one; Kafka also fences who holds a transaction open for too long."""
+    began = time.monotonic()
+    try:
+        yield
+    except KafkaException as error:
+        if error.args[0].code() in _FENCED and time.monotonic() - began < connect.OPEN_SECONDS:
+            raise WriterTaken(service="enricher", address="these brokers") from error
+        raise
 
 
 def kept_offsets(settings: Settings, client: Consumer) -> Offsets:
