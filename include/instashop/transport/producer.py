@@ -68,7 +68,7 @@ class Feed:
         found = self.connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
         assert found is not None
         self.system_identifier: str = found[0]
-        # One statement is one snapshot: whatever an event names was published before it.
+        # One statement is one snapshot: whatever an event names was published before it, but for decision 4's exception.
         self._next = " UNION ALL ".join(
             f"(SELECT '{s.name}' AS topic, txid::text::bigint AS number, id, key, body FROM feed.{s.name}"
             f" WHERE (txid, id) > (%s::text::xid8, %s) AND txid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY txid, id LIMIT {self.limit})"
