@@ -74,7 +74,7 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
     else:
         figure.update_xaxes(tickformat="%H:%M<br>%d %b" if asked.seconds >= filters.DAY else "%H:%M", automargin=True)
     if not any(values.values()):
-        return _empty(figure, "none in this span" if past.read_at and not past.trouble else "not known")
+        return _empty(figure, "none in this span" if past.read_at and past.is_whole else "not known")
     hover = f"<b>{'€%{y:,.2f}' if measure.is_money else '%{y:,d}'}</b>"
     for name, some, marker in _parts(list(values), [start for start in values if start + size > now], colour):
         figure.add_bar(

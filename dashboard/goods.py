@@ -80,8 +80,10 @@ def kpis(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[
 def _low(shelf: Shelf, live: Live, goods: list[Good], now: float) -> Component:
     ranked = stock(shelf, goods)
     low, out = (sum(_tone(product, lasts) == tone for product, lasts in ranked) for tone in ("soon", "out"))
-    known = shelf.read_at is not None and not shelf.unbuilt and live.as_of is not None
-    words = "last less than an hour at the pace of now" if known else "needs the warehouse's catalogue"
+    known = shelf.read_at is not None and not shelf.unbuilt and not shelf.lacks and live.as_of is not None
+    words = (
+        "last less than an hour at the pace of now" if known else "needs a warehouse that is up to date" if shelf.lacks else "needs the warehouse's catalogue"
+    )
     return html.Div(
         [
             html.H3(["Running low", html.Span(f"{formats.count(out)} sold out", className="kpi-hint")] if known else "Running low"),
@@ -150,7 +152,7 @@ def stock(shelf: Shelf, goods: list[Good]) -> list[tuple[Product, float | None]]
 def left(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[Component]:
     """Return the products whose stock ends first."""
     shelf = snapshot.shelf
-    if not shelf.products:
+    if not shelf.products or shelf.lacks:
         return [html.P(missing(shelf), className="empty")]
     rows = [
         cards.step(
@@ -189,18 +191,21 @@ def stock_age(shelf: Shelf, now: float) -> list[object]:
 
 
 def missing(shelf: Shelf) -> list[Component | str]:
-    """Return why there is nothing of the catalogue."""
+    """Return why there is nothing of the stock."""
     if shelf.trouble:
         return cards.marked(shelf.trouble)
     if shelf.read_at is None:
         return ["The warehouse has not been read yet."]
+    if shelf.lacks:
+        return ["Not known. ", shelf.lacks]
     if shelf.unbuilt:
         return cards.marked("The DAG `build_warehouse` has not run yet, so there is no catalogue.")
     return cards.marked("The catalogue is empty; the DAG `build_warehouse` brings in every five minutes what has come.")
 
 
 def trouble(shelf: Shelf, now: float) -> list[Component]:
-    """Return what went wrong since the last reading; nothing when all is well."""
-    if shelf.trouble is None or shelf.read_at is None:
+    """Return what the last reading lacks, or what went wrong since; nothing when all is well."""
+    said = shelf.trouble or shelf.lacks
+    if not said or shelf.read_at is None:
         return []
-    return [html.P(["This is from ", cards.age(shelf.read_at, now), ". ", *cards.marked(shelf.trouble)], className="trouble")]
+    return [html.P(["This is from ", cards.age(shelf.read_at, now), ". ", *cards.marked(said)], className="trouble")]

@@ -8,7 +8,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,6 +62,8 @@ class Past:
 
     read_at: float | None = None
     trouble: str | None = None
+    lacks: str = ""
+    """What the newest part of the span lacks, and why; nothing when the warehouse has all of it."""
     series: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
     before: Mapping[str, float] | None = None
     groups: tuple[Group, ...] = ()
@@ -71,6 +73,11 @@ class Past:
     rows_trouble: str | None = None
     dropped_before: float | None = None
     """Events of before this moment are no longer kept, only their hours and days; None when all are kept."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is known, so that nothing is none."""
+        return self.trouble is None and not self.lacks
 
     @property
     def totals(self) -> Counter[str]:
@@ -97,6 +104,15 @@ def read(connection: psycopg.Connection[dict[str, Any]], filters: Filters, now: 
             except psycopg.errors.QueryCanceled:
                 known[name] = TOO_LONG.format(seconds=f"{seconds:g}")
     return Past(read_at=now, **known)
+
+
+def lacking(known: Past, filters: Filters, lacks: str, read_until: float) -> Past:
+    """Return a span as far as it is known when the warehouse lacks events from a moment on: nothing of one that begins later."""
+    if not lacks or known.trouble or filters.until <= read_until:
+        return known
+    if filters.since >= read_until:
+        return Past(read_at=known.read_at, trouble=lacks, rows_trouble=lacks)
+    return replace(known, lacks=lacks)
 
 
 class _Asking:

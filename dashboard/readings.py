@@ -16,7 +16,7 @@ import psycopg
 from psycopg.rows import dict_row
 from redis import Redis, RedisError
 
-from dashboard import past, shelf
+from dashboard import past, shelf, spans
 from dashboard.filters import Filters
 from dashboard.past import Past
 from dashboard.shelf import Shelf
@@ -112,17 +112,19 @@ class Reader:
             try:
                 with self._open() as connection:
                     connection.execute("SET statement_timeout = '20s'")
-                    self._shelf = shelf.read(connection, begun)
+                    self._shelf = replace(shelf.read(connection, begun), lacks=spans.unread(self._snapshot, begun))
             except (psycopg.Error, InstaShopError) as error:
                 self._shelf = replace(self._shelf, trouble=why(error))
-            pause = SHELF_SECONDS if self._shelf.trouble is None else WAREHOUSE_SECONDS
+            pause = WAREHOUSE_SECONDS if self._shelf.trouble or self._shelf.lacks else SHELF_SECONDS
             self._stop.wait(max(pause, 9 * (self._clock() - begun)))
 
     def past(self, filters: Filters) -> Past:
-        """Read a span of the warehouse now; one that does not answer is told, not raised."""
+        """Read a span of the warehouse now; one that does not answer, or lacks events, is told, not raised."""
+        snapshot, now = self.snapshot, self._clock()
         try:
             with self._open() as connection:
-                return past.read(connection, filters, self._clock(), ASKED_SECONDS)
+                known = past.read(connection, filters, now, ASKED_SECONDS)
+                return past.lacking(known, filters, spans.unread(snapshot, now), spans.read_until(snapshot))
         except (psycopg.Error, InstaShopError) as error:
             return Past(trouble=why(error), rows_trouble=why(error))
 

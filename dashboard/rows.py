@@ -50,9 +50,9 @@ def notes(given: Iterable[str], asked: Filters, products: Iterable[Product]) -> 
 
 
 def trouble(known: Past, kept: bool = False) -> Component | None:
-    """Return why there are no numbers, or, when those of before are kept, no newer ones; None when there are."""
+    """Return why there are no numbers, or, when those of before are kept, no newer ones, or what they lack; None when they are whole."""
     if known.trouble is None:
-        return None
+        return cards.told("behind", "The newest events of this span are missing", [html.P(known.lacks)]) if known.lacks else None
     title = "These numbers are from before: the warehouse was asked again" if kept else "The numbers of this span are not known"
     return cards.told("broken" if known.read_at is None else "stale", title, [html.P(cards.marked(known.trouble))])
 
@@ -87,7 +87,7 @@ def groups(asked: Filters, known: Past, of_products: bool) -> list[Component]:
     """Return categories or products of the span by sales; each leads to itself alone."""
     ranked = [group for group in known.groups if (group.product_id is not None) == of_products and group.sales_cents]
     if not ranked:
-        return [html.P("No items sold in this span." if known.trouble is None else "Not known.", className="empty")]
+        return [html.P("No items sold in this span." if known.is_whole else "Not known.", className="empty")]
     total, widest = sum(group.sales_cents for group in ranked), ranked[0].sales_cents or 1
     return [
         cards.step(
@@ -135,7 +135,8 @@ def table_of(asked: Filters, known: Past) -> list[Component]:
         return [html.P(cards.marked(known.rows_trouble), className="trouble")]
     if not known.rows:
         dropped = known.dropped_before is not None and asked.until <= known.dropped_before
-        return [html.P("The events of this span are no longer kept." if dropped else "No event of this span fits these filters.", className="empty")]
+        none = "No event of this span fits these filters." if known.is_whole else "Not known."
+        return [html.P("The events of this span are no longer kept." if dropped else none, className="empty")]
     return [table.of(known.rows)]
 
 

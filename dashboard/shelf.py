@@ -80,6 +80,8 @@ class Shelf:
     read_at: float | None = None
     trouble: str | None = None
     unbuilt: bool = False
+    lacks: str = ""
+    """What the warehouse lacked when it was read, and why: what it said of now was not true. Nothing when it had what reached Kafka."""
     products: tuple[Product, ...] = ()
     terms: tuple[Term, ...] = ()
     carts: tuple[Cart, ...] = ()

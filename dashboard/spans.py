@@ -17,8 +17,10 @@ SPAN_SECONDS = 900
 STALE_SECONDS = 10
 BEHIND_SECONDS = 10
 """What has waited longer than this is missing."""
-BRINGS = {"producer": "what the shop did", "enricher": "what was sold of each item and category"}
+BRINGS = {"producer": "what the shop did", "enricher": "what was sold of each item and category", "consumer": "what reached Kafka"}
 """What the numbers lack when a service does not bring it."""
+TO_WINDOWS = ("producer", "enricher")
+"""The services that the windows of Spark depend on; what is read from the warehouse depends on the consumer."""
 
 State = Literal["starting", "zero", "live", "behind", "stale", "broken"]
 """starting: Spark has said nothing since the start · zero: all is fresh and nothing happened · behind: fresh, but something is missing ·
@@ -89,7 +91,7 @@ def state_of(snapshot: Snapshot, now: float) -> State:
 
 def missing(snapshot: Snapshot, now: float) -> tuple[str, ...]:
     """Return what the windows lack however fresh Spark's word is, and why: a sentence for each; nothing when they are whole."""
-    said = [_not_brought(service, snapshot.beats.get(service), now) for service in BRINGS]
+    said = [_not_brought(service, snapshot.beats.get(service), now) for service in TO_WINDOWS]
     if snapshot.progress and snapshot.progress.behind:
         said.append(
             f"Spark has more to read than a batch takes (about {formats.count(snapshot.progress.behind)} events of one partition): the newest minutes are missing."
@@ -98,6 +100,20 @@ def missing(snapshot: Snapshot, now: float) -> tuple[str, ...]:
         away = ", which does not answer now" if snapshot.warehouse.trouble else ""
         said.append(f"Redis was emptied or restarted, or Spark began anew: windows from before are missing until they are filled from the warehouse{away}.")
     return tuple(sentence for sentence in said if sentence)
+
+
+def unread(snapshot: Snapshot, now: float) -> str:
+    """Return what the warehouse lacks however fresh its answer is, and why; nothing when it has what reached Kafka."""
+    consumer = snapshot.beats.get("consumer")
+    if snapshot.trouble and service_state(consumer, now) in ("never", "silent"):
+        return ""  # Redis does not answer: nobody knows, and no beat from there is no sign.
+    return _not_brought("consumer", consumer, now)
+
+
+def read_until(snapshot: Snapshot) -> float:
+    """Return from when on the warehouse lacks something, as long as it does."""
+    consumer = snapshot.beats.get("consumer")
+    return (snapshot.warehouse.moved_at or 0) - ((consumer.lag_seconds if consumer else None) or 0)
 
 
 def _not_brought(service: str, beat: Beat | None, now: float) -> str:
@@ -165,8 +181,8 @@ def live_of(snapshot: Snapshot, now: float) -> Live:
 
 
 def _late(shelf: Shelf, starts: range, now: float) -> dict[int, Late] | None:
-    """Return what came late for windows; None when the warehouse has not said, or too long ago to know of them."""
-    if shelf.read_at is None or now - shelf.read_at > OLD_SECONDS:
+    """Return what came late for windows; None when the warehouse has not said, or too long ago to know of them, or lacked events itself."""
+    if shelf.read_at is None or shelf.lacks or now - shelf.read_at > OLD_SECONDS:
         return None
     return {start: shelf.late[start] for start in starts if start in shelf.late}
 

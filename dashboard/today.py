@@ -25,8 +25,8 @@ class Today:
 
 
 def of(shelf: Shelf, now: float) -> Today:
-    """Return the numbers of today and of now; a reading of yesterday is none of today, and who was here long ago is not here now."""
-    if shelf.read_at is None:
+    """Return the numbers of today and of now; a reading of yesterday is none of today, who was here long ago is not here now, and one that lacks events knows neither."""
+    if shelf.read_at is None or shelf.lacks:
         return Today()
     day: Mapping[str, int] | None = shelf.today if day_of(shelf.read_at) == day_of(now) else None
     age = now - shelf.read_at
@@ -87,7 +87,7 @@ def _foot(shelf: Shelf, now: float) -> list[object]:
     if shelf.read_at is None:
         return [_why(shelf.trouble or "The warehouse has not been read yet.")]
     unbuilt = "The DAG `build_warehouse` has not run yet, so nothing adds up the day." if shelf.unbuilt else None
-    said = shelf.trouble or unbuilt
+    said = shelf.trouble or shelf.lacks or unbuilt
     return ["as of ", cards.age(shelf.read_at, now, OLD_SECONDS), *([". ", _why(said)] if said else [])]
 
 

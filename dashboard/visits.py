@@ -104,11 +104,16 @@ def terms(shelf: Shelf, now: float) -> list[Component]:
         )
         for term in named[:TERMS]
     ]
-    count, without = sum(term.searches for term in shelf.terms), sum(term.without_result for term in shelf.terms)
+
+    def fact(number: int, name: str, measure: str | None = None) -> Component:
+        if shelf.lacks:
+            return cards.fact(formats.UNKNOWN, name)
+        return cards.fact(formats.count(number), name, measure and cards.rows_behind(measure, since, now + 30, counted="restated"))
+
     facts = [
-        cards.fact(formats.count(count), "searches in the last hour", cards.rows_behind("searches", since, now + 30, counted="restated")),
-        cards.fact(formats.count(without), "without result", cards.rows_behind("searches_without_result", since, now + 30, counted="restated")),
-        cards.fact(formats.count(len(named)), "different words"),
+        fact(sum(term.searches for term in shelf.terms), "searches in the last hour", "searches"),
+        fact(sum(term.without_result for term in shelf.terms), "without result", "searches_without_result"),
+        fact(len(named), "different words"),
     ]
     note = html.P("What found nothing is counted, not named: only words of the catalogue leave the shop.", className="list-foot")
     return [html.Div(rows, className="steps"), html.Div(facts, className="facts"), note, *trouble(shelf, now)]
@@ -122,4 +127,4 @@ def shelf_age(shelf: Shelf, now: float) -> list[object]:
 def _nothing(shelf: Shelf, words: str) -> Component:
     if shelf.read_at is None:
         return html.P(cards.marked(shelf.trouble or "The warehouse has not been read yet."), className="empty")
-    return html.P(words, className="empty")
+    return html.P(f"Not known. {shelf.lacks}" if shelf.lacks else words, className="empty")

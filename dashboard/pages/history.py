@@ -56,7 +56,13 @@ def read_again(asked: Filters, _notes: tuple[str, ...], past: Past, now: float) 
     """Return class, trouble, span, age and numbers of an open page; without an answer its numbers stay, with their span and age."""
     if past.trouble:
         return {"className": class_name(past), "trouble": rows.trouble(past, kept=True)}
-    return {"className": class_name(past), "trouble": None, "span": rows.span_words(asked, past), "age": age(past, now), "shown": shown(asked, past, now)}
+    return {
+        "className": class_name(past),
+        "trouble": rows.trouble(past),
+        "span": rows.span_words(asked, past),
+        "age": age(past, now),
+        "shown": shown(asked, past, now),
+    }
 
 
 def shown(asked: Filters, past: Past, now: float) -> list[Component]:

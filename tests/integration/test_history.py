@@ -8,16 +8,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import psycopg
 import pytest
 from psycopg.rows import dict_row, tuple_row
 
 from dashboard import past, shelf
 from dashboard.filters import COUNTED, DAY, Filters
+from dashboard.readings import Reader
 from dashboard.sql import statement
+from instashop import connect
+from instashop.control.beats import Beat, key_of
 from instashop.metrics import MEASURES
+from instashop.settings import Settings
 from tests import bodies
 from tests.integration.rows import keep_body
+from tests.waiting import wait_until
 
 BEGIN = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TERM = "lamp of history"
@@ -95,6 +101,22 @@ def test_searches_and_abandoned_carts_of_the_last_hour_are_read(filled: Any) -> 
     assert (TERM, 12, 6) in [(term.term, term.searches, term.without_result) for term in read.terms]
     assert read.carts
     assert [cart.at for cart in read.carts] == sorted((cart.at for cart in read.carts), reverse=True)
+
+
+def test_what_a_consumer_has_not_brought_is_missing_in_history_and_shelf(stack: Settings) -> None:
+    redis, now, reader = connect.redis(stack), datetime.now(UTC), Reader(stack)
+    redis.set(key_of("consumer"), msgspec.json.encode(Beat("consumer", 1, now, now, "stopped")))
+    reader.start()
+    try:
+        wait_until(lambda: reader.snapshot.shelf.read_at, 30, "a first reading of the shelf")
+        words = "The consumer is stopped: what reached Kafka meanwhile is missing."
+        assert reader.snapshot.shelf.lacks == words
+        ahead = int(now.timestamp()) // 30 * 30 + 60
+        assert reader.past(Filters(ahead, ahead + 60, "window")).trouble == words
+    finally:
+        reader.stop()
+        redis.delete(key_of("consumer"))
+        redis.close()
 
 
 def test_today_is_what_history_says_of_the_day(filled: Any) -> None:

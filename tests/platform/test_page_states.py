@@ -20,7 +20,7 @@ from playwright.sync_api import Page, expect
 from redis import Redis
 
 from dashboard.pages.history import AGAIN_SECONDS
-from instashop.control.beats import Beat, key_of
+from instashop.control.beats import Beat, State, key_of
 from instashop.metrics import FILLED_KEY, PROGRESS_KEY
 from instashop.settings import ROOT, Settings
 from instashop.transport.refill import filled_mark
@@ -41,14 +41,14 @@ class Apart:
     to_redis: Gate
     to_warehouse: Gate
 
-    def progress(self, age_seconds: float | None, filled: bool = True) -> None:
-        """Say that Spark's last batch is so old (None: that there was none), and whether every window is in Redis; producer and enricher are as fresh."""
+    def progress(self, age_seconds: float | None, filled: bool = True, consumer: State = "running") -> None:
+        """Say that Spark's last batch is so old (None: that there was none), and whether every window is in Redis; the services are as fresh, the consumer in a state."""
         self.redis.flushdb()
         if age_seconds is None:
             return
         at = datetime.fromtimestamp(time.time() - age_seconds, UTC)
-        for service in ("producer", "enricher"):
-            self.redis.set(key_of(service), msgspec.json.encode(Beat(service, 1, at, at, "running")))
+        for service, state in (("producer", "running"), ("enricher", "running"), ("consumer", consumer)):
+            self.redis.set(key_of(service), msgspec.json.encode(Beat(service, 1, at, at, state)))
         if filled:
             self.redis.set(FILLED_KEY, filled_mark(self.redis, 1))
         self.redis.set(PROGRESS_KEY, json.dumps({"at": at.isoformat(), "batch": 1, "checkpoint_ms": 1}))
@@ -125,6 +125,7 @@ def test_a_redis_that_goes_away_while_pages_are_open_is_said_on_each_and_its_ret
 
 
 def test_a_warehouse_that_goes_away_while_history_is_open_is_said_and_its_return_is_seen(page: Page, apart: Apart) -> None:
+    apart.progress(FRESH)
     page.clock.install()
     page.goto(f"{apart.url}/history?last=15m")
     expect(page.locator("#history-summary")).to_contain_text("the same as the number above")
@@ -158,3 +159,19 @@ def test_a_warehouse_that_is_away_leaves_the_live_numbers_and_says_what_is_missi
         expect(page.locator("#products-stock")).to_contain_text(re.compile("does not answer|not been read"), timeout=90_000)
     finally:
         apart.to_warehouse.open()
+
+
+def test_a_consumer_that_is_stopped_is_said_wherever_the_warehouse_is_read(page: Page, apart: Apart) -> None:
+    words = "The consumer is stopped: what reached Kafka meanwhile is missing."
+    apart.progress(FRESH, consumer="stopped")
+    page.goto(apart.url)
+    expect(page.locator("#live-today .today-why")).to_have_text(words, timeout=90_000)
+    expect(page.locator("#today-visitors")).to_have_text("—")
+    for name, part in (("products", "stock"), ("behaviour", "carts"), ("behaviour", "terms")):
+        page.goto(f"{apart.url}/{name}")
+        expect(page.locator(f"#{name}-{part}")).to_contain_text(words)
+    page.goto(f"{apart.url}/history?last=15m")
+    expect(page.locator("#history .banner.is-behind")).to_contain_text(words)
+    apart.progress(FRESH)
+    page.goto(apart.url)
+    expect(page.locator("#live-today .today-why")).to_have_count(0, timeout=90_000)

@@ -525,11 +525,43 @@ def test_today_and_who_is_here_are_told_apart_from_the_last_minutes() -> None:
         (replace(DAY, read_at=NOW - 301, trouble="gone"), "€2,500.00 20 €125.00 12.5\u00a0% — 3", "as of 5 min 1 s ago . gone"),
         (replace(DAY, read_at=NOW - 86_400, trouble="gone"), "— — — — — —", "gone"),
         (replace(DAY, today=dict.fromkeys(MEASURES, 0), visitors=0, active_carts=0), "€0.00 0 — — 0 0", "as of 5 s ago"),
+        (replace(DAY, lacks="The consumer is stopped."), "— — — — — —", "as of 5 s ago . The consumer is stopped."),
     ],
 )
 def test_a_number_of_today_that_is_not_known_is_a_dash_and_says_why(shelf: Shelf, numbers: str, words: str) -> None:
     assert " ".join(numbers_of_today(shelf)) == numbers
     assert words in texts(live.values(replace(STATES["live"], shelf=shelf), NOW)["live-today"]["children"])
+
+
+@pytest.mark.parametrize(
+    ("consumer", "words"),
+    [
+        (None, "The consumer was never seen: what reached Kafka meanwhile is missing."),
+        (beat(state="stopped"), "The consumer is stopped: what reached Kafka meanwhile is missing."),
+        (beat(age=11), "The consumer is silent: what reached Kafka meanwhile is missing."),
+        (beat(lag_events=9, lag_seconds=10.6), "The consumer is 11 s behind: what reached Kafka meanwhile is missing."),
+        (beat(lag_events=9, lag_seconds=9.9), ""),
+    ],
+)
+def test_a_consumer_that_does_not_bring_what_it_should_leaves_the_windows_whole(consumer: Beat | None, words: str) -> None:
+    known = snapshot(window(WINDOW, **PAID))
+    known = replace(known, beats={**known.beats, **({"consumer": consumer} if consumer else {})})
+    assert spans.unread(known, NOW) == words
+    assert spans.state_of(known, NOW) == "live"
+
+
+def test_a_warehouse_that_lacks_events_is_said_in_the_json_and_knows_nothing_of_late_ones() -> None:
+    lacking = replace(STATES["live"], shelf=replace(DAY, lacks="The consumer is stopped."))
+    told = api.live(lacking, NOW)
+    assert (told["state"], told["missing"], told["today"]["visitors"]) == ("live", ("The consumer is stopped.",), None)
+    assert texts(live.values(lacking, NOW)["live-late"]["children"]) == "What came late is not known yet."
+
+
+def test_the_warehouse_lacks_events_from_its_newest_on_or_from_as_long_ago_as_the_consumer_is_behind() -> None:
+    moved = Warehouse(read_at=NOW, moved_at=NOW - 2)
+    assert spans.read_until(snapshot(warehouse=moved)) == NOW - 2
+    assert spans.read_until(snapshot(warehouse=moved, beats={"consumer": beat(lag_seconds=60.0)})) == NOW - 62
+    assert spans.read_until(snapshot()) == 0
 
 
 def test_the_json_tells_today_as_the_page_does() -> None:
@@ -544,3 +576,9 @@ def test_nothing_late_is_said_and_not_known_is_not_nothing() -> None:
     }
     assert said[True].startswith("Nothing came late in these 15 minutes.")
     assert said[False] == "What came late is not known yet."
+@pytest.mark.parametrize(("consumer", "is_told"), [(None, False), (beat(age=11), False), (beat(state="stopped"), True)])
+def test_a_beat_that_redis_cannot_tell_is_no_sign_of_a_consumer_that_is_away(consumer: Beat | None, is_told: bool) -> None:
+    known = snapshot(trouble="Redis at nowhere does not answer.", beats={"consumer": consumer} if consumer else {})
+    assert bool(spans.unread(known, NOW)) == is_told
+
+

@@ -117,6 +117,22 @@ def test_stock_that_is_not_known_says_why(shelf: Shelf, words: str) -> None:
     assert words in texts(products.values(snapshot(sold(WINDOW, 30), shelf=shelf), NOW)["products-stock"]["children"])
 
 
+LACKS = "The consumer is 11 s behind: what reached Kafka meanwhile is missing."
+
+
+def test_a_warehouse_that_lacks_events_claims_no_stock_and_no_number_of_searches() -> None:
+    known = snapshot(sold(WINDOW, 30), shelf=replace(SHELF, lacks=LACKS))
+    assert texts(products.values(known, NOW)["products-stock"]["children"]) == f"Not known. {LACKS}"
+    assert texts(by_id(products.layout(known, NOW), "kpi-low")) == "—"
+    searched = texts(visits.terms(known.shelf, NOW))
+    assert "lamp 4 1 without result" in searched
+    assert "— searches in the last hour — without result — different words" in searched
+    for listed in (searched, texts(visits.carts(known.shelf, NOW))):
+        assert f"This is from 5 s ago . {LACKS}" in listed
+    nothing = replace(known.shelf, terms=(), carts=())
+    assert {texts(visits.terms(nothing, NOW)), texts(visits.carts(nothing, NOW))} == {f"Not known. {LACKS}"}
+
+
 @pytest.mark.parametrize("page", [products, behaviour])
 def test_nothing_known_is_never_shown_as_zero(page: Any) -> None:
     shown = page.values(STATES["starting"], NOW)
@@ -193,6 +209,30 @@ def test_history_says_why_something_is_missing(known: Past, state: str, words: s
     shown = history.layout(snapshot(), ASKED, (), known, NOW)
     assert f"state-{state}" in shown.className
     assert words in texts(shown)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "since", "until", "known"),
+    [
+        ("", -900, 30, PAST),
+        (LACKS, -900, -60, PAST),
+        (LACKS, -900, 30, replace(PAST, lacks=LACKS)),
+        (LACKS, -60, 30, Past(read_at=NOW, trouble=LACKS, rows_trouble=LACKS)),
+    ],
+    ids=["nothing is lacked", "before it", "the newest part", "all of it"],
+)
+def test_a_span_is_known_as_far_as_the_warehouse_has_its_events(lacks: str, since: int, until: int, known: Past) -> None:
+    asked = Filters(WINDOW + since, WINDOW + until, "window")
+    assert past.lacking(PAST, asked, lacks, WINDOW - 60) == known
+
+
+def test_a_history_that_lacks_its_newest_events_says_so_and_calls_nothing_none() -> None:
+    lacking = Past(read_at=NOW, lacks=LACKS, rows_count=0)
+    answer = history.read_again(ASKED, (), lacking, NOW)
+    assert texts(answer["trouble"]) == f"The newest events of this span are missing {LACKS}"
+    assert texts(history.layout(snapshot(), ASKED, (), lacking, NOW)).count("Not known.") == 3
+    assert figures.by_step(lacking, ASKED, NOW).layout.annotations[0].text == "not known"
+    assert "The numbers of this span are not known" in texts(rows.trouble(Past(read_at=NOW, trouble=LACKS)))
 
 
 def test_an_open_history_tells_the_span_of_its_newest_numbers() -> None:
