@@ -51,6 +51,15 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Searched:
+    """Everything that was searched for: searches, those of them that found nothing, and different words of the catalogue."""
+
+    searches: int = 0
+    without_result: int = 0
+    words: int = 0
+
+
+@dataclass(frozen=True)
 class Cart:
     """An abandoned cart."""
 
@@ -84,6 +93,8 @@ class Shelf:
     """What the warehouse lacked when it was read, and why: what it said of now was not true. Nothing when it had what reached Kafka."""
     products: tuple[Product, ...] = ()
     terms: tuple[Term, ...] = ()
+    """The most frequent; `searched` counts all."""
+    searched: Searched = Searched()
     carts: tuple[Cart, ...] = ()
     today: Mapping[str, int] | None = None
     """The measures of the day of `read_at` in UTC, up to then; None while the roll-ups are not there."""
@@ -118,6 +129,7 @@ def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
         visitors=visitors[0]["visitors"],
         active_carts=active_carts[0]["carts"],
         terms=tuple(Term(row["term"], row["searches"], row["without_result"], row["newest_at"].timestamp()) for row in terms),
+        searched=Searched(terms[0]["all_searches"], terms[0]["all_without_result"], terms[0]["words"]) if terms else Searched(),
         carts=tuple(Cart(str(row["event_id"]), row["occurred_at"].timestamp(), row["value_cents"], row["customer_id"]) for row in carts),
         late={row["start"]: Late(row["events"], row["orders_paid"], row["revenue_cents"]) for row in late},
     )

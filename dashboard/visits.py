@@ -111,9 +111,9 @@ def terms(shelf: Shelf, now: float) -> list[Component]:
         return cards.fact(formats.count(number), name, measure and cards.rows_behind(measure, since, now + 30, counted="restated"))
 
     facts = [
-        fact(sum(term.searches for term in shelf.terms), "searches in the last hour", "searches"),
-        fact(sum(term.without_result for term in shelf.terms), "without result", "searches_without_result"),
-        fact(len(named), "different words"),
+        fact(shelf.searched.searches, "searches in the last hour", "searches"),
+        fact(shelf.searched.without_result, "without result", "searches_without_result"),
+        fact(shelf.searched.words, "different words"),
     ]
     note = html.P("What found nothing is counted, not named: only words of the catalogue leave the shop.", className="list-foot")
     return [html.Div(rows, className="steps"), html.Div(facts, className="facts"), note, *trouble(shelf, now)]

@@ -103,6 +103,21 @@ def test_searches_and_abandoned_carts_of_the_last_hour_are_read(filled: Any) -> 
     assert [cart.at for cart in read.carts] == sorted((cart.at for cart in read.carts), reverse=True)
 
 
+def test_searches_are_counted_whole_however_many_words_there_are(filled: Any) -> None:
+    before = shelf.read(filled, ASKED.until).searched
+    for number in range(201):
+        for results in (0, 3):
+            keep_body(filled, "searches", bodies.search(BEGIN, term=f"word {number}", results=results))
+    keep_body(filled, "searches", bodies.search(BEGIN, term=None, results=0))
+    after = shelf.read(filled, ASKED.until)
+    assert len(after.terms) == 200
+    assert (after.searched.searches, after.searched.without_result, after.searched.words) == (
+        before.searches + 403,
+        before.without_result + 202,
+        before.words + 201,
+    )
+
+
 def test_what_a_consumer_has_not_brought_is_missing_in_history_and_shelf(stack: Settings) -> None:
     redis, now, reader = connect.redis(stack), datetime.now(UTC), Reader(stack)
     redis.set(key_of("consumer"), msgspec.json.encode(Beat("consumer", 1, now, now, "stopped")))

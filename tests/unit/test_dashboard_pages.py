@@ -19,12 +19,18 @@ from dashboard import figures, filters, goods, past, rows, spans, table, visits
 from dashboard.filters import Filters
 from dashboard.pages import behaviour, event, history, products
 from dashboard.past import Group, Past, Row
-from dashboard.shelf import Cart, Product, Shelf, Term
+from dashboard.shelf import Cart, Product, Searched, Shelf, Term
 from dashboard.snapshot import Sale, Snapshot, Window
 from tests.unit.test_dashboard import NOW, PAID, STATES, WINDOW, by_id, snapshot, texts, window
 
 LAMP = Product(7, "Lamp", "Home", stock=100, sold=40, active=True, at=NOW - 3600)
-SHELF = Shelf(read_at=NOW - 5, products=(LAMP,), terms=(Term("lamp", 4, 1, NOW), Term(None, 2, 2, NOW)), carts=(Cart("0192", NOW - 60, 1999, None),))
+SHELF = Shelf(
+    read_at=NOW - 5,
+    products=(LAMP,),
+    terms=(Term("lamp", 4, 1, NOW), Term(None, 2, 2, NOW)),
+    searched=Searched(1_006, 13, 251),
+    carts=(Cart("0192", NOW - 60, 1999, None),),
+)
 ASKED = Filters(1_799_913_600, 1_800_000_000, "hour", last="24h")
 BODY = {"status": "paid", "total_cents": 1000, "lines": [{}], "payment_method": "card", "customer_id": 5}
 
@@ -166,7 +172,7 @@ def test_abandoned_carts_and_searches_are_listed_with_their_value_and_links() ->
     assert "€19.99 a guest 1 min 0 s ago" in texts(shown)
     assert "/event/0192" in [getattr(part, "href", None) for part in shown._traverse()]
     assert "lamp 4 1 without result" in texts(visits.terms(SHELF, NOW))
-    assert "6 searches in the last hour 3 without result" in texts(visits.terms(SHELF, NOW))
+    assert "1,006 searches in the last hour 13 without result 251 different words" in texts(visits.terms(SHELF, NOW))
 
 
 def test_searches_lead_to_all_of_them_late_ones_too() -> None:
