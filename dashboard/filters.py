@@ -26,6 +26,9 @@ DEFAULT = "24h"
 EARLIEST = 1_577_836_800
 """The begin of 2020: the judge refuses events of earlier times."""
 _LATEST = 4_102_444_800
+_LARGEST_PRODUCT = 2**53
+_THE_SHOPS_OWN = ("category", "term")
+"""Values that are the shop's words: a blank, or nothing at all, may be one."""
 _UNITS = {"m": 60, "h": HOUR, "d": DAY}
 
 
@@ -57,7 +60,8 @@ class Filters:
 
 def parse(query: Mapping[str, Any], now: float) -> tuple[Filters, tuple[str, ...]]:
     """Return the filters of an address, and a sentence for each of its values that could not be taken as it is."""
-    asked = {name: str(value[-1] if isinstance(value, list) and value else value).strip()[:200] for name, value in query.items()}
+    given = {name: str(value[-1] if isinstance(value, list) and value else value) for name, value in query.items()}
+    asked = {name: (value if name in _THE_SHOPS_OWN else value.strip())[:200] for name, value in given.items()}
     notes: list[str] = []
 
     def one_of(name: str, known: Mapping[str, object], otherwise: str | None) -> str | None:
@@ -71,12 +75,12 @@ def parse(query: Mapping[str, Any], now: float) -> tuple[Filters, tuple[str, ...
     begin, until = _at_steps(since, until, step, last is not None, now, notes)
     since = _within_limit(begin, until, step, notes)
     product = _product(asked, notes)
-    category = asked.get("category") or None
-    if category and product is not None:
+    category = asked.get("category")
+    if category is not None and product is not None:
         notes.append(f"Sales are known by category or by product, not by both; shown is product {product}.")
         category = None
     measure = one_of("measure", MEASURES, None)
-    if (category or product is not None) and measure not in OF_ITEMS:
+    if (category is not None or product is not None) and measure not in OF_ITEMS:
         if measure:
             notes.append(f"{MEASURES[measure].title} is not known by category or product, since only items name one; shown is {MEASURES['sales_cents'].title}.")
         measure = "sales_cents"
@@ -90,7 +94,7 @@ def parse(query: Mapping[str, Any], now: float) -> tuple[Filters, tuple[str, ...
         category=category,
         product=product,
         kind=one_of("kind", BY_NAME, None),
-        term=asked.get("term") or None,
+        term=asked.get("term"),
     ), tuple(notes)
 
 
@@ -131,8 +135,8 @@ def _product(asked: Mapping[str, str], notes: list[str]) -> int | None:
     text = asked.get("product", "")
     if not text:
         return None
-    if not re.fullmatch(r"[0-9]{1,15}", text):
-        notes.append(f"“{text}” is no product; a product is a whole number, its product_id.")
+    if not re.fullmatch(r"[0-9]{1,16}", text) or int(text) > _LARGEST_PRODUCT:
+        notes.append(f"“{text}” is no product; a product is a whole number up to 2^53, its product_id.")
         return None
     return int(text)
 
@@ -169,7 +173,7 @@ def _within_limit(since: int, until: int, step: str, notes: list[str]) -> int:
 
 def asked_in(search: str | None) -> dict[str, list[str]]:
     """Return the values in the query of an address."""
-    return parse_qs((search or "").removeprefix("?"))
+    return parse_qs((search or "").removeprefix("?"), keep_blank_values=True)
 
 
 def iso(unix_seconds: float) -> str:

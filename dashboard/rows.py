@@ -106,7 +106,7 @@ def groups(asked: Filters, known: Past, of_products: bool) -> list[Component]:
 def title(asked: Filters) -> str:
     """Return whose rows are shown."""
     what = f"Rows of {asked.kind}" if asked.kind else f"Rows behind {MEASURES[asked.measure].title}"
-    return what + (f" for “{asked.term}”" if asked.term else "")
+    return what + (f" for “{asked.term}”" if asked.term is not None else "")
 
 
 def summary(asked: Filters, known: Past) -> list[object]:

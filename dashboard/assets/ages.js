@@ -120,10 +120,10 @@
       const query = new URLSearchParams(drawn.query);
       const chosen = { measure: measure, step: step, counted: counted, category: category, product: product, kind: kind };
       const changed = Object.keys(chosen).filter(function (name) {
-        return (chosen[name] || null) !== (drawn.values[name] || null);
+        return (chosen[name] ?? null) !== (drawn.values[name] ?? null);
       });
       changed.forEach(function (name) {
-        if (chosen[name]) query.set(name, chosen[name]);
+        if (chosen[name] != null) query.set(name, chosen[name]); // A category may be without a name.
         else query.delete(name);
       });
       if (changed.includes("category")) query.delete("product");

@@ -146,12 +146,12 @@ def _choices(asked: Filters, products: dict[int, str], categories: list[str]) ->
     known = dict(products)
     if asked.product is not None:
         known.setdefault(asked.product, f"product {asked.product}")
-    kept = [*categories, *([asked.category] if asked.category and asked.category not in categories else [])]
+    kept = [*categories, *([asked.category] if asked.category is not None and asked.category not in categories else [])]
     choices: dict[str, tuple[str, list[dict[str, str]], dict[str, Any]]] = {
         "measure": ("Measure", [{"value": name, "label": MEASURES[name].title} for name in names], {"searchable": True}),
         "step": ("Steps", [{"value": "window", "label": "30-second windows"}, {"value": "hour", "label": "Hours"}, {"value": "day", "label": "Days"}], {}),
         "counted": ("Late events", rows.counted_choices(), {}),
-        "category": ("Category", [{"value": name, "label": name} for name in kept], {"clearable": True, "placeholder": "all"}),
+        "category": ("Category", [{"value": name, "label": name or "(without a name)"} for name in kept], {"clearable": True, "placeholder": "all"}),
         "product": (
             "Product",
             [{"value": str(number), "label": name} for number, name in sorted(known.items(), key=lambda pair: pair[1])],

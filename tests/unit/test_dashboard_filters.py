@@ -1,6 +1,6 @@
 import re
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ SPANS = st.fixed_dictionaries({"last": st.sampled_from(["15m", "3h", "4h", "24h"
 
 
 def at(address: str) -> Filters:
-    return parse(parse_qs(urlsplit(address).query), NOW)[0]
+    return parse(filters.asked_in(urlsplit(address).query), NOW)[0]
 
 
 @given(st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=8), HOSTILE))
@@ -47,7 +47,7 @@ def test_anything_in_an_address_gives_filters_within_the_limits(query: dict[str,
 def test_an_address_made_of_filters_gives_the_same_filters_without_a_note(query: dict[str, Any]) -> None:
     asked, _notes = parse(query, NOW)
     if asked.last is None or re.fullmatch(r"[1-9]\d?[mhd]", asked.last):
-        again, notes = parse(parse_qs(filters.query(asked)), NOW)
+        again, notes = parse(filters.asked_in(filters.query(asked)), NOW)
         assert again == asked
         assert notes == ()
 
@@ -60,6 +60,7 @@ def test_an_address_made_of_filters_gives_the_same_filters_without_a_note(query:
         ({"counted": "all"}, "There is no counted “all”"),
         ({"kind": "emails"}, "There is no kind “emails”"),
         ({"product": "lamp"}, "“lamp” is no product"),
+        ({"product": "9007199254740993"}, "“9007199254740993” is no product"),
         ({"last": "forever"}, "“forever” is no span"),
         ({"from": "yesterday"}, "“yesterday” is no time"),
         ({"from": "2026-01-02", "to": "2026-01-01"}, "ends before it begins"),
@@ -82,6 +83,18 @@ def test_a_span_that_ends_now_has_as_many_steps_as_its_name_says(last: str, step
     assert (asked.step, asked.seconds) == (step, steps * STEP_SECONDS[step])
     assert asked.until - STEP_SECONDS[step] <= NOW < asked.until
     assert not notes
+
+
+@pytest.mark.parametrize("name", [" Books", "Books ", "", "  "])
+def test_a_category_or_word_is_taken_as_the_shop_writes_it(name: str) -> None:
+    by_category = at(filters.href(Filters(0, HOUR, measure="sales_cents", category=name)))
+    assert (by_category.category, by_category.measure) == (name, "sales_cents")
+    assert at(filters.href(Filters(0, HOUR, measure="searches", term=name))).term == name
+
+
+def test_every_product_of_the_shop_can_be_asked_for() -> None:
+    assert at("/history?product=9007199254740992").product == 2**53
+    assert at("/history?product=%207%20&step=%20day&last=7d%20") == at("/history?product=7&step=day&last=7d")
 
 
 def test_a_span_is_widened_to_whole_steps() -> None:
