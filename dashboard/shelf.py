@@ -18,6 +18,7 @@ VISITOR_SECONDS, CART_SECONDS = 300, 900
 """How long ago a visitor may have done something, and something may have been put in a cart, to be here now."""
 LATE_LOOK_SECONDS = 1200
 """How far back late events are looked for: the span of Live, and some more."""
+STOCK_TOO_LONG = "The warehouse takes too long to add up what was sold of each product."
 OLD_SECONDS = 120
 """A reading older than this is marked, and says nothing of what came since."""
 
@@ -91,6 +92,8 @@ class Shelf:
     unbuilt: bool = False
     lacks: str = ""
     """What the warehouse lacked when it was read, and why: what it said of now was not true. Nothing when it had what reached Kafka."""
+    stock_trouble: str | None = None
+    """Why there are no products, though all else was read."""
     products: tuple[Product, ...] = ()
     terms: tuple[Term, ...] = ()
     """The most frequent; `searched` counts all."""
@@ -105,7 +108,7 @@ class Shelf:
 
 
 def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
-    """Return all of it as of one moment; before the first build of the warehouse there is no catalogue.
+    """Return all of it as of one moment; before the first build of the warehouse there is no catalogue. A stock that takes too long leaves the rest.
 
     Raises:
         psycopg.Error: the warehouse does not answer in time, or its tables are not there.
@@ -119,11 +122,12 @@ def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
         terms, carts, late = rows("searches", LOOK_SECONDS), rows("abandoned", LOOK_SECONDS), rows("late", LATE_LOOK_SECONDS)
         visitors, active_carts = rows("visitors", VISITOR_SECONDS), rows("active_carts", CART_SECONDS)
         is_built = built(connection)
-        products = connection.execute(statement("stock")).fetchall() if is_built else []
+        products, stock_trouble = _stock(connection) if is_built else ([], None)
         day = connection.execute(statement("today"), {"day": datetime.fromtimestamp(day_of(now), UTC)}).fetchone() if is_built else None
     return Shelf(
         read_at=now,
         unbuilt=not is_built,
+        stock_trouble=stock_trouble,
         products=tuple(product_from(row) for row in products),
         today={name: day[name] if day else 0 for name in MEASURES} if is_built else None,
         visitors=visitors[0]["visitors"],
@@ -133,6 +137,15 @@ def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
         carts=tuple(Cart(str(row["event_id"]), row["occurred_at"].timestamp(), row["value_cents"], row["customer_id"]) for row in carts),
         late={row["start"]: Late(row["events"], row["orders_paid"], row["revenue_cents"]) for row in late},
     )
+
+
+def _stock(connection: psycopg.Connection[dict[str, Any]]) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the rows of the stock, or why there are none; the transaction goes on either way."""
+    try:
+        with connection.transaction():
+            return connection.execute(statement("stock")).fetchall(), None
+    except psycopg.errors.QueryCanceled:
+        return [], STOCK_TOO_LONG
 
 
 def day_of(unix_seconds: float) -> int:

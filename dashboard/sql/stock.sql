@@ -1,21 +1,43 @@
--- What should be left of each product: the stock of its newest version, less what was paid since then; a first version has no sales before it.
-WITH sold AS (
-    SELECT products.product_id, sum(hours.items_sold)::bigint AS items
+-- What should be left of each product: the stock of its newest version, less what was paid since then.
+-- Of its first hour the items themselves are added up, of its first day the hours, then the days; and what is not built yet. LATERAL, or the planner reads all items and hours.
+WITH recorded AS (
+    SELECT
+        product_id,
+        occurred_at AS since,
+        date_trunc('hour', occurred_at, 'UTC') + INTERVAL '1 hour' AS next_hour,
+        date_trunc('day', occurred_at, 'UTC') + INTERVAL '24 hours' AS next_day
     FROM warehouse.products
-    INNER JOIN rollups.exact_hours AS hours ON hours.product_id = products.product_id AND hours.start >= date_trunc('hour', products.occurred_at)
-    GROUP BY products.product_id
 ),
 
-before AS (
-    SELECT products.product_id, sum(items.quantity)::bigint AS items
-    FROM warehouse.products
+paid AS (
+    SELECT recorded.product_id, first_hour.items
+    FROM recorded
+    CROSS JOIN LATERAL (
+        SELECT sum(quantity) AS items
+        FROM warehouse.transaction_items
+        WHERE status = 'paid' AND product_id = recorded.product_id AND occurred_at >= recorded.since AND occurred_at < recorded.next_hour
+    ) AS first_hour
+    UNION ALL
+    SELECT recorded.product_id, first_day.items
+    FROM recorded
+    CROSS JOIN LATERAL (
+        SELECT sum(items_sold) AS items
+        FROM rollups.hours
+        WHERE product_id = recorded.product_id AND start >= recorded.next_hour AND start < recorded.next_day
+    ) AS first_day
+    UNION ALL
+    SELECT recorded.product_id, days.items_sold
+    FROM recorded
+    INNER JOIN rollups.days ON days.product_id = recorded.product_id AND days.start >= recorded.next_day
+    UNION ALL
+    SELECT recorded.product_id, items.quantity
+    FROM recorded
     INNER JOIN
-        metrics.events AS items
-        ON items.kind = 'transaction_items' AND items.status = 'paid' AND items.product_id = products.product_id
-            AND items.occurred_at >= date_trunc('hour', products.occurred_at) AND items.occurred_at < products.occurred_at
-    WHERE products.version > 1
-    GROUP BY products.product_id
-)
+        warehouse.unbuilt AS items
+        ON items.kind = 'transaction_items' AND items.status = 'paid' AND items.product_id = recorded.product_id AND items.occurred_at >= recorded.since
+),
+
+sold AS (SELECT product_id, sum(items)::bigint AS items FROM paid GROUP BY product_id)
 
 SELECT
     products.product_id,
@@ -24,8 +46,7 @@ SELECT
     products.stock,
     products.active,
     products.occurred_at,
-    coalesce(sold.items, 0) - coalesce(before.items, 0) AS sold
+    coalesce(sold.items, 0) AS sold
 FROM warehouse.products
 LEFT JOIN sold ON sold.product_id = products.product_id
-LEFT JOIN before ON before.product_id = products.product_id
 ORDER BY products.product_id

@@ -134,6 +134,18 @@ def test_what_a_consumer_has_not_brought_is_missing_in_history_and_shelf(stack: 
         redis.close()
 
 
+def test_a_stock_that_takes_too_long_leaves_the_rest_of_the_shelf(stack: Settings, filled: Any) -> None:
+    filled.execute("SET LOCAL statement_timeout = '3s'")
+    with connect.warehouse(stack, "test") as other:
+        other.execute("LOCK TABLE warehouse.products IN ACCESS EXCLUSIVE MODE")
+        read = shelf.read(filled, ASKED.until)
+    assert (read.products, read.stock_trouble) == ((), shelf.STOCK_TOO_LONG)
+    assert read.terms
+    assert read.carts
+    assert read.today
+    assert shelf.read(filled, ASKED.until).stock_trouble is None
+
+
 def test_today_is_what_history_says_of_the_day(filled: Any) -> None:
     read = shelf.read(filled, ASKED.until)
     begin = shelf.day_of(ASKED.until)

@@ -118,6 +118,7 @@ def test_products_not_on_sale_have_no_stock_to_watch() -> None:
         (Shelf(read_at=NOW), "catalogue is empty"),
         (replace(SHELF, read_at=NOW - 9, trouble="gone"), "This is from 9 s ago . gone"),
     ],
+        (replace(SHELF, products=(), stock_trouble="It takes too long."), "It takes too long."),
 )
 def test_stock_that_is_not_known_says_why(shelf: Shelf, words: str) -> None:
     assert words in texts(products.values(snapshot(sold(WINDOW, 30), shelf=shelf), NOW)["products-stock"]["children"])
@@ -136,6 +137,7 @@ def test_a_warehouse_that_lacks_events_claims_no_stock_and_no_number_of_searches
     for listed in (searched, texts(visits.carts(known.shelf, NOW))):
         assert f"This is from 5 s ago . {LACKS}" in listed
     nothing = replace(known.shelf, terms=(), carts=())
+    assert texts(by_id(products.layout(replace(known, shelf=replace(SHELF, stock_trouble="slow")), NOW), "kpi-low")) == "—"
     assert {texts(visits.terms(nothing, NOW)), texts(visits.carts(nothing, NOW))} == {f"Not known. {LACKS}"}
 
 
