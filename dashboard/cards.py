@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import formats
+from dashboard import figures, formats
 from dashboard.filters import rows_behind
+from dashboard.measures import MEASURES
 from dashboard.spans import SPAN_SECONDS, STALE_SECONDS, Live, Measured, State
 from instashop import words
 from instashop.metrics import WINDOW_SECONDS, window_of
@@ -62,10 +63,17 @@ def all_as_of(live: Live, now: float) -> list[object]:
     return ["live numbers as of ", age(live.as_of, now, STALE_SECONDS)] if live.as_of else ["nothing read yet"]
 
 
-def chart(name: str, figure: Any, says: str) -> Component:
-    """Return a chart that is as high as it will be before it is drawn; who cannot see it is told what it shows."""
-    drawn = dcc.Graph(id=name, figure=figure, className="chart", config={"displayModeBar": False}, responsive=True, style={"height": CHART_HEIGHT})
-    return html.Div([drawn], className="chart-frame", role="img", **{"aria-label": f"Chart: {says}"})
+def charted(name: str, figure: Any, measure: str, href: str | None) -> dict[str, dict[str, Any]]:
+    """Return the properties of a chart and of its words, by their ids; the words lead to the rows that its bars lead to."""
+    rows = [" ", dcc.Link(f"Rows behind {MEASURES[measure].title}", href=href, className="number")] if href else []
+    return {name: {"figure": figure}, f"{name}-words": {"children": [figures.in_words(figure, measure), *rows]}}
+
+
+def chart(name: str, says: str, at: Mapping[str, dict[str, Any]]) -> list[Component]:
+    """Return a chart that is as high as it will be before it is drawn, and its words; who cannot see it is told what it shows."""
+    graph = dcc.Graph(id=name, **at[name], className="chart", config={"displayModeBar": False}, responsive=True, style={"height": CHART_HEIGHT})
+    frame = html.Div([graph], className="chart-frame", role="img", **{"aria-label": f"Chart: {says}", "aria-describedby": f"{name}-words"})
+    return [frame, html.P(id=f"{name}-words", **at[f"{name}-words"], className="chart-words")]
 
 
 def marked(text: str) -> list[Component | str]:
@@ -137,7 +145,7 @@ def kpi(
     whole, point, cents = text.partition(".") if text.startswith(("€", words.MINUS)) else (text, "", "")
     shown = to_rows([whole, html.Small(point + cents)] if point else whole, href if measured.value is not None else None)
     value = html.Div(shown, id=f"kpi-{name}", className="kpi-value", title=hint or None)
-    head = html.H3([label, html.Span(hint, className="kpi-hint")] if hint else label)
+    head = html.H2([label, html.Span(hint, className="kpi-hint")] if hint else label)
     parts = [head, value, _before(measured, write, live, good_is_up), as_of(live.as_of, now, limit_seconds), drawn]
     return html.Div(parts, className="kpi is-wide" if drawn is not None else "kpi", style={"--length": len(text)})
 

@@ -20,6 +20,8 @@ from instashop.metrics import WINDOW_SECONDS
 REVENUE, ORDERS, LOST = "#0f9d8a", "#5f72e8", "#d99c20"
 BAR_WIDTH = WINDOW_SECONDS * 1000 * 0.72
 """Of a window, in milliseconds: the rest is the gap between two."""
+PARTS = ("finished", "unfinished")
+"""The bars of a measure itself, by their names; others stand on them."""
 SMALL = 5
 """An axis up to less than this has no more ticks than whole numbers of a count, and cents."""
 FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: "rgba(217,156,32,.16)"}
@@ -89,11 +91,22 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
     return figure
 
 
+def in_words(figure: go.Figure, measure: str) -> str:
+    """Return what the bars of a measure come to and which is the highest, or why there are none."""
+    bars = [(y, told[0]) for trace in figure.data if trace.name in PARTS for y, told in zip(trace.y, trace.customdata, strict=True) if y]
+    if not bars:
+        return f"{figure.layout.annotations[0].text}."
+    scale, write = (100 if MEASURES[measure].is_money else 1), MEASURES[measure].write
+    highest, when = max(bars, key=lambda bar: abs(bar[0]))
+    return f"{write(round(scale * sum(y for y, _when in bars)))} in all; the highest bar is {write(round(scale * highest))}, {when}."
+
+
 def _step_words(start: int, size: int, is_open: bool) -> str:
     end = ", unfinished" if is_open else ""
     if size == filters.DAY:
         return f"{_time(start):%a %d %b %Y}{end}"
-    return f"{_time(start):%a %d %b}, {formats.minute(start) if size >= filters.HOUR else formats.clock(start)}–{formats.clock(start + size)} UTC{end}"
+    clock = formats.minute if size >= filters.HOUR else formats.clock
+    return f"{_time(start):%a %d %b}, {clock(start)}–{clock(start + size)} UTC{end}"
 
 
 def _told(start: int, size: int, measure: str, is_open: bool = False) -> list[str]:
@@ -161,7 +174,8 @@ def _with_late(figure: go.Figure, windows: Mapping[int, Window], live: Live, nam
 def _parts(starts: Sequence[int], still_open: list[int], colour: str) -> list[tuple[str, list[int], dict[str, object]]]:
     """Return finished and unfinished bars, and how each part is drawn."""
     hatched = {"color": FADED[colour], "line": {"color": colour, "width": 1}, "pattern": {"shape": "/", "fgcolor": colour, "size": 5, "solidity": 0.35}}
-    return [("finished", [start for start in starts if start not in still_open], {"color": colour}), ("unfinished", still_open, hatched)]
+    finished, unfinished = PARTS
+    return [(finished, [start for start in starts if start not in still_open], {"color": colour}), (unfinished, still_open, hatched)]
 
 
 def _empty(figure: go.Figure, text: str) -> go.Figure:

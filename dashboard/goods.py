@@ -84,7 +84,7 @@ def _low(shelf: Shelf, live: Live, goods: list[Good], now: float) -> Component:
     words = "last less than an hour at the pace of now" if known else "needs the warehouse's catalogue" if shelf.unbuilt else "the stock is not known"
     return html.Div(
         [
-            html.H3(["Running low", html.Span(f"{formats.count(out)} sold out", className="kpi-hint")] if known else "Running low"),
+            html.H2(["Running low", html.Span(f"{formats.count(out)} sold out", className="kpi-hint")] if known else "Running low"),
             html.Div(formats.count(low) if known else formats.UNKNOWN, id="kpi-low", className="kpi-value"),
             html.P(words, className="kpi-before"),
             cards.as_of(shelf.read_at, now, OLD_SECONDS),

@@ -71,7 +71,7 @@ def _since_start(live: Live, now: float, kept_seconds: int, started_at: float | 
     rows = rows_behind("events", begun, ends) if live.as_of and count is not None and begun < ends else None
     text = formats.count(count)
     value = html.Div(cards.to_rows(text, rows), id="events-since-start", className="kpi-value", **{"data-value": str(count or 0)})
-    parts = [html.H3(title), value, html.P(since, className="kpi-before"), cards.as_of(live.as_of, now)]
+    parts = [html.H2(title), value, html.P(since, className="kpi-before"), cards.as_of(live.as_of, now)]
     return html.Div(parts, className="kpi", style={"--length": len(text)})
 
 

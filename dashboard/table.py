@@ -22,7 +22,7 @@ HEADS = ("Occurred (UTC)", "Stream", "What", "Amount", "Recorded", "Event")
 
 def of(rows: Iterable[Row]) -> dcc.Markdown:
     """Return the rows as a table; each leads to the whole way of its event."""
-    heads = "".join(f"<th>{head}</th>" for head in HEADS)
+    heads = "".join(f'<th scope="col">{head}</th>' for head in HEADS)
     body = "".join(_row(row) for row in rows)
     return dcc.Markdown(f'<table class="rows"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>', dangerously_allow_html=True)
 

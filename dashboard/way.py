@@ -116,7 +116,7 @@ def services(snapshot: Snapshot, now: float) -> Component:
     rows = {service: _cells(service, snapshot.beats.get(service), now) for service in SERVICES}
     heads = [head for head in ("State", "Last beat", "Events/s", "Lag", "Events", "Message") if any(cells[head] for cells in rows.values())]
     body = [html.Tr([html.Th(service, scope="row"), *[html.Td(cells[head], **{"data-head": head}) for head in heads]]) for service, cells in rows.items()]
-    return html.Table([html.Thead(html.Tr([html.Th(head) for head in ("Service", *heads)])), html.Tbody(body)], className="services")
+    return html.Table([html.Thead(html.Tr([html.Th(head, scope="col") for head in ("Service", *heads)])), html.Tbody(body)], className="services")
 
 
 def _cells(service: str, beat: Beat | None, now: float) -> dict[str, object]:

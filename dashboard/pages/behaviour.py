@@ -23,10 +23,10 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
         "behaviour-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now)},
         "behaviour-kpis": {"children": visits.kpis(live, now)},
         "behaviour-funnel": {"children": visits.funnel(live)},
-        "behaviour-abandoned": {"figure": figures.abandoned(snapshot.windows, live)},
+        **cards.charted("behaviour-abandoned", figures.abandoned(snapshot.windows, live), "abandoned_cents", cards.behind(live, "abandoned_cents")),
         "behaviour-carts": {"children": visits.carts(snapshot.shelf, now)},
         "behaviour-carts-age": {"children": visits.shelf_age(snapshot.shelf, now)},
-        "behaviour-searches": {"figure": figures.searches(snapshot.windows, live)},
+        **cards.charted("behaviour-searches", figures.searches(snapshot.windows, live), "searches", cards.behind(live, "searches")),
         "behaviour-terms": {"children": visits.terms(snapshot.shelf, now)},
         "behaviour-terms-age": {"children": visits.shelf_age(snapshot.shelf, now)},
         "behaviour-ages": {"children": cards.all_as_of(live, now)},
@@ -39,9 +39,6 @@ def layout(snapshot: Snapshot, now: float) -> Component:
 
     def part(name: str, kind: type[Component] = html.Div, **more: Any) -> Component:
         return kind(id=name, **{**more, **at[name]})
-
-    def chart(name: str, says: str) -> Component:
-        return cards.chart(name, says=says, **at[name])
 
     return html.Main(
         [
@@ -56,7 +53,9 @@ def layout(snapshot: Snapshot, now: float) -> Component:
                         note="from visits, each with its rate to the one before; orders are counted apart",
                     ),
                     cards.card(
-                        "Value of abandoned carts", chart("behaviour-abandoned", "value of abandoned carts by 30-second window"), note="by 30-second window"
+                        "Value of abandoned carts",
+                        *cards.chart("behaviour-abandoned", "value of abandoned carts by 30-second window", at),
+                        note="by 30-second window",
                     ),
                 ],
                 className="row is-two",
@@ -68,7 +67,7 @@ def layout(snapshot: Snapshot, now: float) -> Component:
                         [
                             cards.card(
                                 "Searches",
-                                chart("behaviour-searches", "searches by 30-second window, and those without result"),
+                                *cards.chart("behaviour-searches", "searches by 30-second window, and those without result", at),
                                 note=KEY,
                             ),
                             cards.card("Newest abandoned carts", part("behaviour-carts"), note=part("behaviour-carts-age", html.Span)),

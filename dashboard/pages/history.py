@@ -76,7 +76,9 @@ def shown(asked: Filters, past: Past, now: float) -> list[Component]:
             [
                 cards.card(
                     title,
-                    cards.chart("history-chart", figures.by_step(past, asked, now), says=title),
+                    *cards.chart(
+                        "history-chart", title, cards.charted("history-chart", figures.by_step(past, asked, now), asked.measure, f"{filters.href(asked)}#rows")
+                    ),
                     note=html.Span([html.Strong(total), " in all"]) if past.trouble is None else "",
                     name="is-wide",
                 ),

@@ -22,8 +22,8 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
         "live-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now)},
         "live-today": {"children": today.row(snapshot.shelf, now)},
         "live-kpis": {"children": sales.kpis(live, now, snapshot.kept_seconds, snapshot.started_at)},
-        "live-revenue": {"figure": figures.revenue(snapshot.windows, live)},
-        "live-orders": {"figure": figures.orders(snapshot.windows, live)},
+        **cards.charted("live-revenue", figures.revenue(snapshot.windows, live), "revenue_cents", cards.behind(live, "revenue_cents")),
+        **cards.charted("live-orders", figures.orders(snapshot.windows, live), "orders_paid", cards.behind(live, "orders_paid")),
         "live-late": {"children": sales.came_late(live, snapshot.shelf.read_at, now)},
         "live-money": {"children": sales.money_steps(live)},
         "live-categories": {"children": sales.categories(live)},
@@ -39,9 +39,6 @@ def layout(snapshot: Snapshot, now: float) -> Component:
     def part(name: str, kind: type[Component] = html.Div, **more: Any) -> Component:
         return kind(id=name, **{**more, **at[name]})
 
-    def chart(name: str, says: str) -> Component:
-        return cards.chart(name, says=says, **at[name])
-
     return html.Main(
         [
             html.Div([html.Div([html.H1(NAME), part("live-span", html.P)]), part("live-ages", html.P, className="page-age")], className="page-head"),
@@ -50,8 +47,8 @@ def layout(snapshot: Snapshot, now: float) -> Component:
             part("live-kpis", className="kpis"),
             html.Div(
                 [
-                    cards.card("Revenue", chart("live-revenue", "revenue by 30-second window"), note="by 30-second window"),
-                    cards.card("Orders paid", chart("live-orders", "orders paid by 30-second window"), note="by 30-second window"),
+                    cards.card("Revenue", *cards.chart("live-revenue", "revenue by 30-second window", at), note="by 30-second window"),
+                    cards.card("Orders paid", *cards.chart("live-orders", "orders paid by 30-second window", at), note="by 30-second window"),
                 ],
                 className="row is-two",
             ),

@@ -1,5 +1,6 @@
 """The dashboard's figures and readings, from values alone; in one file, since all of it looks at one snapshot made here."""
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -108,6 +109,35 @@ def test_every_chart_says_what_it_shows(page: Any) -> None:
     charts = [part for part in page.layout(STATES["live"], NOW)._traverse() if getattr(part, "role", None) == "img"]
     assert [type(chart.children[0]).__name__ for chart in charts] == ["Graph"] * 2
     assert all(getattr(chart, "aria-label").endswith((" by 30-second window", " without result")) for chart in charts)
+
+
+@pytest.mark.parametrize("page", [live, behaviour])
+@pytest.mark.parametrize("state", STATES)
+def test_every_chart_is_told_in_words_with_a_way_to_its_rows(page: Any, state: str) -> None:
+    shown = page.layout(STATES[state], NOW)
+    for chart in [part for part in shown._traverse() if getattr(part, "role", None) == "img"]:
+        words = by_id(shown, getattr(chart, "aria-describedby"))
+        assert texts(words)[-1:] not in ("", ",")
+        assert bool([part for part in words._traverse() if str(getattr(part, "href", "")).startswith("/history?")]) == (state != "starting")
+
+
+def test_the_words_of_a_chart_are_the_sum_of_its_bars_and_the_highest() -> None:
+    known = snapshot(window(WINDOW, **PAID), window(WINDOW - 60, **{**PAID, "revenue_cents": 30_001}), shelf=Shelf(read_at=NOW, late={WINDOW: Late(1, 1, 99)}))
+    shown = live.values(known, NOW)
+    assert texts(shown["live-revenue-words"]["children"]) == (
+        "€419.01 in all; the highest bar is €300.01, 07:59:00–07:59:30 UTC. Rows behind Revenue"  # Of the live numbers, without what came late.
+    )
+    assert texts(shown["live-orders-words"]["children"]).startswith("4 in all; the highest bar is 2, ")
+    assert texts(live.values(STATES["starting"], NOW)["live-revenue-words"]["children"]) == "no windows yet."
+
+
+@pytest.mark.parametrize("page", [live, products, behaviour, platform])
+def test_headings_leave_out_no_level_and_heads_of_columns_say_so(page: Any) -> None:
+    parts = list(page.layout(STATES["live"], NOW)._traverse())
+    levels = [int(type(part).__name__[1]) for part in parts if re.fullmatch("H[1-6]", type(part).__name__)]
+    assert levels[0] == 1
+    assert all(below - above <= 1 for above, below in itertools.pairwise(levels))
+    assert all(part.scope in ("col", "row") for part in parts if type(part).__name__ == "Th")
 
 
 def test_a_live_page_needs_no_banner() -> None:
@@ -550,6 +580,12 @@ def test_a_consumer_that_does_not_bring_what_it_should_leaves_the_windows_whole(
     assert spans.state_of(known, NOW) == "live"
 
 
+@pytest.mark.parametrize(("consumer", "is_told"), [(None, False), (beat(age=11), False), (beat(state="stopped"), True)])
+def test_a_beat_that_redis_cannot_tell_is_no_sign_of_a_consumer_that_is_away(consumer: Beat | None, is_told: bool) -> None:
+    known = snapshot(trouble="Redis at nowhere does not answer.", beats={"consumer": consumer} if consumer else {})
+    assert bool(spans.unread(known, NOW)) == is_told
+
+
 def test_a_warehouse_that_lacks_events_is_said_in_the_json_and_knows_nothing_of_late_ones() -> None:
     lacking = replace(STATES["live"], shelf=replace(DAY, lacks="The consumer is stopped."))
     told = api.live(lacking, NOW)
@@ -576,9 +612,3 @@ def test_nothing_late_is_said_and_not_known_is_not_nothing() -> None:
     }
     assert said[True].startswith("Nothing came late in these 15 minutes.")
     assert said[False] == "What came late is not known yet."
-@pytest.mark.parametrize(("consumer", "is_told"), [(None, False), (beat(age=11), False), (beat(state="stopped"), True)])
-def test_a_beat_that_redis_cannot_tell_is_no_sign_of_a_consumer_that_is_away(consumer: Beat | None, is_told: bool) -> None:
-    known = snapshot(trouble="Redis at nowhere does not answer.", beats={"consumer": consumer} if consumer else {})
-    assert bool(spans.unread(known, NOW)) == is_told
-
-

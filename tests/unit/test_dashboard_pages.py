@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -117,8 +118,8 @@ def test_products_not_on_sale_have_no_stock_to_watch() -> None:
         (Shelf(read_at=NOW, unbuilt=True), "The DAG build_warehouse has not run yet"),
         (Shelf(read_at=NOW), "catalogue is empty"),
         (replace(SHELF, read_at=NOW - 9, trouble="gone"), "This is from 9 s ago . gone"),
-    ],
         (replace(SHELF, products=(), stock_trouble="It takes too long."), "It takes too long."),
+    ],
 )
 def test_stock_that_is_not_known_says_why(shelf: Shelf, words: str) -> None:
     assert words in texts(products.values(snapshot(sold(WINDOW, 30), shelf=shelf), NOW)["products-stock"]["children"])
@@ -136,8 +137,8 @@ def test_a_warehouse_that_lacks_events_claims_no_stock_and_no_number_of_searches
     assert "— searches in the last hour — without result — different words" in searched
     for listed in (searched, texts(visits.carts(known.shelf, NOW))):
         assert f"This is from 5 s ago . {LACKS}" in listed
-    nothing = replace(known.shelf, terms=(), carts=())
     assert texts(by_id(products.layout(replace(known, shelf=replace(SHELF, stock_trouble="slow")), NOW), "kpi-low")) == "—"
+    nothing = replace(known.shelf, terms=(), carts=())
     assert {texts(visits.terms(nothing, NOW)), texts(visits.carts(nothing, NOW))} == {f"Not known. {LACKS}"}
 
 
@@ -319,6 +320,17 @@ def test_the_step_that_has_not_ended_is_hatched_and_each_bar_leads_inside() -> N
     assert (len(finished.x), len(unfinished.x)) == (23, 1)
     inner, notes = filters.parse(filters.asked_in(finished.customdata[0][1].partition("?")[2]), NOW)
     assert (inner.since, inner.seconds, inner.step, notes) == (ASKED.since, 3600, "window", ())
+
+
+def test_a_chart_of_history_is_told_in_words_and_leads_to_the_rows_below() -> None:
+    words = by_id(history.layout(snapshot(), ASKED, (), PAST, NOW), "history-chart-words")
+    assert texts(words) == "€238.00 in all; the highest bar is €119.00, Thu 14 Jan, 08:00–09:00 UTC. Rows behind Revenue"
+    assert words.children[-1].href == "/history?last=24h&measure=revenue_cents#rows"
+
+
+def test_every_head_of_the_rows_is_of_its_column() -> None:
+    heads = table.of([row()]).children.partition("<tbody>")[0]
+    assert re.findall(r"<th\b[^>]*>", heads) == ['<th scope="col">'] * 6
 
 
 def test_a_text_of_a_row_stands_for_itself_and_ends_no_html() -> None:
