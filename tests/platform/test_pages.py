@@ -293,6 +293,20 @@ def test_hours_are_exact(page: Page, dashboard_url: str) -> None:
     expect(page.locator("#history-summary")).to_contain_text(AGREES)
 
 
+@pytest.mark.usefixtures("built")
+def test_a_history_that_takes_long_is_dimmed_until_it_comes(page: Page, dashboard_url: str, platform: Settings) -> None:
+    page.goto(f"{dashboard_url}/history?last=24h")
+    expect(page.locator("#history-summary")).to_contain_text(AGREES)
+    with connect.warehouse(platform, "test") as dwh:
+        dwh.execute("LOCK TABLE rollups.hours IN ACCESS EXCLUSIVE MODE")
+        page.click("#history-counted")
+        page.get_by_role("option", name="Late only").click()
+        expect(page.locator("#history")).to_have_css("opacity", "0.5")
+        expect(page.locator("#_pages_content")).to_have_css("cursor", "progress")
+    expect(page.locator("#history")).to_have_css("opacity", "1")
+    expect(page.locator("#history-span")).to_contain_text("late events only")
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
