@@ -114,13 +114,43 @@ def test_who_never_gets_the_lock_says_who_may_hold_it(stack, schema):
         holder.execute("ROLLBACK")
 
 
+def test_a_database_whose_clock_was_set_back_gets_its_views_once(stack, schema):
+    with opened(stack, schema) as connection:
+        migrate(connection, (TABLE, VIEW))
+        connection.execute("UPDATE schema_migrations SET applied_at = now() + INTERVAL '1 hour' WHERE number = 1")
+        assert migrate(connection, (TABLE, VIEW)) == ["03_view"]
+        assert migrate(connection, (TABLE, VIEW)) == []
+
+
+def test_a_view_that_somebody_dropped_is_made_again_and_what_follows_it(stack, schema):
+    above = Migration(4, "04_above", "CREATE OR REPLACE VIEW above AS SELECT a FROM seen")
+    with opened(stack, schema) as connection:
+        migrate(connection, (TABLE, VIEW, above))
+        connection.execute("DROP VIEW seen CASCADE")
+        assert pending(connection, (TABLE, VIEW, above)) == ["03_view", "04_above"]
+        assert migrate(connection, (TABLE, VIEW, above)) == ["03_view", "04_above"]
+        assert connection.execute("SELECT count(*) FROM above").fetchone() == (0,)
+
+
+def test_another_role_of_the_feed_is_granted_what_the_first_one_had(stack, schema):
+    may_read = "SELECT has_schema_privilege(%(role)s, 'feed', 'USAGE') AND has_table_privilege(%(role)s, 'feed.products', 'SELECT')"
+    with opened(stack, schema) as connection:
+        try:
+            for role in ("pg_monitor", "pg_signal_backend"):
+                done = migrate(connection, of_folder("shop", {"feed": role}))
+                assert connection.execute(may_read, {"role": role}).fetchone() == (True,)
+        finally:
+            connection.execute("DROP SCHEMA feed CASCADE")
+    assert done == ["90_feed_usage", "91_feed_select"]
+
+
 def test_a_database_from_before_the_version_table_is_adopted_with_its_rows(stack, dwh):
     places = dwh.execute("SELECT count(*) FROM consumer_offsets").fetchone()
     dwh.execute("DROP TABLE schema_migrations")
-    assert pending(dwh, "warehouse")
+    assert pending(dwh, of_folder("warehouse"))
     prepare_warehouse(stack)
     prepare_shop(stack)
-    assert pending(dwh, "warehouse") == []
+    assert pending(dwh, of_folder("warehouse")) == []
     assert dwh.execute("SELECT count(*) FROM consumer_offsets").fetchone() == places
 
 

@@ -59,6 +59,15 @@ def test_comments_and_line_breaks_may_change() -> None:
     assert TABLE.checksum == Migration(1, "01_table", "-- Said better.\nCREATE TABLE t\n    (a integer)\n").checksum
 
 
+def test_another_role_is_another_text_of_the_grants_and_of_nothing_else() -> None:
+    ours, theirs = (of_folder("shop", {"feed": role}) for role in ("feed", "acme feed"))
+    changed = [(one.name, other.statement) for one, other in zip(ours, theirs, strict=True) if one.checksum != other.checksum]
+    assert changed == [
+        ("90_feed_usage", 'GRANT USAGE ON SCHEMA feed TO "acme feed"'),
+        ("91_feed_select", 'GRANT SELECT ON ALL TABLES IN SCHEMA feed TO "acme feed"'),
+    ]
+
+
 @pytest.mark.parametrize("folder", ["shop", "crm", "warehouse"])
 def test_each_folder_has_its_numbers_once_and_views_are_repeatable(folder: str) -> None:
     found = of_folder(folder)

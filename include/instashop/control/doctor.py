@@ -25,6 +25,7 @@ from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY, dropped
 from instashop.settings import Settings, variable
 from instashop.streams import CURSORS, STREAMS, of_database
 from instashop.transport.migrations import pending
+from instashop.transport.prepare import migrations_of
 from instashop.words import counted
 
 LAG_SECONDS = 60
@@ -139,7 +140,7 @@ def _tables(settings: Settings) -> list[Finding]:
     ):
         with open_database(settings, "doctor") as connection:
             missing += _missing(connection, names, folder)
-            waiting += [f"{folder}/{name}" for name in pending(connection, folder)]
+            waiting += [f"{folder}/{name}" for name in pending(connection, migrations_of(settings, folder))]
     if missing:
         return [Finding("tables", "fault", f"missing: {', '.join(missing)}.", "`./instashop prepare` makes what is missing.")]
     if waiting:

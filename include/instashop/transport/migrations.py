@@ -28,6 +28,7 @@ LOCK_TIMEOUT_MS = 1000
 PATIENCE_SECONDS = 60.0
 """How long a migration is tried again before it is given up."""
 _REPEATABLE = re.compile(r"(CREATE OR REPLACE|GRANT)\b", re.IGNORECASE)
+_VIEW = re.compile(r"CREATE OR REPLACE VIEW (\S+)", re.IGNORECASE)
 _BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 
@@ -50,6 +51,12 @@ class Migration:
         return _REPEATABLE.match(self.statement) is not None
 
     @property
+    def view(self) -> str | None:
+        """Return the view that it makes, if it makes one."""
+        made = _VIEW.match(self.statement)
+        return made[1] if made else None
+
+    @property
     def checksum(self) -> str:
         """Return a fingerprint of the statement."""
         return hashlib.sha256(self.statement.encode()).hexdigest()[:16]
@@ -66,8 +73,8 @@ class Applied:
     at: datetime
 
 
-def of_folder(folder: str) -> list[Migration]:
-    """Return the migrations of a folder of include/sql.
+def of_folder(folder: str, names: Mapping[str, str] | None = None) -> list[Migration]:
+    """Return the migrations of a folder of include/sql; `{word}` in a text stands for the name, for example of a role, that `names` gives.
 
     Raises:
         TwoMigrations: two files have one number.
@@ -75,11 +82,17 @@ def of_folder(folder: str) -> list[Migration]:
     found: dict[int, Migration] = {}
     for path in sql.folder(folder):
         name = path.rpartition("/")[2]
-        migration = Migration(int(name.split("_")[0]), name, sql.statement(path))
+        migration = Migration(int(name.split("_")[0]), name, _named(sql.statement(path), names or {}))
         if migration.number in found:
             raise TwoMigrations(one=found[migration.number].name, other=name, folder=folder)
         found[migration.number] = migration
     return list(found.values())
+
+
+def _named(text: str, names: Mapping[str, str]) -> str:
+    for word, name in names.items():
+        text = text.replace(f"{{{word}}}", Identifier(name).as_string())
+    return text
 
 
 def due(migrations: Sequence[Migration], applied: Sequence[Applied], database: str = "") -> list[Migration]:
@@ -108,27 +121,26 @@ def due(migrations: Sequence[Migration], applied: Sequence[Applied], database: s
     return wanted
 
 
-def pending(connection: psycopg.Connection, folder: str) -> list[str]:
+def pending(connection: psycopg.Connection, migrations: Sequence[Migration]) -> list[str]:
     """Return the names of what would be applied now; nothing is changed.
 
     Raises:
         DatabaseIsNewer, MigrationChanged: see `due`.
     """
     there = connection.execute("SELECT to_regclass('schema_migrations')").fetchone()
-    applied = _applied(connection) if there and there[0] else []
-    return [migration.name for migration in due(of_folder(folder), applied, connection.info.dbname)]
+    applied = _applied(connection, migrations) if there and there[0] else []
+    return [migration.name for migration in due(migrations, applied, connection.info.dbname)]
 
 
 def migrate(
     connection: psycopg.Connection,
     migrations: Sequence[Migration],
-    names: Mapping[str, str] | None = None,
     lock_timeout_ms: int = LOCK_TIMEOUT_MS,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> list[str]:
     """Apply what is due and return its names; safe while the platform runs, and when two do it at once.
 
-    The connection is in autocommit. `{word}` in a text stands for the name, for example of a role, that `names` gives.
+    The connection is in autocommit.
 
     Raises:
         DatabaseIsNewer, MigrationChanged: see `due`; nothing is changed.
@@ -142,16 +154,16 @@ def migrate(
     def apply_next() -> bool:
         with connection.transaction():
             connection.execute(sql.statement("migrations/one_at_a_time"))  # type: ignore[arg-type]
-            wanted = due(migrations, _applied(connection), connection.info.dbname)  # Somebody else may have been quicker.
+            wanted = due(migrations, _applied(connection, migrations), connection.info.dbname)  # Somebody else may have been quicker.
             if not wanted:
                 return False
             connection.execute(SQL("SET LOCAL lock_timeout = {}").format(lock_timeout_ms))
-            _apply(connection, wanted[0], names or {})
+            _apply(connection, wanted[0])
         done.append(wanted[0].name)
         log.info("%s: applied %s", connection.info.dbname, wanted[0].name)
         return True
 
-    while due(migrations, _applied(connection), connection.info.dbname):
+    while due(migrations, _applied(connection, migrations), connection.info.dbname):
         if not _while_busy(connection, apply_next, patience_seconds):
             break
     return done
@@ -165,15 +177,18 @@ def _make_version_table(connection: psycopg.Connection) -> None:
             connection.execute(sql.statement("migrations/version_table"))  # type: ignore[arg-type]
 
 
-def _applied(connection: psycopg.Connection) -> list[Applied]:
-    return [Applied(*row) for row in connection.execute(sql.statement("migrations/applied"))]  # type: ignore[arg-type]
+def _applied(connection: psycopg.Connection, migrations: Sequence[Migration]) -> list[Applied]:
+    """Return what was applied and is still there: a view that somebody has dropped since is not."""
+    views = {m.number: m.view for m in migrations if m.view}
+    dropped = connection.execute("SELECT view FROM unnest(%s::text[]) AS view WHERE to_regclass(view) IS NULL", [list(views.values())])
+    gone = {view for (view,) in dropped}
+    rows = (Applied(*row) for row in connection.execute(sql.statement("migrations/applied")))  # type: ignore[arg-type]
+    return [row for row in rows if views.get(row.number) not in gone]
 
 
-def _apply(connection: psycopg.Connection, migration: Migration, names: Mapping[str, str]) -> None:
-    identifiers = {word: Identifier(name) for word, name in names.items() if f"{{{word}}}" in migration.text}
-    text = SQL(migration.text).format(**identifiers) if identifiers else migration.text  # type: ignore[arg-type]
+def _apply(connection: psycopg.Connection, migration: Migration) -> None:
     try:
-        connection.execute(text)  # type: ignore[arg-type]
+        connection.execute(migration.text)  # type: ignore[arg-type]
     except _BUSY:
         raise
     except psycopg.Error as error:

@@ -11,10 +11,15 @@ from instashop import connect, sql
 from instashop.errors import KafkaUnreachable, TopicNotMade
 from instashop.settings import Settings
 from instashop.streams import CURSORS, PARTITIONS_OF, RETENTION_MS, SEGMENT_MS, STREAMS
-from instashop.transport.migrations import migrate, of_folder
+from instashop.transport.migrations import Migration, migrate, of_folder
 from instashop.transport.topics import require_partitions
 
 log = logging.getLogger(__name__)
+
+
+def migrations_of(settings: Settings, folder: str) -> list[Migration]:
+    """Return the migrations of a database's folder, with the role of the settings for `{feed}`."""
+    return of_folder(folder, {"feed": connect.feed_role(settings, "instashop" if folder == "shop" else "crm_db")})
 
 
 def prepare_shop(settings: Settings) -> None:
@@ -23,9 +28,9 @@ def prepare_shop(settings: Settings) -> None:
     Raises:
         DatabaseIsNewer, MigrationChanged, MigrationBlocked, MigrationFailed: see `migrations.migrate`.
     """
-    for database, folder, open_database in (("instashop", "shop", connect.shop), ("crm_db", "crm", connect.crm)):
+    for folder, open_database in (("shop", connect.shop), ("crm", connect.crm)):
         with open_database(settings, "prepare", autocommit=True) as connection:
-            migrate(connection, of_folder(folder), names={"feed": connect.feed_role(settings, database)})
+            migrate(connection, migrations_of(settings, folder))
 
 
 def prepare_warehouse(settings: Settings) -> None:
@@ -35,7 +40,7 @@ def prepare_warehouse(settings: Settings) -> None:
         DatabaseIsNewer, MigrationChanged, MigrationBlocked, MigrationFailed: see `migrations.migrate`.
     """
     with connect.warehouse(settings, "prepare", autocommit=True) as connection:
-        migrate(connection, of_folder("warehouse"))
+        migrate(connection, migrations_of(settings, "warehouse"))
         connection.execute(sql.statement("tidy/make_partitions"))  # type: ignore[arg-type]
 
 
