@@ -114,6 +114,21 @@ def test_who_never_gets_the_lock_says_who_may_hold_it(stack, schema):
         holder.execute("ROLLBACK")
 
 
+def test_who_never_gets_the_lock_is_told_of_a_prepared_transaction(stack, schema):
+    with opened(stack, schema) as connection, opened(stack, schema) as holder:
+        connection.execute(f"SET search_path TO {schema}, pg_catalog")  # A stand-in comes first: our servers prepare no transactions.
+        connection.execute("CREATE TABLE pg_prepared_xacts AS TABLE pg_catalog.pg_prepared_xacts")
+        others = [("7", "of another database", "postgres"), ("8", "half a transfer", "dwh_db")]
+        for number, gid, database in others:
+            connection.execute("INSERT INTO pg_prepared_xacts VALUES (%s, %s, now() - INTERVAL '2 hours', 'postgres', %s)", [number, gid, database])
+        migrate(connection, (TABLE,))
+        holder.execute("BEGIN")
+        holder.execute("LOCK TABLE facts")
+        with pytest.raises(MigrationBlocked, match=r"Open transactions: prepared transaction 'half a transfer', for 2:00:0\d, instashop-test \(pid"):
+            migrate(connection, (TABLE, COLUMN), lock_timeout_ms=100, patience_seconds=0.5)
+        holder.execute("ROLLBACK")
+
+
 def test_a_database_whose_clock_was_set_back_gets_its_views_once(stack, schema):
     with opened(stack, schema) as connection:
         migrate(connection, (TABLE, VIEW))

@@ -206,7 +206,7 @@ def _while_busy(connection: psycopg.Connection, apply_next: Callable[[], bool], 
         except _BUSY as error:
             if time.monotonic() - began > patience_seconds:
                 others = connection.execute(sql.statement("migrations/open_transactions")).fetchall()  # type: ignore[arg-type]
-                named = ", ".join(f"{name or 'somebody'} (pid {pid}, for {age})" for pid, name, age in others) or "none that this role may see"
+                named = ", ".join(f"{who}, for {age}" for who, age in others) or "none that this role may see"
                 raise MigrationBlocked(database=connection.info.dbname, seconds=int(patience_seconds), cause=error, others=named) from error
             log.info("%s is busy (%s); trying again", connection.info.dbname, error)
             pause.wait(0.5)
