@@ -74,7 +74,7 @@ class OtherPartitions(InstaShopError):
 
 
 class DayNotMade(InstaShopError):
-    """The table for the events of {day} is not made yet ({cause}). Somebody else makes it at this moment, or a forgotten transaction has read `realtime_events` and is still open: end that one."""
+    """The table for the events of {day} is not made yet ({cause}). Somebody else makes it at this moment, or a statement that changes `realtime_events` itself, such as a migration, is still at work; if this stays, end a forgotten one."""
 
 
 class TopicHeld(InstaShopError):

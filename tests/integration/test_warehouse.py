@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -192,20 +193,40 @@ def test_a_day_stays_in_which_something_is_kept_between_the_look_and_the_lock(co
         assert dropping.result(30) == []
 
 
-def test_partitions_made_ahead_are_those_that_the_consumer_makes(connections):
+def test_partitions_are_made_ahead_and_by_the_consumer_only_if_they_are_missing(connections):
     db = connections[0]
     with db.transaction(force_rollback=True), db.cursor() as cursor:
         days = [datetime.now(UTC).date() + timedelta(days=ahead) for ahead in range(8)]
         for day in days:
             db.execute(f"DROP TABLE IF EXISTS realtime_events_{day:%Y%m%d}")
-        assert [row[0] for row in db.execute("SELECT warehouse.make_partitions(7)")] == [f"realtime_events_{day:%Y%m%d}" for day in days]
-        bounds = "SELECT relname, pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = ANY(%s) ORDER BY relname"
-        names = [f"realtime_events_{day:%Y%m%d}" for day in days]
-        ours = db.execute(bounds, [names]).fetchall()
-        for day in days:
-            db.execute(f"DROP TABLE realtime_events_{day:%Y%m%d}")
-        WarehouseSink(db)._make_partitions(cursor, set(days))
-        assert db.execute(bounds, [names]).fetchall() == ours
+        WarehouseSink(db)._make_partitions(cursor, {days[3]})
+        assert [row[0] for row in db.execute("SELECT warehouse.make_partitions(7)")] == [f"realtime_events_{day:%Y%m%d}" for day in days if day != days[3]]
+        assert db.execute("SELECT count(*) FROM warehouse.make_partitions(7)").fetchone() == (0,)
+
+
+OF_A_TABLE = {
+    "bounds": "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = %(name)s",
+    "indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = %(name)s ORDER BY 1",
+    "constraints": "SELECT conname, contype, pg_get_constraintdef(oid), conislocal, coninhcount, conparentid <> 0 FROM pg_constraint"
+    " WHERE conrelid = %(name)s::regclass ORDER BY 1",
+    "columns": "SELECT attnum, attname, atttypid::regtype::text, attnotnull, attstorage, attcompression, attislocal, attinhcount, pg_get_expr(adbin, adrelid)"
+    " FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = %(name)s::regclass AND attnum > 0 ORDER BY 1",
+    "parts of indexes": "SELECT inhparent::regclass::text, inhrelid::regclass::text FROM pg_inherits JOIN pg_index ON indexrelid = inhrelid"
+    " WHERE indrelid = %(name)s::regclass AND indisvalid ORDER BY 1",
+}
+
+
+def test_a_day_that_is_attached_is_what_a_partition_of_the_table_is(connections):
+    db, name, day = connections[0], "realtime_events_20210306", "'2021-03-06'"
+    with db.transaction(force_rollback=True):
+        low, high = (UUID(int=int(datetime(2021, 3, of_march, tzinfo=UTC).timestamp() * 1000) << 80) for of_march in (6, 7))
+        db.execute(f"CREATE TABLE {name} PARTITION OF realtime_events FOR VALUES FROM ('{low}') TO ('{high}')")
+        should = {what: db.execute(statement, {"name": name}).fetchall() for what, statement in OF_A_TABLE.items()}
+        db.execute(f"DROP TABLE {name}")
+        db.execute("SET LOCAL timezone = 'Asia/Tokyo'")  # A day is one of UTC wherever the asker lives.
+        assert db.execute(f"SELECT warehouse.make_partition({day}), warehouse.make_partition({day})").fetchone() == (True, False)
+        assert {what: db.execute(statement, {"name": name}).fetchall() for what, statement in OF_A_TABLE.items()} == should
+        assert all(should.values())
 
 
 def test_the_views_have_every_measure_in_whole_numbers(connections):

@@ -119,6 +119,12 @@ def test_every_statement_that_tidies_is_run(dags):
     assert sorted([dag.get_task("make_partitions").sql, *dag.get_task("let_go").sql]) == [f"{name}.sql" for name in sql.folder("tidy")]
 
 
+def test_the_warehouse_is_tidied_in_a_minute_in_which_no_build_begins(dags):
+    build, (minute, *_) = dags["build_warehouse"].timetable.expression, dags["tidy_warehouse"].timetable.expression.split()
+    assert build == "*/5 * * * *"
+    assert int(minute) % 5
+
+
 def test_a_broken_rule_names_its_rows(dags):
     from instashop_checks import RuleBroken, named
 

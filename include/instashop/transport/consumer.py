@@ -24,7 +24,7 @@ from confluent_kafka import Consumer, Message
 
 from instashop import connect, sql
 from instashop.errors import DayNotMade, NotPrepared, SomebodyElseIsFurther, WriterTaken
-from instashop.events import Event, Reason, Refusal, judge_of, uuid7
+from instashop.events import Event, Reason, Refusal, judge_of
 from instashop.metrics import FIELDS, LABELS, NUMBERS
 from instashop.settings import Settings
 from instashop.streams import PARTITIONS, STREAMS
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 GROUP = "instashop-consumer"
 TOPICS = tuple(stream.name for stream in STREAMS)
 _LOCK_TIMEOUT = "1s"
-"""Who waits longer for `realtime_events` lets go again, since all who want to read it wait behind."""
+"""Who waits longer for another maker of a day, or for a migration, says so and tries again: one that only waits gives no beat."""
 _DAY_MS, _EPOCH = 86_400_000, date(1970, 1, 1).toordinal()
 
 
@@ -130,12 +130,10 @@ class WarehouseSink:
 
     def _make_partitions(self, cursor: psycopg.Cursor, days: set[date]) -> None:
         for day in sorted(days):
-            first, last = (uuid7(datetime(d.year, d.month, d.day, tzinfo=UTC), 0) for d in (day, day + timedelta(days=1)))
-            low, high = (UUID(int=bound.int >> 80 << 80) for bound in (first, last))
             try:
                 cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
-                cursor.execute(f"CREATE TABLE IF NOT EXISTS realtime_events_{day:%Y%m%d} PARTITION OF realtime_events FOR VALUES FROM ('{low}') TO ('{high}')")
-            except (psycopg.errors.LockNotAvailable, psycopg.errors.DuplicateTable, psycopg.errors.UniqueViolation) as error:
+                cursor.execute("SELECT warehouse.make_partition(%s)", [day])
+            except psycopg.errors.LockNotAvailable as error:
                 raise DayNotMade(day=day, cause=error.diag.message_primary) from error
 
 
