@@ -1,6 +1,7 @@
 """Make typed tables, dimensions and roll-ups of the events that are new in the warehouse, every five minutes; then check them.
 
-`build` is one transaction with its cursor: run again, killed or run twice at a time, it adds each event once. The checks change nothing.
+`build` is one transaction with its cursor: run again, killed or run twice at a time, it adds each event once. It takes three million events at most, about;
+of more, the next runs build the rest. The checks change nothing.
 
 When red:
 - `build`: the statement that failed is in the log; nothing of it was kept, and the next run builds the same events and more.

@@ -206,11 +206,11 @@ def prepare() -> None:
 
 @app.command(rich_help_panel=_PARTS)
 def build() -> None:
-    """Build the warehouse's typed tables and roll-ups from the events that are new."""
+    """Build the warehouse's typed tables and roll-ups from the events that are new, page by page."""
     from instashop.control.build import build_warehouse
 
-    page = build_warehouse(load())
-    typer.echo(f"{page.events} events built, {page.events_in_all} in all; next: those kept from transaction {page.built_below} on")
+    for page in build_warehouse(load()):
+        typer.echo(f"{page.events} events built, {page.events_in_all} in all; next: those kept from transaction {page.built_below} on")
 
 
 @app.command(rich_help_panel=_PARTS)

@@ -6,15 +6,15 @@ import importlib
 import json
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from instashop import connect
-from instashop.control.build import build
+from instashop import connect, sql
+from instashop.control.build import build, build_warehouse
 from instashop.local.airflow_server import connections as airflow_connections
 from instashop.settings import load
 from tests.integration.rows import build_up_to_now, keep, totals
@@ -54,7 +54,35 @@ class Together:
         assert not self.errors, self.errors
 
 
-def test_the_views_are_exact_at_every_look_while_others_write_and_two_build(connections, day_of_2021):
+@pytest.fixture
+def pages_of(connections) -> Iterator[Callable[[int], object]]:
+    """Let a build take about so many events at a time, until the test is over."""
+    own = sql.statement("warehouse/67_page_limit")
+    assert own.count("3000000") == 1
+    yield lambda events: connections[0].execute(own.replace("3000000", str(events)))
+    connections[0].execute(own)
+
+
+def test_what_waits_is_built_page_by_page_though_more_comes_meanwhile(stack, connections, day_of_2021, pages_of):
+    db = connections[0]
+    build_up_to_now(db)
+    for _ in range(7):
+        keep(db, "searches", day_of_2021)
+    wait_until(lambda: db.execute("SELECT pg_snapshot_xmin(pg_current_snapshot()) = pg_snapshot_xmax(pg_current_snapshot())").fetchone()[0], 30, "the horizon")
+    pages_of(3)
+    events = []
+    for page in build_warehouse(stack):
+        events.append(page.events)
+        keep(db, "searches", day_of_2021)
+    assert events[:2] == [3, 3]
+    assert len(events) == 3
+    built = sum(events)
+    assert totals(db, day_of_2021) == (10, built)
+
+
+@pytest.mark.parametrize("events", [3_000_000, 3])
+def test_the_views_are_exact_at_every_look_while_others_write_and_two_build(connections, day_of_2021, pages_of, events):
+    pages_of(events)
     together, rng, looks = Together(), random.Random(5), []
 
     def write(db: psycopg.Connection) -> None:

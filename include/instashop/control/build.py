@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
@@ -34,14 +35,18 @@ def build(connection: psycopg.Connection) -> Page:
     return Page(*row)
 
 
-def build_warehouse(settings: Settings) -> Page:
-    """Build the next page of the warehouse; does what the DAG `build_warehouse` does.
+def build_warehouse(settings: Settings) -> Iterator[Page]:
+    """Build all that waits in the warehouse now and yield each page; one page is what a run of the DAG `build_warehouse` builds.
 
     Raises:
         NotPrepared: the warehouse has no tables for it yet.
     """
     with connect.warehouse(settings, "build", autocommit=True) as connection:
-        there = connection.execute("SELECT to_regclass('warehouse.build_cursor'), to_regclass('rollups.hours')").fetchone()
+        needed = "to_regclass('warehouse.build_cursor'), to_regclass('rollups.hours'), to_regprocedure('warehouse.page_limit()')"
+        there = connection.execute(f"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, {needed}").fetchone()
         if not there or None in there:
             raise NotPrepared(what=f"the warehouse's tables for the build at {connect.address(settings.warehouse_dsn)}")
-        return build(connection)
+        horizon = there[0]
+        yield (page := build(connection))
+        while page.built_below < horizon:
+            yield (page := build(connection))
