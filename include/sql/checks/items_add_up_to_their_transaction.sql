@@ -8,8 +8,10 @@ passed AS (
 summed AS (
     SELECT transaction_event_id AS event_id, count(*) AS lines, sum(total_cents) AS total_cents FROM items GROUP BY transaction_event_id
 ),
-refused AS (
-    SELECT (convert_from(body, 'UTF8')::jsonb ->> 'transaction_event_id')::uuid AS event_id FROM dead_letters WHERE reason = 'unknown_product'
+refused AS ( -- An item's id has its transaction's time.
+    SELECT (convert_from(body, 'UTF8')::jsonb ->> 'transaction_event_id')::uuid AS event_id
+    FROM dead_letters
+    WHERE reason = 'unknown_product' AND event_id >= warehouse.first_id(now() - INTERVAL '1 hour')
 )
 SELECT
     transactions.transaction_id,
