@@ -229,6 +229,12 @@ def test_a_day_that_is_attached_is_what_a_partition_of_the_table_is(connections)
         assert all(should.values())
 
 
+def test_ten_who_read_four_years_of_days_at_once_find_locks_enough(connections):
+    """Each holds one of every day's table, of its key and of its ranges."""
+    places = "SELECT current_setting('max_locks_per_transaction')::bigint * current_setting('max_connections')::bigint"
+    assert connections[0].execute(places).fetchone()[0] > 10 * 4 * 365 * 3
+
+
 def test_the_views_have_every_measure_in_whole_numbers(connections):
     for view in ("exact_hours", "exact_days"):
         rows = connections[0].execute(

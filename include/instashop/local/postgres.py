@@ -44,6 +44,7 @@ class Cluster:
             "log_timezone": "UTC",
             "logging_collector": "off",
             "log_checkpoints": "off",
+            "max_locks_per_transaction": "512",  # A query over all days locks three things of each: the table and its two indexes.
             "jit": "off",  # To compile a statement for each of many partitions takes longer than the statement.
         }
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
