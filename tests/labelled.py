@@ -15,7 +15,8 @@ from instashop import connect
 from instashop.events import Reason
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
 from instashop.settings import Settings
-from instashop.shop.generator import ShopSink
+from instashop.shop.catalogue import Catalogue
+from instashop.shop.generator import ShopSink, newest_products
 from instashop.shop.shopper import Row, Shopper
 from instashop.transport.loop import Batch
 from tests import bodies
@@ -50,10 +51,7 @@ def load(settings: Settings, count: int, seed: int, minutes: float = 20) -> Labe
     """Write `count` rows into the shop, spread over the last minutes, about one in twenty of them odd, and send a stranger's messages."""
     labels, rng = Labels(), random.Random(seed)
     with connect.shop(settings, "loader", autocommit=True) as shop:
-        newest = shop.execute(
-            "SELECT DISTINCT ON (product_id) product_id, price_cents, name FROM product_versions ORDER BY product_id, version DESC"
-        ).fetchall()
-        shopper = Shopper(rng, 500, {p: cents for p, cents, _ in newest}, {p: name for p, _, name in newest})
+        shopper = Shopper(rng, 500, Catalogue(newest_products(shop)))
         made = _rows(shopper, rng, count, minutes, labels)
         sink = ShopSink(shop, shop)
         while rows := list(islice(made, ROWS_A_TRANSACTION)):

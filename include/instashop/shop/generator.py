@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -15,25 +15,28 @@ import msgspec
 import psycopg
 from faker import Faker
 
-from instashop import connect
+from instashop import connect, sql
 from instashop.errors import NotPrepared, WriterTaken
 from instashop.events import uuid7
 from instashop.settings import Settings
+from instashop.shop.catalogue import Catalogue, Product
 from instashop.shop.shopper import CATEGORIES, Shopper
 from instashop.transport.loop import Batch, Sink, Source, Work
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
+LOOK_SECONDS = 60
+"""How often the generator looks for versions of products that others wrote."""
 
 
 class ShopperSource:
-    """The source: as many rows as the rate asks for in each tick; behind its time it makes at most a second's worth at once."""
+    """The source: as many rows as the rate asks for in each tick, and deliveries; behind its time it makes at most a second's worth at once."""
 
-    def __init__(self, shopper: Shopper, rate: float, stop: threading.Event) -> None:
-        self._shopper, self._rate, self._stop = shopper, rate, stop
+    def __init__(self, shopper: Shopper, rate: float, stop: threading.Event, look: Callable[[], None]) -> None:
+        self._shopper, self._rate, self._stop, self._look = shopper, rate, stop, look
         self._due = self._talks = 0.0
-        self._last = time.monotonic()
+        self._last = self._looked = time.monotonic()
 
     def seek(self, position: Any) -> None:
         """Begin now; a shop has no past to go on from."""
@@ -45,12 +48,16 @@ class ShopperSource:
         clock = time.monotonic()
         self._due += self._rate * min(clock - self._last, 1.0)
         self._last = clock
+        if clock - self._looked > LOOK_SECONDS:
+            self._look()
+            self._looked = clock
         count, now = int(self._due), datetime.now(UTC)
         self._due -= count
         rows = [self._shopper.act(now) for _ in range(count)]
         self._talks += sum(row.values.get("status") == "created" for row in rows) / 20
         talks, self._talks = int(self._talks), self._talks % 1
         rows += [self._shopper.talk(now) for _ in range(talks)]
+        rows += self._shopper.deliver(now)
         return Batch(rows, None, now if rows else None, 0, 0.0)
 
 
@@ -78,8 +85,10 @@ class ShopSink:
 
 def _insert(cursor: psycopg.Cursor, table: str, rows: list[dict[str, Any]]) -> None:
     columns = list(rows[0])
+    # A version that somebody else was quicker to write stays theirs; the next look finds it.
+    unless = "ON CONFLICT (product_id, version) DO NOTHING" if table == "product_versions" else ""
     cursor.execute(
-        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns)} FROM json_populate_recordset(NULL::{table}, %s::json)",  # type: ignore[arg-type]
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns)} FROM json_populate_recordset(NULL::{table}, %s::json) {unless}",  # type: ignore[arg-type]
         [msgspec.json.encode(rows).decode()],
     )
 
@@ -118,6 +127,23 @@ def make_base_data(connection: psycopg.Connection, seed: int, customers: int = 5
         log.info("made %d customers and %d products", customers, products)
 
 
+def newest_products(shop: psycopg.Connection) -> list[Product]:
+    """Return the newest version of each product."""
+    return [Product(*row) for row in shop.execute(sql.statement("generator/newest_products"))]  # type: ignore[arg-type]
+
+
+def catalogue_of(shop: psycopg.Connection) -> Catalogue:
+    """Return what the shop sells and what is left of it, by its products and its paid orders."""
+    products = newest_products(shop)
+    catalogue, selling = Catalogue(products), [product for product in products if product.active]
+    if selling:
+        since = [product.occurred_at for product in selling]
+        parameters = {"products": [product.product_id for product in selling], "since": since, "first_id": uuid7(min(since), 0)}
+        for product_id, quantity in shop.execute(sql.statement("generator/sold"), parameters):  # type: ignore[arg-type]
+            catalogue.sell(product_id, quantity)
+    return catalogue
+
+
 def work(settings: Settings, stop: threading.Event) -> Work:
     """Return what opens one session of the generator."""
 
@@ -130,13 +156,10 @@ def work(settings: Settings, stop: threading.Event) -> Work:
             if not shop.execute("SELECT pg_try_advisory_lock(hashtext('instashop generator'))").fetchone()[0]:  # type: ignore[index]
                 raise WriterTaken(service="generator", address=connect.address(settings.shop_dsn))
             make_base_data(shop, settings.seed)
-            newest = shop.execute(
-                "SELECT DISTINCT ON (product_id) product_id, price_cents, name FROM product_versions ORDER BY product_id, version DESC"
-            ).fetchall()
-            prices, names = {p: cents for p, cents, _ in newest}, {p: name for p, _, name in newest}
+            catalogue = catalogue_of(shop)
             customers = shop.execute("SELECT max(customer_id) FROM customers").fetchone()[0]  # type: ignore[index]
             rng = random.Random(f"{settings.seed} {datetime.now(UTC).isoformat()}")
-            shopper = Shopper(rng, customers, prices, names, settings.orders_share)
-            yield ShopperSource(shopper, settings.rate, stop), ShopSink(shop, crm)
+            shopper = Shopper(rng, customers, catalogue, settings.orders_share)
+            yield ShopperSource(shopper, settings.rate, stop, lambda: catalogue.learn(newest_products(shop))), ShopSink(shop, crm)
 
     return session

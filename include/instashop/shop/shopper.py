@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from instashop.events import uuid7
+from instashop.shop.catalogue import Catalogue
 
 CATEGORIES = {
     "Books": ("Novel", "Atlas", "Cookbook", "Diary"),
@@ -46,16 +47,19 @@ class Session:
 class Shopper:
     """Decides what happens next; all randomness and time are handed in, nothing is written here."""
 
-    def __init__(self, rng: random.Random, customers: int, prices: dict[int, int], names: dict[int, str], orders_share: float = 0.7) -> None:
-        self._rng, self._customers, self._prices, self._names, self._orders = rng, customers, prices, names, orders_share
-        self._products = sorted(prices)
+    def __init__(self, rng: random.Random, customers: int, catalogue: Catalogue, orders_share: float = 0.7) -> None:
+        self._rng, self._customers, self._catalogue, self._orders = rng, customers, catalogue, orders_share
         self._open: deque[Row] = deque(maxlen=500)
         self._paid: deque[Row] = deque(maxlen=500)
         self._sessions: deque[Session] = deque(maxlen=200)
 
     def act(self, now: datetime) -> Row:
         """Return the next row: a step of an order, or something a visitor does."""
-        return self._order(now) if self._rng.random() < self._orders else self._behave(now)
+        return self._order(now) if self._catalogue.on_sale and self._rng.random() < self._orders else self._behave(now)
+
+    def deliver(self, now: datetime) -> list[Row]:
+        """Return the next versions of products of which little is left."""
+        return [Row("product_versions", asdict(product)) for product in self._catalogue.deliver(self._rng, now)]
 
     def _envelope(self, now: datetime) -> dict[str, Any]:
         delay = timedelta(seconds=self._rng.expovariate(4)) if self._rng.random() < 0.3 else timedelta()
@@ -73,15 +77,18 @@ class Shopper:
             row = self._next_version(now, self._open.popleft(), status)
             if status == "paid":
                 self._paid.append(row)
+                for line in row.values["lines"]:
+                    self._catalogue.sell(line["product_id"], line["quantity"])
             return row
         row = self._created(now)
         self._open.append(row)
         return row
 
     def _created(self, now: datetime) -> Row:
-        chosen = self._rng.sample(self._products, min(len(self._products), self._rng.choice((1, 1, 1, 2, 2, 3))))
+        on_sale = self._catalogue.on_sale
+        chosen = self._rng.sample(on_sale, min(len(on_sale), self._rng.choice((1, 1, 1, 2, 2, 3))))
         percent = self._rng.choice((0, 0, 0, 5, 10, 20))
-        lines = [line_of(n, product, self._rng.choice((1, 1, 1, 2, 3)), self._prices[product], percent) for n, product in enumerate(chosen, 1)]
+        lines = [line_of(n, p, self._rng.choice((1, 1, 1, 2, 3)), self._catalogue[p].price_cents, percent) for n, p in enumerate(chosen, 1)]
         whole = {name: sum(line[name] for line in lines) for name in MONEY}
         return Row(
             "transactions",
@@ -99,10 +106,11 @@ class Shopper:
         )
 
     def _next_version(self, now: datetime, row: Row, status: str, sign: int = 1) -> Row:
-        old = row.values
+        old, new = row.values, self._envelope(now)
+        new["occurred_at"] = min(max(old["occurred_at"], new["occurred_at"]), now)  # Not before the version before it, nor ahead of a clock that was set back.
         lines = [{k: v * sign if k in (*MONEY, "quantity") else v for k, v in line.items()} for line in old["lines"]]
         money = {name: old[name] * sign for name in MONEY}
-        return Row(row.table, {**old, **self._envelope(now), **money, "version": old["version"] + 1, "status": status, "lines": lines})
+        return Row(row.table, {**old, **new, **money, "version": old["version"] + 1, "status": status, "lines": lines})
 
     def _behave(self, now: datetime) -> Row:
         rng = self._rng
@@ -111,7 +119,9 @@ class Shopper:
             self._sessions.append(visitor)
             return self._seen(now, visitor, "session_start", "/", None)
         visitor = rng.choice(self._sessions)
-        product = rng.choice(self._products)
+        if not self._catalogue.on_sale:
+            return self._seen(now, visitor, "page_view", "/", None)
+        product = rng.choice(self._catalogue.on_sale)
         dice = rng.random()
         if dice < 0.12:
             return self._searched(now, visitor, product)
@@ -131,7 +141,7 @@ class Shopper:
 
     def _searched(self, now: datetime, visitor: Session, product: int) -> Row:
         found = self._rng.random() < 0.85
-        term = self._names[product].split()[-1].lower() if found else None
+        term = self._catalogue[product].name.split()[-1].lower() if found else None
         values = {"query": term or "something else", "term": term, "results": self._rng.randint(1, 30) if found else 0}
         if visitor.device not in OLD_APPS:
             values |= {"schema_version": 2, "sort": self._rng.choice(("relevance", "relevance", "price", "newest"))}
@@ -147,7 +157,7 @@ class Shopper:
             action = "checkout" if self._rng.random() < 0.6 else "abandon"
         else:
             cart[product] = cart.get(product, 0) + 1
-        value = sum(self._prices[p] * n for p, n in cart.items())
+        value = sum(self._catalogue[p].price_cents * n for p, n in cart.items())
         values = {"cart_id": visitor.cart_id, "action": action, "product_id": product, "quantity": quantity, "value_cents": value}
         if action in ("checkout", "abandon"):
             values |= {"product_id": None, "quantity": sum(cart.values())}
