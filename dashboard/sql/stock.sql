@@ -1,12 +1,25 @@
--- What should be left of each product: the stock of its newest version, less what was paid since then.
+-- What should be left of each product: the stock of its newest version, built or not, less what was paid since then.
 -- Of its first hour the items themselves are added up, of its first day the hours, then the days; and what is not built yet. LATERAL, or the planner reads all items and hours.
-WITH recorded AS (
+WITH newest AS (
+    SELECT DISTINCT ON (product_id) *
+    FROM (
+        SELECT product_id, version, name, category, stock, active, occurred_at FROM warehouse.products
+        UNION ALL
+        SELECT body.product_id, body.version, body.name, body.category, body.stock, body.active, versions.occurred_at
+        FROM warehouse.unbuilt AS versions
+        CROSS JOIN LATERAL json_to_record(versions.payload) AS body (product_id bigint, version bigint, name text, category text, stock bigint, active boolean)
+        WHERE versions.kind = 'products'
+    ) AS versions
+    ORDER BY product_id, version DESC
+),
+
+recorded AS (
     SELECT
         product_id,
         occurred_at AS since,
         date_trunc('hour', occurred_at, 'UTC') + INTERVAL '1 hour' AS next_hour,
         date_trunc('day', occurred_at, 'UTC') + INTERVAL '24 hours' AS next_day
-    FROM warehouse.products
+    FROM newest
 ),
 
 paid AS (
@@ -40,13 +53,13 @@ paid AS (
 sold AS (SELECT product_id, sum(items)::bigint AS items FROM paid GROUP BY product_id)
 
 SELECT
-    products.product_id,
-    products.name,
-    products.category,
-    products.stock,
-    products.active,
-    products.occurred_at,
+    newest.product_id,
+    newest.name,
+    newest.category,
+    newest.stock,
+    newest.active,
+    newest.occurred_at,
     coalesce(sold.items, 0) AS sold
-FROM warehouse.products
-LEFT JOIN sold ON sold.product_id = products.product_id
-ORDER BY products.product_id
+FROM newest
+LEFT JOIN sold ON sold.product_id = newest.product_id
+ORDER BY newest.product_id

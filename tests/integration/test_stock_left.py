@@ -32,13 +32,28 @@ def product(connections: tuple[psycopg.Connection, psycopg.Connection], day_of_2
 def _pay(db: psycopg.Connection, day: datetime, after: str, quantity: int, **more: Any) -> None:
     """Keep a line of a paid order; its id is of the day, whenever it was paid."""
     ((at,),) = db.execute("SELECT %s + %s::interval", [day, after])
-    event_id = str(uuid7(day, quantity))
-    keep(db, "transaction_items", at, **{"event_id": event_id, "status": "paid", **line_of(1, PRODUCT, quantity, 100, 0), **more})
+    event_id, sign = str(uuid7(day, quantity)), -1 if more.get("status") == "refunded" else 1
+    keep(db, "transaction_items", at, **{"event_id": event_id, "status": "paid", **line_of(1, PRODUCT, sign * quantity, 100, 0), **more})
 
 
 def _sold(db: psycopg.Connection) -> int:
+    return _row(db)[-1]
+
+
+def _row(db: psycopg.Connection) -> tuple[Any, ...]:
     (found,) = [row for row in db.execute(statement("stock")) if row[0] == PRODUCT]
-    return found[-1]
+    return found
+
+
+def test_a_delivery_counts_before_it_is_built(product: psycopg.Connection, day_of_2021: datetime) -> None:
+    for after, quantity in (("10:00", 3), ("11:59", 4), ("12:00", 5)):
+        _pay(product, day_of_2021, after, quantity)
+    for version in (3, 2):
+        keep(product, "products", day_of_2021 + timedelta(hours=9 + version), product_id=PRODUCT, version=version, stock=1000 * version, name="Red Kettle")
+    for _ in ("before it is built", "and after"):
+        row = _row(product)
+        assert (row[1], row[3], row[-1]) == ("Red Kettle", 3000, 5)
+        build_up_to_now(product)
 
 
 def test_what_was_paid_since_a_version_is_counted_once_whether_built_or_not_and_kept_or_not(product: psycopg.Connection, day_of_2021: datetime) -> None:
