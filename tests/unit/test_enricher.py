@@ -1,16 +1,19 @@
-"""The enricher gives a call up that Kafka's client would wait for without end, and reads the catalogue once a batch."""
+"""The enricher makes whole items, gives a call up that Kafka's client would wait for without end, and reads the catalogue once a batch."""
 
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from uuid import UUID
 
+import msgspec
 import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message
 
 from instashop import connect
 from instashop.errors import WriterTaken
-from instashop.transport.enricher import Catalogue, ItemsSink, OffsetsNotTaken, kept_offsets
+from instashop.events import Transaction, item_id
+from instashop.transport.enricher import Catalogue, ItemsSink, OffsetsNotTaken, items_of, kept_offsets
 from instashop.transport.loop import Batch
 from tests import bodies
 
@@ -60,6 +63,123 @@ class Shelf:
 
 
 BATCH = Batch([], {("transactions", 1): 7})
+
+ORDER = {
+    "event_id": "01968c1e-7a00-7abc-8def-0123456789ab",
+    "kind": "transactions",
+    "schema_version": 1,
+    "occurred_at": "2026-05-01T12:00:00.123456Z",
+    "recorded_at": "2026-05-01T12:00:04.654321Z",
+    "txid": 815,
+    "transaction_id": "11111111-1111-4111-8111-111111111111",
+    "version": 2,
+    "status": "paid",
+    "customer_id": 42,
+    "session_id": "22222222-2222-4222-8222-222222222222",
+    "payment_method": "card",
+    "currency": "EUR",
+    "gross_cents": 6500,
+    "discount_cents": 600,
+    "net_cents": 5900,
+    "tax_cents": 1121,
+    "total_cents": 7021,
+    "lines": [
+        {
+            "line": 1,
+            "product_id": 5,
+            "quantity": 3,
+            "unit_price_cents": 2000,
+            "gross_cents": 6000,
+            "discount_cents": 600,
+            "net_cents": 5400,
+            "tax_cents": 1026,
+            "total_cents": 6426,
+        },
+        {
+            "line": 2,
+            "product_id": 8,
+            "quantity": 2,
+            "unit_price_cents": 250,
+            "gross_cents": 500,
+            "discount_cents": 0,
+            "net_cents": 500,
+            "tax_cents": 95,
+            "total_cents": 595,
+        },
+    ],
+}
+"""An order of two lines as it came."""
+PAID = [
+    {
+        "kind": "transaction_items",
+        "schema_version": 1,
+        "occurred_at": "2026-05-01T12:00:00.123456Z",
+        "recorded_at": "2026-05-01T12:00:04.654321Z",
+        "txid": 815,
+        "transaction_id": "11111111-1111-4111-8111-111111111111",
+        "transaction_event_id": "01968c1e-7a00-7abc-8def-0123456789ab",
+        "status": "paid",
+        "customer_id": 42,
+        "line": 1,
+        "product_id": 5,
+        "product_name": "Blue Kettle",
+        "category": "Kitchen",
+        "quantity": 3,
+        "unit_price_cents": 2000,
+        "gross_cents": 6000,
+        "discount_cents": 600,
+        "net_cents": 5400,
+        "tax_cents": 1026,
+        "total_cents": 6426,
+    },
+    {
+        "kind": "transaction_items",
+        "schema_version": 1,
+        "occurred_at": "2026-05-01T12:00:00.123456Z",
+        "recorded_at": "2026-05-01T12:00:04.654321Z",
+        "txid": 815,
+        "transaction_id": "11111111-1111-4111-8111-111111111111",
+        "transaction_event_id": "01968c1e-7a00-7abc-8def-0123456789ab",
+        "status": "paid",
+        "customer_id": 42,
+        "line": 2,
+        "product_id": 8,
+        "product_name": "Red Rake",
+        "category": "Garden",
+        "quantity": 2,
+        "unit_price_cents": 250,
+        "gross_cents": 500,
+        "discount_cents": 0,
+        "net_cents": 500,
+        "tax_cents": 95,
+        "total_cents": 595,
+    },
+]
+"""Its items once it is paid, but for their ids."""
+NEGATED = {"quantity", "gross_cents", "discount_cents", "net_cents", "tax_cents", "total_cents"}
+"""What a refund carries with the other sign."""
+
+
+def refunded(body):
+    """Return an order, a line or an item as its refund says it."""
+    said = {name: -value if name in NEGATED else value for name, value in body.items()}
+    if "lines" in said:
+        said["lines"] = [refunded(line) for line in said["lines"]]
+    return {**said, "status": "refunded"} if "status" in said else said
+
+
+@pytest.mark.parametrize(("order", "items"), [(ORDER, PAID), (refunded(ORDER), [refunded(item) for item in PAID])], ids=["paid", "refunded"])
+def test_each_line_of_an_order_is_a_whole_item(order, items):
+    catalogue = Catalogue(Shelf(rest=[bodies.product(product_id=5), bodies.product(product_id=8, name="Red Rake", category="Garden")]))
+    catalogue.read_to_end()
+    made = items_of(msgspec.convert(order, Transaction), catalogue)
+    ids = [str(item_id(UUID(order["event_id"]), line)) for line in (1, 2)]
+    assert [msgspec.to_builtins(item) for item in made] == [{"event_id": event_id, **item} for event_id, item in zip(ids, items, strict=True)]
+
+
+@pytest.mark.parametrize("status", ["created", "failed"])
+def test_an_order_whose_money_has_not_moved_has_no_items(status):
+    assert items_of(msgspec.convert({**ORDER, "status": status}, Transaction), Catalogue(Shelf())) == []
 
 
 def test_offsets_that_nobody_takes_end_the_session(monkeypatch):
