@@ -68,7 +68,10 @@ def poison() -> list[tuple[str, bytes | None, Reason]]:
     """Return (topic, body, reason): each must be refused everywhere, for this reason."""
     now = datetime.now(UTC)
     good = transaction()
-    broken_line = {**good, "lines": [{**good["lines"][0], "net_cents": 1}, good["lines"][1]]}
+    first, second = good["lines"]
+    broken_line = {**good, "lines": [{**first, "net_cents": 1}, second]}
+    other_price = {**good, "lines": [{**first, "unit_price_cents": first["unit_price_cents"] + 1}, second]}
+    one_number = {**good, "lines": [first, {**second, "line": first["line"]}]}
     return [
         ("transactions", None, Reason.NOT_JSON),
         ("transactions", b"", Reason.NOT_JSON),
@@ -104,7 +107,12 @@ def poison() -> list[tuple[str, bytes | None, Reason]]:
         ("transactions", raw({**transaction(status="refunded"), "status": "paid"}), Reason.MONEY_IDENTITY),
         ("transactions", raw(transaction(total_cents=10**12 + 1)), Reason.WRONG_SCHEMA),
         ("transaction_items", raw({**item(), "status": "refunded"}), Reason.MONEY_IDENTITY),
+        ("transactions", raw(other_price), Reason.MONEY_IDENTITY),
+        ("transactions", raw(one_number), Reason.WRONG_SCHEMA),
         ("transaction_items", raw(item(category=None)), Reason.UNKNOWN_PRODUCT),
+        ("transaction_items", raw(item(unit_price_cents=1)), Reason.MONEY_IDENTITY),
+        ("transaction_items", raw(item(discount_cents=1)), Reason.MONEY_IDENTITY),
+        ("transaction_items", raw(item(tax_cents=1)), Reason.MONEY_IDENTITY),
         ("searches", raw(search(term="x" * 2_000)), Reason.WRONG_SCHEMA),
     ]
 
