@@ -20,7 +20,7 @@ from instashop.transport.window_sink import WindowSink
 from tests import bodies
 
 SHOPPERS = 3
-REAL = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+REAL = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 steps = st.lists(
     st.tuples(st.sampled_from(["insert", "insert", "commit", "rollback", "read"]), st.integers(0, SHOPPERS - 1)),

@@ -36,7 +36,7 @@ def nearly_events(draw):
     return topic, bytes(raw[: draw(st.integers(0, len(raw)))] if draw(st.booleans()) else raw)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.one_of(nearly_events(), st.tuples(st.sampled_from(sorted(JUDGES)), st.none() | st.binary(max_size=200))))
 def test_any_bytes_are_judged_and_carried_without_a_crash(message):
     topic, body = message

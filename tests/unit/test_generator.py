@@ -5,7 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
+
 from instashop.events import uuid7
+from instashop.shop import generator
 from instashop.shop.catalogue import COLOURS, LOW, Catalogue, Product
 from instashop.shop.generator import ShopperSource
 from instashop.shop.shopper import MONEY, Shopper
@@ -64,13 +67,6 @@ def test_the_mix_follows_its_share():
     maker = shopper(share=0.7)
     orders = sum(maker.act(NOW).table == "transactions" for _ in range(5000))
     assert 3300 < orders < 3700
-
-
-def test_a_source_makes_what_its_rate_asks_for():
-    source = ShopperSource(shopper(), 200, threading.Event(), lambda: None)
-    source.seek(None)
-    shop = [row for _ in range(5) for row in source.read().records if row.table != "crm_interactions"]
-    assert 90 <= len(shop) <= 140
 
 
 def test_no_version_of_an_order_lies_before_the_one_before_it_or_ahead_of_its_time():
@@ -171,3 +167,43 @@ def test_versions_of_others_are_looked_for_once_a_minute(monkeypatch):
         clock[0] = 1000.0 + seconds
         source.read()
     assert looks == [1061.0, 1122.0]
+
+
+class Clock:
+    """The seconds of a clock that moves by as much as somebody waits, and by what a test says."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+    def wait(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(generator, "time", clock)
+    return clock
+
+
+def made(source) -> int:
+    return sum(row.table not in ("crm_interactions", "product_versions") for row in source.read().records)
+
+
+def test_a_source_makes_what_its_rate_asks_for_and_keeps_what_is_less_than_a_row(clock):
+    source = ShopperSource(shopper(), 25, clock, lambda: None)
+    source.seek(None)
+    counts = [made(source) for _ in range(40)]
+    assert set(counts) == {2, 3}
+    assert 99 <= sum(counts) <= 100
+    assert clock.now == pytest.approx(1004)
+
+
+def test_a_source_that_is_behind_its_time_makes_a_second_at_once(clock):
+    source = ShopperSource(shopper(), 25, clock, lambda: None)
+    source.seek(None)
+    clock.now += 60
+    assert made(source) == 25
