@@ -109,6 +109,13 @@ def test_what_fills_a_window_changes_nothing_that_the_same_batch_wrote(redis):
     assert redis.hget(window_key(row["start"]), "written") == mark
 
 
+def test_a_newer_checkpoint_leaves_nothing_of_an_older_one_in_a_window(redis):
+    row = _row()
+    WindowSink(redis, 1, 3600).write(7, [row, {**row, "category": "Toys"}])
+    WindowSink(redis, 2, 3600).write(0, [{**row, "category": "Books"}])
+    assert set(redis.hgetall(window_key(row["start"]))) == {"category:Books", "written"}
+
+
 def test_a_stop_ends_the_waiting_and_the_batch_is_not_taken_for_written(redis, gate):
     stop = threading.Event()
     sink = PatientSink(WindowSink(redis, 1, 3600), stop)
