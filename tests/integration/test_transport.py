@@ -22,7 +22,7 @@ from confluent_kafka.admin import NewTopic
 from psycopg.rows import dict_row
 
 from instashop import connect
-from instashop.control import dead_letters
+from instashop.control import beats, dead_letters
 from instashop.errors import CursorAhead, DayNotMade, RowNotTaken, RowsAhead, SomebodyElseIsFurther
 from instashop.settings import ROOT
 from instashop.streams import BY_NAME, CURSORS, STREAMS, of_database
@@ -100,6 +100,18 @@ def test_rows_that_commit_late_or_roll_back_reach_kafka_once_or_never(stack, sho
         found = in_kafka(stack, "searches")
         assert not set(never) & set(found)
         assert _repeated(found) == before
+
+
+def test_a_row_is_published_soon_though_the_producer_had_nothing_to_do(stack, shop):
+    def idle() -> bool:
+        beat = beats.read(stack.run_dir, "producer")
+        return beat is not None and beat.pid == running.process.pid and (beat.state, beat.lag_events, beat.events_per_second) == ("running", 0, 0)
+
+    with service("producer", stack) as running, published(stack, "test", ["searches"]) as searches:
+        wait_until(idle, 30, "a producer that has nothing to do")
+        assert list(searches)
+        (event_id,) = _insert(shop)
+        wait_until(lambda: any(str(event_id).encode() in message.value() for message in searches.arrived(0.1)), 2, "the row in Kafka")
 
 
 def test_page_borders_inside_one_transaction_lose_and_double_nothing(stack, shop):
