@@ -277,6 +277,19 @@ def test_one_changed_cent_in_redis_is_named(running):
     assert verify(running).balanced
 
 
+def test_a_group_of_a_window_that_the_warehouse_lacks_is_named(running):
+    redis = connect.redis(running)
+    start, _events = _fullest(redis)
+    redis.hset(window_key(start), "category:Ghosts", json.dumps(dict.fromkeys(MEASURES, 1)))
+    try:
+        failed = _failed(verify(running))
+        assert list(failed) == [("windows", "all")]
+        assert f"{datetime.fromtimestamp(start, UTC):%H:%M:%S} category:Ghosts: events 1 instead of None" in failed["windows", "all"]
+    finally:
+        redis.hdel(window_key(start), "category:Ghosts")
+    assert verify(running).balanced
+
+
 def test_an_emptied_redis_is_filled_again_to_the_cent(running):
     redis = connect.redis(running)
     closed = {key for key in redis.scan_iter("window:*") if int(key.split(":")[1]) < time.time() - WINDOW_SECONDS - LATE_SECONDS}
