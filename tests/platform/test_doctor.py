@@ -14,6 +14,7 @@ import pytest
 import instashop_watch
 from instashop import connect
 from instashop.control import doctor, lease
+from instashop.local import airflow_server
 from instashop.local.drills.stage import Platform
 from instashop.metrics import PROGRESS_KEY
 from instashop.settings import ROOT
@@ -58,12 +59,16 @@ def _dag_paused(platform):
 
 @contextmanager
 def _dag_broken(platform) -> Iterator[None]:
-    file = ROOT / "dags" / "broken_by_a_test.py"
-    file.write_text("from airflow.sdk import DAG\n\nraise RuntimeError('a test of the alarm')\n", encoding="utf-8")
+    """The folder of DAGs is the checkout's: the file breaks only where the fault is, in this home, and harms no other platform, nor when it is left behind."""
+    fault, file = airflow_server.folder(platform) / "fault_of_a_test", ROOT / "dags" / "broken_by_a_test.py"
+    fault.touch()
+    broken = f"from pathlib import Path\n\nfrom airflow.sdk import DAG\n\nassert not Path({str(fault)!r}).exists(), 'a test of the alarm'\n"
+    file.write_text(broken, encoding="utf-8")
     try:
         yield
     finally:
         file.unlink()
+        fault.unlink()
 
 
 @contextmanager
