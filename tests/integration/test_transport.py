@@ -166,7 +166,17 @@ def test_a_consumer_that_is_behind_another_keeps_nothing(stack, dwh):
             sink.write(batch)
 
 
+def _refused(dwh) -> Counter[tuple[str, int]]:
+    """Return how many messages of each partition the consumer says that it has refused."""
+    return Counter({(topic, number): refused for topic, number, refused in dwh.execute('SELECT topic, "partition", refused FROM consumer_offsets')})
+
+
+def _letters(dwh) -> Counter[tuple[str, int]]:
+    return Counter(dwh.execute('SELECT topic, "partition" FROM dead_letters').fetchall())
+
+
 def test_the_same_poison_is_refused_by_consumer_enricher_and_spark(stack, dwh):
+    refused_before, letters_before = _refused(dwh), _letters(dwh)  # A test may have let the consumer read everything twice.
     corpus = bodies.poison()
     good = bodies.transaction(product_id=10**9)  # Valid, but nobody sells this product.
     sender = connect.kafka_producer(stack, "poisoner")
@@ -186,6 +196,8 @@ def test_the_same_poison_is_refused_by_consumer_enricher_and_spark(stack, dwh):
         "SELECT topic, reason, body FROM dead_letters WHERE message_key = 'poison' OR (reason = 'unknown_product' AND message_key <> 'stranger')"
     ).fetchall()
     assert sorted((topic, reason) for topic, reason, _body in letters) == wanted
+    assert (_letters(dwh) - letters_before).total() >= len(wanted)
+    assert _refused(dwh) - refused_before == _letters(dwh) - letters_before
     assert {bytes(body) for _t, _r, body in letters if body is not None} >= {body for _t, body, _r in corpus if body}
     items = [i for i in in_kafka(stack, "transaction_items") if i.int >> 80 == UUID(good["event_id"]).int >> 80]
     assert not items  # Refused by the one judge, whoever asks.
