@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -56,17 +58,30 @@ def test_a_replay_takes_no_more_bytes_at_once_than_the_client_holds(stack, dwh, 
     assert [[offset for offset, _body in page] for page in ours] == [[FAR + number] for number in range(5)]
 
 
-def test_an_older_version_of_a_product_that_is_replayed_does_not_take_the_newest_ones_key(stack, dwh):
-    old = bodies.product(product_id=10**9 + 9, version=3)
-    row = {"topic": "products", "partition": 0, "offset": FAR, "reason": REASON, "detail": "of a test", "message_key": b"1000000009", "body": bodies.raw(old)}
+@contextmanager
+def _letter(dwh, topic: str, key: bytes, body: dict[str, Any]) -> Iterator[None]:
+    row = {"topic": topic, "partition": 0, "offset": FAR, "reason": REASON, "detail": "of a test", "message_key": key, "body": bodies.raw(body)}
     insert(dwh, "dead_letters", row | {"event_id": None, "published_at": datetime.now(UTC), "arrived_at": datetime.now(UTC)})
     try:
-        assert dead_letters.replay(stack, reason=REASON, topic="products").published == [f"products/0/{FAR}"]
-        with published(stack, "test", ["products"]) as messages:
-            assert [message.key() for message in messages if message.value() == bodies.raw(old)] == [f"replay/products/0/{FAR}".encode()]
-        drain(stack)
+        yield
     finally:
-        dwh.execute("DELETE FROM dead_letters WHERE topic = 'products' AND \"offset\" = %s", [FAR])
+        dwh.execute('DELETE FROM dead_letters WHERE topic = %s AND "offset" = %s', [topic, FAR])
+
+
+@pytest.mark.parametrize(
+    ("topic", "key", "body", "replayed_key"),
+    [
+        ("transaction_items", b"7", bodies.item(customer_id=7), b"7"),
+        ("products", b"1000000009", bodies.product(product_id=10**9 + 9, version=3), f"replay/products/0/{FAR}".encode()),
+    ],
+    ids=["of a customer's item", "an older version of a product must not take the newest one's"],
+)
+def test_what_is_replayed_has_its_key(stack, dwh, topic, key, body, replayed_key):
+    with _letter(dwh, topic, key, body):
+        assert dead_letters.replay(stack, reason=REASON, topic=topic).published == [f"{topic}/0/{FAR}"]
+        with published(stack, "test", [topic]) as messages:
+            assert [message.key() for message in messages if message.value() == bodies.raw(body)] == [replayed_key]
+        drain(stack)
 
 
 def test_a_letter_whose_replay_was_refused_again_is_replayed_once_the_judge_takes_it(stack, dwh, monkeypatch):
