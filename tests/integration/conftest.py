@@ -25,7 +25,7 @@ from instashop.streams import BY_NAME
 from instashop.transport import consumer, producer, topics
 from instashop.transport.loop import Batch
 from instashop.transport.prepare import prepare, prepare_warehouse
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -132,12 +132,16 @@ def once_a_reader_waits(release: Callable[[], object], looks: int = 20) -> Itera
     assert released, "Nobody waited."
 
 
+JAVA_TOLD_TO_END = 128 + signal.SIGTERM
+"""The exit status of spark-submit once it was told to end."""
+
+
 class Process:
     """A service as a process of its own, with what it said; it runs until its `with` ends."""
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], settings: Settings) -> None:
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], settings: Settings, ends_with: int = 0) -> None:
         settings.log_dir.mkdir(parents=True, exist_ok=True)
-        self.name, self._command, self._environment = name, command, environment
+        self.name, self._command, self._environment, self._ends_with = name, command, environment, ends_with
         self._log = (settings.log_dir / f"test-{name}.log").open("a")
         self.start()
 
@@ -157,14 +161,15 @@ class Process:
         self.start()
 
     def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
+        """Ask it to end, which it does by itself, soon and well."""
+        self.process.terminate()
+        try:
+            status = self.process.wait(20 * PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            status = self.process.wait()
         self._log.close()
+        assert status == self._ends_with, f"{self.name} ended with {status}, not {self._ends_with}; its last words are in {self._log.name}"
 
 
 def service(name: str, settings: Settings, *options: str) -> Process:
@@ -174,7 +179,7 @@ def service(name: str, settings: Settings, *options: str) -> Process:
 
 def live_metrics(settings: Settings) -> Process:
     """The Spark job, submitted as Airflow does."""
-    return Process("live_metrics", live.submit_command(settings), live.submit_environment(settings), settings)
+    return Process("live_metrics", live.submit_command(settings), live.submit_environment(settings), settings, JAVA_TOLD_TO_END)
 
 
 def live_metrics_by_hand(settings: Settings, **environment: str) -> Process:
@@ -182,7 +187,7 @@ def live_metrics_by_hand(settings: Settings, **environment: str) -> Process:
     line = next(line for line in (ROOT / "README.md").read_text().splitlines() if "spark-submit" in line)
     assert "spark://127.0.0.1:7077" in line
     line = line.replace("spark://127.0.0.1:7077", settings.spark_master)
-    return Process("live_metrics", ["bash", "-c", line], {**os.environ, **environment}, settings)
+    return Process("live_metrics", ["bash", "-c", line], {**os.environ, **environment}, settings, JAVA_TOLD_TO_END)
 
 
 @pytest.fixture(scope="session")
