@@ -11,6 +11,7 @@ from itertools import islice
 
 import psycopg
 
+from dashboard.shelf import Late
 from instashop import connect
 from instashop.events import Reason
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
@@ -31,7 +32,7 @@ HOT_CUSTOMER = 1
 
 @dataclass
 class Labels:
-    """The truth: ids by fate, and the cents of the paid orders in time."""
+    """The truth: ids by fate, the cents of the paid orders in time, and what came late."""
 
     in_time: set[str] = field(default_factory=set)
     late: set[str] = field(default_factory=set)
@@ -41,6 +42,8 @@ class Labels:
     repeated: set[str] = field(default_factory=set)
     """Of the events that are kept, those that a stranger sends once more."""
     revenue_cents: int = 0
+    came_late: Late = field(default_factory=Late)
+    """The late events with their items, and the paid orders and cents among them."""
 
     @property
     def kept(self) -> set[str]:
@@ -108,8 +111,12 @@ def _rows(shopper: Shopper, rng: random.Random, count: int, minutes: float, labe
         if event_id not in labels.refused:
             late = values["recorded_at"] > end + LIMIT
             (labels.late if late else labels.in_time).add(event_id)
-            if not late and row.table == "transactions" and values["status"] == "paid":
-                labels.revenue_cents += values["total_cents"]
+            paid_cents = values["total_cents"] if row.table == "transactions" and values["status"] == "paid" else None
+            if late:
+                items = len(values["lines"]) if row.table == "transactions" and values["status"] in ("paid", "refunded") else 0
+                labels.came_late += Late(1 + items, int(paid_cents is not None), paid_cents or 0)
+            else:
+                labels.revenue_cents += paid_cents or 0
         yield Row(row.table, values)
 
 
