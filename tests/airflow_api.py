@@ -57,3 +57,9 @@ class Airflow:
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
+
+
+def said(settings: Settings, dag: str, words: str) -> int:
+    """Return how often the tasks of a DAG have said some words in their logs."""
+    logs = (settings.log_dir / "airflow" / f"dag_id={dag}").rglob("*.log")
+    return sum(log.read_text(encoding="utf-8", errors="replace").count(words) for log in logs)

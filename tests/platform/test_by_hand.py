@@ -1,4 +1,4 @@
-"""What a person starts by hand: the DAGs with a form, and the dead letters on the command line."""
+"""What a person starts by hand: the DAGs, also those that run by themselves, and what the command line does to services and dead letters."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import psycopg
 import pytest
 
 from instashop import connect
-from instashop.control import dead_letters, intents
+from instashop.control import dead_letters, intents, lease, supervision
 from instashop.local.drills.faults import DRILLS
 from instashop.local.drills.stage import Platform
 from instashop.settings import ROOT
-from tests.airflow_api import Airflow
+from tests.airflow_api import Airflow, said
 from tests.waiting import wait_until
 
 ENDED = ("success", "failed")
@@ -39,6 +39,27 @@ def test_a_drill_that_airflow_runs_tells_its_outcome_and_leaves_the_shop_as_it_w
     assert airflow.state(run) == "success"
     assert airflow.returned(run, "drill").startswith("PASSED  kill-enricher: 0 lost, 0 doubled, 0 wrong")
     assert wanted() == before
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("dag", ["prepare_platform", "build_warehouse", "balance_books", "tidy_warehouse"])
+def test_a_dag_of_the_platforms_own_is_green(airflow, dag):
+    run = airflow.start(dag)
+    wait_until(lambda: airflow.state(run) in ENDED, 400, f"the end of {dag}")
+    assert airflow.state(run) == "success"
+
+
+def test_a_service_that_is_restarted_from_the_command_line_ends_by_itself_and_is_a_new_process(platform):
+    def ended() -> tuple[int, int]:
+        """Return how often it has stopped by itself, and how often not."""
+        return said(platform, "run_live_metrics", "has stopped by itself"), said(platform, "run_live_metrics", "did not stop within")
+
+    wait_until(lambda: supervision.is_as_wanted(platform.run_dir, "live_metrics"), 90, "the live metrics at work")
+    (by_itself, killed), old = ended(), lease.holder(platform.run_dir, "live_metrics")
+    done = subprocess.run([sys.executable, "-m", "instashop", "control", "live_metrics", "restart"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert lease.holder(platform.run_dir, "live_metrics") not in (None, old)
+    assert ended() == (by_itself + 1, killed)
 
 
 @pytest.mark.timeout(360)
