@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 
 import psutil
+import pytest
 
 from instashop import connect, java
 from instashop.control import beats, lease
@@ -18,11 +19,17 @@ from instashop.control.books import verify
 from instashop.local import health, programs, servers
 from instashop.metrics import PROGRESS_KEY
 from instashop.settings import ROOT
+from tests.airflow_api import said
 from tests.waiting import wait_until
 
 
 def _holders(settings):
     return {name: lease.holder(settings.run_dir, name) for name in beats.SERVICES}
+
+
+def _followed(settings):
+    """Return how often a task has said of each service that it follows its process."""
+    return {name: said(settings, f"run_{name}", f"following {name}, process") for name in beats.SERVICES}
 
 
 def _command(*words: str) -> subprocess.CompletedProcess:
@@ -78,14 +85,15 @@ def test_a_killed_shop_opens_again(platform):
     wait_until(again, 60, "the generator running again")
 
 
+@pytest.mark.timeout(900)
 def test_a_killed_scheduler_leaves_the_services_untouched(platform):
     wait_until(lambda: all(_holders(platform).values()), 90, "every service at work")
-    before = _holders(platform)
+    before, times = _holders(platform), _followed(platform)
     pid = programs.states(platform)[servers.SCHEDULER]["pid"]
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: programs.states(platform)[servers.SCHEDULER]["pid"] not in (0, pid), 60, "a new scheduler")
-    check = servers.table(platform)[servers.SCHEDULER].name
-    wait_until(lambda: health.airflow_health(platform)["scheduler"]["status"] == "healthy", 90, f"{check} healthy")
+    wait_until(lambda: health.CHECKS[servers.SCHEDULER](platform) is None, 90, "the scheduler at work")
+    wait_until(lambda: all(now > times[name] for name, now in _followed(platform).items()), 180, "every service followed by a new try")
     assert _holders(platform) == before
 
 
