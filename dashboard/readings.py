@@ -124,7 +124,7 @@ class Reader:
         try:
             with self._open() as connection:
                 known = past.read(connection, filters, now, ASKED_SECONDS)
-                return past.lacking(known, filters, spans.unread(snapshot, now), spans.read_until(snapshot))
+                return past.lacking(known, filters, spans.unread(snapshot, now, spans.TO_WAREHOUSE), spans.read_until(snapshot))
         except (psycopg.Error, InstaShopError) as error:
             return Past(trouble=why(error), rows_trouble=why(error))
 

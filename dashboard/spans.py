@@ -21,6 +21,8 @@ BRINGS = {"producer": "what the shop did", "enricher": "what was sold of each it
 """What the numbers lack when a service does not bring it."""
 TO_WINDOWS = ("producer", "enricher")
 """The services that the windows of Spark depend on; what is read from the warehouse depends on the consumer."""
+TO_WAREHOUSE = ("consumer", "producer")
+"""Those that bring the shop's events to the warehouse."""
 
 State = Literal["starting", "zero", "live", "behind", "stale", "broken"]
 """starting: Spark has said nothing since the start · zero: all is fresh and nothing happened · behind: fresh, but something is missing ·
@@ -102,18 +104,21 @@ def missing(snapshot: Snapshot, now: float) -> tuple[str, ...]:
     return tuple(sentence for sentence in said if sentence)
 
 
-def unread(snapshot: Snapshot, now: float) -> str:
-    """Return what the warehouse lacks however fresh its answer is, and why; nothing when it has what reached Kafka."""
-    consumer = snapshot.beats.get("consumer")
-    if snapshot.trouble and service_state(consumer, now) in ("never", "silent"):
-        return ""  # Redis does not answer: nobody knows, and no beat from there is no sign.
-    return _not_brought("consumer", consumer, now)
+def unread(snapshot: Snapshot, now: float, brought_by: Iterable[str] = ("consumer",)) -> str:
+    """Return what the warehouse lacks however fresh its answer is, and why; nothing when these services brought it what they should."""
+    said = [_not_brought(service, snapshot.beats.get(service), now) for service in brought_by if not _unheard(snapshot, service, now)]
+    return next(filter(None, said), "")
+
+
+def _unheard(snapshot: Snapshot, service: str, now: float) -> bool:
+    """Whether nobody can know of a service: Redis does not answer, and no beat from there is no sign."""
+    return bool(snapshot.trouble) and service_state(snapshot.beats.get(service), now) in ("never", "silent")
 
 
 def read_until(snapshot: Snapshot) -> float:
     """Return from when on the warehouse lacks something, as long as it does."""
-    consumer = snapshot.beats.get("consumer")
-    return (snapshot.warehouse.moved_at or 0) - ((consumer.lag_seconds if consumer else None) or 0)
+    beats = [snapshot.beats.get(service) for service in TO_WAREHOUSE]
+    return (snapshot.warehouse.moved_at or 0) - max((beat.lag_seconds or 0 for beat in beats if beat), default=0)
 
 
 def _not_brought(service: str, beat: Beat | None, now: float) -> str:

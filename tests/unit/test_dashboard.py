@@ -576,8 +576,15 @@ def test_a_number_of_today_that_is_not_known_is_a_dash_and_says_why(shelf: Shelf
 def test_a_consumer_that_does_not_bring_what_it_should_leaves_the_windows_whole(consumer: Beat | None, words: str) -> None:
     known = snapshot(window(WINDOW, **PAID))
     known = replace(known, beats={**known.beats, **({"consumer": consumer} if consumer else {})})
-    assert spans.unread(known, NOW) == words
+    assert spans.unread(known, NOW) == spans.unread(known, NOW, spans.TO_WAREHOUSE) == words
     assert spans.state_of(known, NOW) == "live"
+
+
+def test_what_the_producer_has_not_brought_is_missing_in_the_warehouse_too() -> None:
+    known = snapshot(window(WINDOW, **PAID))
+    known = replace(known, beats={**known.beats, "consumer": beat(), "producer": beat(state="stopped")})
+    assert spans.unread(known, NOW, spans.TO_WAREHOUSE) == "The producer is stopped: what the shop did meanwhile is missing."
+    assert spans.unread(known, NOW) == ""
 
 
 @pytest.mark.parametrize(("consumer", "is_told"), [(None, False), (beat(age=11), False), (beat(state="stopped"), True)])
@@ -596,7 +603,8 @@ def test_a_warehouse_that_lacks_events_is_said_in_the_json_and_knows_nothing_of_
 def test_the_warehouse_lacks_events_from_its_newest_on_or_from_as_long_ago_as_the_consumer_is_behind() -> None:
     moved = Warehouse(read_at=NOW, moved_at=NOW - 2)
     assert spans.read_until(snapshot(warehouse=moved)) == NOW - 2
-    assert spans.read_until(snapshot(warehouse=moved, beats={"consumer": beat(lag_seconds=60.0)})) == NOW - 62
+    assert spans.read_until(snapshot(warehouse=moved, beats={"consumer": beat(lag_seconds=60.0), "producer": beat(lag_seconds=5.0)})) == NOW - 62
+    assert spans.read_until(snapshot(warehouse=moved, beats={"consumer": beat(), "producer": beat(lag_seconds=90.0)})) == NOW - 92
     assert spans.read_until(snapshot()) == 0
 
 
