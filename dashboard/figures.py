@@ -20,6 +20,8 @@ from instashop.metrics import WINDOW_SECONDS
 REVENUE, ORDERS, LOST = "#0f9d8a", "#5f72e8", "#d99c20"
 BAR_WIDTH = WINDOW_SECONDS * 1000 * 0.72
 """Of a window, in milliseconds: the rest is the gap between two."""
+_MINUTES_SHOW_ONCE = 600
+"""From this span on, in seconds, no two ticks of an axis lie in one minute."""
 PARTS = ("finished", "unfinished")
 """The bars of a measure itself, by their names; others stand on them."""
 SMALL = 5
@@ -74,7 +76,8 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
     if size == filters.DAY:
         figure.update_xaxes(tickformat="%d %b", ticklabelmode="period")
     else:
-        figure.update_xaxes(tickformat="%H:%M<br>%d %b" if asked.seconds >= filters.DAY else "%H:%M", automargin=True)
+        clock = "%H:%M" if asked.seconds >= _MINUTES_SHOW_ONCE else "%H:%M:%S"
+        figure.update_xaxes(tickformat=f"{clock}<br>%d %b" if asked.seconds >= filters.DAY else clock, automargin=True)
     if not any(values.values()):
         return _empty(figure, "none in this span" if past.read_at and past.is_whole else "not known")
     hover = f"<b>{'€%{y:,.2f}' if measure.is_money else '%{y:,d}'}</b>"

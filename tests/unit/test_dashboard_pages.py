@@ -314,6 +314,12 @@ def test_a_span_is_not_compared_with_one_of_which_only_a_part_is_known() -> None
     assert past.before({}, asked, NOW, known_from=0) == {}, "Nothing happened, and that is known."
 
 
+@pytest.mark.parametrize(("seconds", "written"), [(300, "%H:%M:%S"), (600, "%H:%M"), (86_400, "%H:%M<br>%d %b")])
+def test_no_two_ticks_of_an_axis_say_the_same(seconds: int, written: str) -> None:
+    asked = replace(ASKED, until=ASKED.since + seconds)
+    assert figures.by_step(PAST, asked, NOW).layout.xaxis.tickformat == written
+
+
 def test_the_step_that_has_not_ended_is_hatched_and_each_bar_leads_inside() -> None:
     series = {start: Counter(PAID) for start in range(ASKED.since, ASKED.until, 3600)}
     finished, unfinished = figures.by_step(replace(PAST, series=series), ASKED, ASKED.until - 60).data
