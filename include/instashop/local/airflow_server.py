@@ -93,7 +93,7 @@ def _options(settings: Settings) -> dict[tuple[str, str], object]:
         ("workers", "execution_api_timeout"): 20,
         ("workers", "max_failed_heartbeats"): 30,  # Three would kill a task in less than a minute without the API.
         ("scheduler", "task_instance_heartbeat_timeout"): 120,
-        ("scheduler", "orphaned_tasks_check_interval"): 60,
+        ("scheduler", "orphaned_tasks_check_interval"): 15,  # A scheduler that was killed counts as dead after 30 s; its tasks are followed again then.
         ("dag_processor", "refresh_interval"): 10,
         ("dag_processor", "min_file_process_interval"): 120,  # Of a file that nobody changes; one that is new or changed is read at the next refresh.
         ("dag_processor", "dag_bundle_storage_path"): home / "bundles",
