@@ -1,4 +1,4 @@
-"""The commands; each is a few lines that hand over to the part that does it."""
+"""The commands; each is a few lines that hand over to the part that does it. All in one file, however long: it is the list of what there is."""
 
 from __future__ import annotations
 

@@ -109,17 +109,21 @@ ORDER = {
     ],
 }
 """An order of two lines as it came."""
+OF_THE_ORDER = {
+    "kind": "transaction_items",
+    "schema_version": 1,
+    "occurred_at": "2026-05-01T12:00:00.123456Z",
+    "recorded_at": "2026-05-01T12:00:04.654321Z",
+    "txid": 815,
+    "transaction_id": "11111111-1111-4111-8111-111111111111",
+    "transaction_event_id": "01968c1e-7a00-7abc-8def-0123456789ab",
+    "status": "paid",
+    "customer_id": 42,
+}
+"""What its items have alike."""
 PAID = [
     {
-        "kind": "transaction_items",
-        "schema_version": 1,
-        "occurred_at": "2026-05-01T12:00:00.123456Z",
-        "recorded_at": "2026-05-01T12:00:04.654321Z",
-        "txid": 815,
-        "transaction_id": "11111111-1111-4111-8111-111111111111",
-        "transaction_event_id": "01968c1e-7a00-7abc-8def-0123456789ab",
-        "status": "paid",
-        "customer_id": 42,
+        **OF_THE_ORDER,
         "line": 1,
         "product_id": 5,
         "product_name": "Blue Kettle",
@@ -133,15 +137,7 @@ PAID = [
         "total_cents": 6426,
     },
     {
-        "kind": "transaction_items",
-        "schema_version": 1,
-        "occurred_at": "2026-05-01T12:00:00.123456Z",
-        "recorded_at": "2026-05-01T12:00:04.654321Z",
-        "txid": 815,
-        "transaction_id": "11111111-1111-4111-8111-111111111111",
-        "transaction_event_id": "01968c1e-7a00-7abc-8def-0123456789ab",
-        "status": "paid",
-        "customer_id": 42,
+        **OF_THE_ORDER,
         "line": 2,
         "product_id": 8,
         "product_name": "Red Rake",

@@ -134,13 +134,7 @@ class Platform:
 
     def want(self, service: str, action: intents.Action) -> None:
         """Ask for a service to be stopped or started, as `control_service` does, and wait until it is so."""
-        run_dir = self.settings.run_dir
-        intent = intents.ask(run_dir, service, action)
-        self.wait(
-            lambda: intents.carried_out(intent, supervision.find(run_dir, service), beats.read(run_dir, service)),
-            90,
-            f"{action} of {service}",
-        )
+        supervision.carry_out(self.settings.run_dir, service, action)
         self.say(f"{service}: {action}")
 
     def rest(self, seconds: float) -> None:
