@@ -1,4 +1,7 @@
-"""The window sink of a query while its Redis is away, the keeper of a Redis that is lost, and their job while the first batch takes long."""
+"""The window sink of a query while its Redis is away, the keeper of a Redis that is lost, and their job while the first batch takes long.
+
+In one file, a little long: all of it looks at one Redis, through one gate.
+"""
 
 from __future__ import annotations
 
