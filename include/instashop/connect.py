@@ -48,7 +48,10 @@ def address(dsn: str) -> str:
     return f"{parts.hostname}:{parts.port or 5432}{parts.path}"
 
 
-def _postgres(dsn: str, unreachable: type[InstaShopError], name: str, **options: Any) -> psycopg.Connection:
+def _postgres(settings: Settings, setting: str, unreachable: type[InstaShopError], name: str, **options: Any) -> psycopg.Connection:
+    dsn, folder = getattr(settings, setting), settings.postgres_socket(setting)
+    if folder:
+        options["host"] = folder  # A page over loopback costs the server a tenth more than over its socket.
     try:
         return psycopg.connect(
             dsn,
@@ -67,18 +70,17 @@ def _postgres(dsn: str, unreachable: type[InstaShopError], name: str, **options:
 
 def shop(settings: Settings, name: str, **options: Any) -> psycopg.Connection:
     """Open `instashop` as its owner."""
-    return _postgres(settings.shop_dsn, ShopUnreachable, name, **options)
+    return _postgres(settings, "shop_dsn", ShopUnreachable, name, **options)
 
 
 def crm(settings: Settings, name: str, **options: Any) -> psycopg.Connection:
     """Open `crm_db` as its owner."""
-    return _postgres(settings.crm_dsn, ShopUnreachable, name, **options)
+    return _postgres(settings, "crm_dsn", ShopUnreachable, name, **options)
 
 
 def feed(settings: Settings, database: str, name: str, **options: Any) -> psycopg.Connection:
     """Open a shop database as the role that may only read the feed views."""
-    dsn = settings.shop_feed_dsn if database == "instashop" else settings.crm_feed_dsn
-    return _postgres(dsn, ShopUnreachable, name, **options)
+    return _postgres(settings, "shop_feed_dsn" if database == "instashop" else "crm_feed_dsn", ShopUnreachable, name, **options)
 
 
 def feed_role(settings: Settings, database: str) -> str:
@@ -88,7 +90,7 @@ def feed_role(settings: Settings, database: str) -> str:
 
 def warehouse(settings: Settings, name: str, **options: Any) -> psycopg.Connection:
     """Open `dwh_db`."""
-    return _postgres(settings.warehouse_dsn, WarehouseUnreachable, name, **options)
+    return _postgres(settings, "warehouse_dsn", WarehouseUnreachable, name, **options)
 
 
 def postgres(dsn: str, seconds: int) -> psycopg.Connection:

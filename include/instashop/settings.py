@@ -44,6 +44,8 @@ ADDRESSES = {
 }
 """Each setting that says where a server is: its form, its schemes, and the port when none is said."""
 
+_CLUSTERS = {**dict.fromkeys(DSNS, "pg_shop"), "warehouse_dsn": "pg_warehouse", "airflow_dsn": "pg_airflow"}
+
 LIGHT = {"postgres_buffers_mb": 64, "kafka_brokers": 1, "kafka_heap_mb": 192, "spark_cores": 1, "live_trigger_ms": 3000}
 """What a light platform has instead of the defaults."""
 
@@ -235,6 +237,16 @@ class Settings(BaseSettings):
     def where(self, name: str) -> str:
         """Return host and port of an address setting, without any password."""
         return ",".join(f"{host}:{port}" for host, port in places(name, getattr(self, name)))
+
+    def postgres_data(self, name: str) -> Path:
+        """Return the data folder of the server of a DSN setting, when this machine runs it."""
+        return self.home / "data" / _CLUSTERS[name]
+
+    def postgres_socket(self, name: str) -> str | None:
+        """Return the folder where the server of a DSN setting listens on a Unix socket, or None: there is TCP alone."""
+        host, port = places(name, getattr(self, name))[0]
+        folder = self.postgres_data(name)
+        return str(folder) if host == self.host and os.path.exists(folder / f".s.PGSQL.{port}") else None
 
     @property
     def run_dir(self) -> Path:

@@ -13,7 +13,7 @@ from confluent_kafka.admin import NewTopic
 import instashop_watch
 from instashop import connect
 from instashop.control import doctor
-from instashop.errors import KafkaUnreachable, OtherPartitions
+from instashop.errors import InstaShopError, KafkaUnreachable, OtherPartitions
 from instashop.local import health, passwords, postgres, preflight, programs, servers, status
 from instashop.local.down import down
 from instashop.local.failures import HomeTaken
@@ -95,6 +95,18 @@ def test_they_are_not_started_but_they_answer(ours, addresses):
     rows = status.elsewhere_rows(ours)
     assert {row.name for row in rows} == {variable(name) for name in addresses}
     assert all(row.well and "a@b" not in row.address for row in rows)
+
+
+@pytest.mark.parametrize("name", ["shop", "crm", "warehouse"])
+def test_they_are_spoken_to_over_tcp_and_ours_over_a_socket(ours, stack, name):
+    where, password = getattr(connect, name), stack.postgres_password
+    with where(ours, "test") as theirs, where(stack, "test") as own:
+        assert theirs.execute("SELECT host(inet_server_addr())").fetchone() == ("127.0.0.1",)
+        assert own.execute("SELECT inet_server_addr()").fetchone() == (None,)
+    dsn = getattr(stack, f"{name}_dsn")
+    assert password in dsn
+    with pytest.raises(InstaShopError, match="password authentication failed"):
+        where(stack.model_copy(update={f"{name}_dsn": dsn.replace(password, "wrong")}), "test")
 
 
 def test_tables_and_topics_that_are_not_there_yet_are_named_by_doctor_and_watch(ours):

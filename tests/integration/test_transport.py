@@ -435,13 +435,14 @@ def test_a_killed_clients_lock_goes_though_it_waits_for_another(stack, dwh):
         doomed.wait()
         wait_until(lambda: not dwh.execute(f"SELECT 1 {where}").fetchone(), 15, "the end of its session")
         assert dwh.execute("SELECT pg_try_advisory_lock(4711), pg_advisory_unlock(4711)").fetchone() == (True, True)
-    assert dwh.execute("SHOW tcp_keepalives_idle").fetchone() == ("10",)
 
 
-def test_a_peer_that_goes_with_data_under_way_is_given_up_on_both_sides(dwh):
-    """No keepalive is sent then, and Linux would send the data again for a quarter of an hour."""
-    assert dwh.execute("SHOW tcp_user_timeout").fetchone() == ("30000",)
-    with socket.socket(fileno=os.dup(dwh.fileno())) as ours:
+def test_a_peer_that_goes_is_given_up_on_both_sides(stack, tmp_path):
+    """While data are under way no keepalive is sent, and Linux would send them again for a quarter of an hour."""
+    from_elsewhere = stack.model_copy(update={"home": tmp_path})
+    with connect.warehouse(from_elsewhere, "test") as dwh, socket.socket(fileno=os.dup(dwh.fileno())) as ours:
+        assert dwh.execute("SHOW tcp_keepalives_idle").fetchone() == ("10",)
+        assert dwh.execute("SHOW tcp_user_timeout").fetchone() == ("30000",)
         assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
 
 

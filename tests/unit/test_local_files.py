@@ -42,6 +42,24 @@ def test_a_password_that_is_missing_is_added_and_the_others_stay(settings: Setti
     assert known.airflow_password
 
 
+def test_a_postgres_is_met_on_its_socket_once_there_is_one(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.postgres_socket("crm_feed_dsn") is None
+    for cluster in postgres.clusters(settings):
+        assert f"unix_socket_directories={cluster.data}" in cluster.argv()
+        cluster.data.mkdir(parents=True)
+        (cluster.data / f".s.PGSQL.{cluster.port}").touch()
+        assert {settings.postgres_socket(name) for name in cluster.addresses} == {str(cluster.data)}
+    for other in (f"postgresql://acme:x@db.acme:{settings.shop_port}/shop", "postgresql://acme:x@127.0.0.1:7000/shop"):
+        monkeypatch.setattr(settings, "shop_dsn", other)
+        assert settings.postgres_socket("shop_dsn") is None
+
+
+@pytest.mark.parametrize("folder", ["of a name as long as no socket may have" * 3, "a,b"])
+def test_a_folder_that_no_socket_can_have_leaves_tcp(settings: Settings, folder: str) -> None:
+    settings.home /= folder
+    assert all("unix_socket_directories=" in cluster.argv() for cluster in postgres.clusters(settings))
+
+
 def test_every_server_has_a_question_for_its_health(settings: Settings) -> None:
     assert set(servers.table(settings)) == set(health.CHECKS)
 

@@ -15,6 +15,8 @@ from instashop.local.failures import InitFailed, NotReady
 from instashop.settings import Settings
 
 ACCOUNT = "postgres"
+_SOCKET_BYTES = 103
+"""How long the path of a Unix socket may be on every system."""
 _PLACES = ("/usr/lib/postgresql", "/usr/pgsql", "/opt/homebrew/opt")
 
 
@@ -33,11 +35,13 @@ class Cluster:
     has_feed: bool = False
 
     def argv(self) -> tuple[str, ...]:
-        """Return the command of the server; it listens on one address and makes no socket file."""
+        """Return the command of the server; it listens on one address, and on a socket in its data folder if the path may name one."""
+        socket = f"{self.data}/.s.PGSQL.{self.port}"
+        named = len(os.fsencode(socket)) <= _SOCKET_BYTES and "," not in socket  # A comma would part two folders.
         options = {
             "listen_addresses": self.host,
             "port": self.port,
-            "unix_socket_directories": "",
+            "unix_socket_directories": self.data if named else "",
             "shared_buffers": f"{self.buffers_mb}MB",
             "max_wal_size": "1GB",
             "timezone": "UTC",
@@ -62,20 +66,20 @@ class Cluster:
 
 def clusters(settings: Settings) -> tuple[Cluster, ...]:
     """Return the servers that this machine runs, of these three: the shop's, the warehouse's and Airflow's own."""
-    data, host, s = settings.home / "data", settings.host, settings
+    host, s = settings.host, settings
     shops = ("shop_dsn", "shop_feed_dsn", "crm_dsn", "crm_feed_dsn")
     mb = s.postgres_buffers_mb
     rows = (
-        Cluster("postgres-shop", data / "pg_shop", s.shop_port, "shop_port", ("instashop", "crm_db"), mb // 2, host, shops, has_feed=True),
-        Cluster("postgres-warehouse", data / "pg_warehouse", s.warehouse_port, "warehouse_port", ("dwh_db",), mb, host, ("warehouse_dsn",)),
-        Cluster("postgres-airflow", data / "pg_airflow", s.airflow_db_port, "airflow_db_port", ("airflow",), mb // 4, host, ("airflow_dsn",)),
+        Cluster("postgres-shop", s.postgres_data("shop_dsn"), s.shop_port, "shop_port", ("instashop", "crm_db"), mb // 2, host, shops, has_feed=True),
+        Cluster("postgres-warehouse", s.postgres_data("warehouse_dsn"), s.warehouse_port, "warehouse_port", ("dwh_db",), mb, host, ("warehouse_dsn",)),
+        Cluster("postgres-airflow", s.postgres_data("airflow_dsn"), s.airflow_db_port, "airflow_db_port", ("airflow",), mb // 4, host, ("airflow_dsn",)),
     )
     return tuple(cluster for cluster in rows if settings.runs_here(*cluster.addresses))
 
 
 def who_may_connect(host: str) -> str:
-    """Return the one rule of pg_hba.conf: a platform on loopback serves this machine, one on another address everybody who has a password."""
-    return f"host all all {'samehost' if host.startswith('127.') else 'all'} scram-sha-256\n"
+    """Return pg_hba.conf: a platform on loopback serves this machine, one on another address everybody; all need a password."""
+    return f"local all all scram-sha-256\nhost all all {'samehost' if host.startswith('127.') else 'all'} scram-sha-256\n"
 
 
 def account() -> str | None:
