@@ -45,6 +45,7 @@ ADDRESSES = {
 """Each setting that says where a server is: its form, its schemes, and the port when none is said."""
 
 _CLUSTERS = {**dict.fromkeys(DSNS, "pg_shop"), "warehouse_dsn": "pg_warehouse", "airflow_dsn": "pg_airflow"}
+"""Name of the data folder that each DSN leads to, when this machine runs the server."""
 
 LIGHT = {"postgres_buffers_mb": 64, "kafka_brokers": 1, "kafka_heap_mb": 192, "spark_cores": 1, "live_trigger_ms": 3000}
 """What a light platform has instead of the defaults."""
@@ -55,6 +56,11 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
     return f"INSTASHOP_{name.upper()}"
+
+
+def socket_file(data: Path, port: int) -> Path:
+    """Return the Unix socket of a Postgres that listens in its data folder."""
+    return data / f".s.PGSQL.{port}"
 
 
 def places(name: str, address: str) -> list[tuple[str, int]]:
@@ -246,7 +252,7 @@ class Settings(BaseSettings):
         """Return the folder where the server of a DSN setting listens on a Unix socket, or None: there is TCP alone."""
         host, port = places(name, getattr(self, name))[0]
         folder = self.postgres_data(name)
-        return str(folder) if host == self.host and os.path.exists(folder / f".s.PGSQL.{port}") else None
+        return str(folder) if host == self.host and os.path.exists(socket_file(folder, port)) else None
 
     @property
     def run_dir(self) -> Path:

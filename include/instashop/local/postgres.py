@@ -12,7 +12,7 @@ from pathlib import Path
 
 from instashop.local import passwords
 from instashop.local.failures import InitFailed, NotReady
-from instashop.settings import Settings
+from instashop.settings import Settings, socket_file
 
 ACCOUNT = "postgres"
 _SOCKET_BYTES = 103
@@ -36,8 +36,8 @@ class Cluster:
 
     def argv(self) -> tuple[str, ...]:
         """Return the command of the server; it listens on one address, and on a socket in its data folder if the path may name one."""
-        socket = f"{self.data}/.s.PGSQL.{self.port}"
-        named = len(os.fsencode(socket)) <= _SOCKET_BYTES and "," not in socket  # A comma would part two folders.
+        socket = os.fsencode(socket_file(self.data, self.port))
+        named = len(socket) <= _SOCKET_BYTES and b"," not in socket  # A comma would part two folders.
         options = {
             "listen_addresses": self.host,
             "port": self.port,
