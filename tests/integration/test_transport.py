@@ -17,7 +17,7 @@ from datetime import date
 from uuid import UUID, uuid4
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 from psycopg.rows import dict_row
 
@@ -351,6 +351,19 @@ def test_a_reader_that_gets_nothing_more_says_for_how_long(stack):
         assert not read[-1].records
         assert read[-1].lag_events > 0
         assert read[-1].lag_seconds > 0
+
+
+def test_a_fault_while_the_group_gives_partitions_ends_the_read_as_any_other(stack):
+    with consumer(stack, f"given-{uuid4()}") as client:
+
+        def stored():
+            client.seek(TopicPartition("searches", 0, 0))  # The client raises: nothing is assigned yet.
+            return {}
+
+        reader = TopicReader(client, ["searches"], 10, 0.2, stored=stored)
+        reader.seek({})
+        with pytest.raises(KafkaException, match="Failed to seek"):
+            wait_until(lambda: reader.read().records, 20, "the fault")
 
 
 def test_what_waits_behind_an_open_transaction_is_lag(stack, monkeypatch, caplog):

@@ -223,7 +223,10 @@ class TopicReader:
 
     def _given(self, client: Consumer, places: list[TopicPartition]) -> None:
         assert self._stored is not None
-        self._begin(client, places, self._stored())
+        try:
+            self._begin(client, places, self._stored())
+        except KafkaException:
+            raise  # As it is caught here it is a real exception; the client would hand on its bare KafkaError, which is none and passes every `except`.
         self._moved_over = True
         log.info("the group gives %d partitions to this member", len(places))
 
