@@ -3,9 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from instashop.control import doctor
 from instashop.control.beats import Beat
 from instashop.control.doctor import books_finding, live_finding, service_finding, silence_seconds
 from instashop.control.lease import Holder
+from instashop.local import health, programs, servers
+from instashop.local.status import server_rows
+from instashop.settings import Settings
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PROCESS, NEXT = (Holder(pid, 100.0, (NOW - timedelta(seconds=age)).timestamp()) for pid, age in ((1, 3600), (2, 5)))
@@ -76,3 +80,15 @@ def test_the_books_are_judged_by_a_verdict_that_is_not_too_old(verdict: tuple[bo
     assert found.level == level
     assert says in found.text
     assert found.cure or level != "fault"
+
+
+def test_a_server_that_is_tried_again_and_again_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(_env_file=None, home=tmp_path)
+    monkeypatch.setattr(health, "CHECKS", {name: lambda _: None for name in servers.table(settings)})
+    monkeypatch.setattr(health, "kafka", lambda _: None)
+    states = {name: {"name": name, "statename": "RUNNING", "pid": 0} for name in servers.table(settings)}
+    monkeypatch.setattr(programs, "states", lambda _: states)
+    assert [finding.level for finding in doctor._servers(settings, states)] == ["well"]
+    states["redis"]["statename"] = "BACKOFF"
+    assert [(finding.hop, finding.level, finding.text) for finding in doctor._servers(settings, states)] == [("redis", "fault", "is failing at its start.")]
+    assert [(row.name, row.state) for row in server_rows(settings) if not row.well] == [("redis", "failing at its start")]

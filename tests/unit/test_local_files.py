@@ -104,6 +104,43 @@ def test_supervisord_runs_every_server_and_its_stamp_follows_command_configurati
     assert {name for name in before if before[name] != stamps(settings)[name]} == {*servers.AIRFLOW, servers.DASHBOARD}
 
 
+def test_a_server_that_ends_at_once_is_tried_again_for_more_than_a_year(settings: Settings) -> None:
+    settings.run_dir.mkdir()
+    programs.write_config(settings)
+    parser = configparser.RawConfigParser()
+    parser.read(programs.config_path(settings))
+    tries = {parser[section].getint("startretries") for section in parser.sections() if section.startswith("program:")}
+    assert min(tries) * (min(tries) + 1) / 2 > 365 * 24 * 3600  # Each pause is a second longer than the one before it.
+
+
+class _Supervisord:
+    """Programs by their state, as supervisord keeps them."""
+
+    def __init__(self, **states: str) -> None:
+        self.states, self.anew = states, []
+
+    def getAllProcessInfo(self) -> list[dict[str, str]]:
+        return [{"name": name, "statename": state} for name, state in self.states.items()]
+
+    def stopProcess(self, name: str, _wait: bool) -> None:
+        self.states[name] = "STOPPED"
+
+    def removeProcessGroup(self, name: str) -> None:
+        assert self.states.pop(name) == "STOPPED"
+
+    def addProcessGroup(self, name: str) -> None:
+        self.states[name] = "STOPPED"
+        self.anew.append(name)
+
+
+def test_a_start_waits_for_no_long_pause_of_a_server_that_failed_before(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = _Supervisord(redis="BACKOFF", dashboard="RUNNING", shop="BACKOFF")
+    monkeypatch.setattr(programs, "rpc", lambda _: known)
+    programs.forget_failures(settings, {"redis", "dashboard"})
+    assert known.states == {"redis": "STOPPED", "dashboard": "RUNNING", "shop": "BACKOFF"}
+    assert known.anew == ["redis"]
+
+
 def test_data_get_the_postgres_that_made_them_whatever_else_is_installed(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for version in ("15", "17"):
         program = tmp_path / "lib" / version / "bin" / "postgres"

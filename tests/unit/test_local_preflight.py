@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from instashop.local import preflight, servers
-from instashop.local.failures import UpTaken
+from instashop.local import preflight, programs, servers
+from instashop.local.failures import NotReady, UpTaken
 from instashop.local.lock import only_one
 from instashop.settings import Settings
 
@@ -80,6 +80,16 @@ def test_a_taken_port_is_named_with_its_holder_and_its_setting(tmp_path: Path) -
     assert len(problems) == 1
     assert f"process {os.getpid()}" in problems[0]
     assert "INSTASHOP_REDIS_PORT" in problems[0]
+
+
+def test_the_stranger_for_whom_a_server_fails_at_its_start_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "states", lambda _: {"redis": {"statename": "BACKOFF"}})
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        settings = Settings(home=tmp_path, redis_port=stranger.getsockname()[1])
+        with pytest.raises(NotReady, match=rf"of redis is held by .*process {os.getpid()}.*INSTASHOP_REDIS_PORT"):
+            preflight.check(settings, {"redis"})
 
 
 def test_a_folder_with_a_space_is_a_problem_with_a_cure() -> None:

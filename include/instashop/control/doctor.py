@@ -111,10 +111,10 @@ def _servers(settings: Settings, states: dict[str, dict[str, Any]]) -> list[Find
     reasons: dict[str, str | None] = at_once(checks, settings)
     found = []
     for name, reason in reasons.items():
-        state = states.get(name, {}).get("statename", "UNKNOWN")
+        state = programs.said(states.get(name, {"statename": "UNKNOWN"}))
         log = programs.log_path(settings, name)
-        if state != "RUNNING":
-            found.append(Finding(name, "fault", f"is {state.lower()}.", f"read the end of {log}; `./instashop up` starts it again."))
+        if state != "running":
+            found.append(Finding(name, "fault", f"is {state}.", f"read the end of {log}; `./instashop up` starts it again."))
         elif reason:
             found.append(
                 Finding(name, "fault", f"runs, but is not well: {reason}.", f"read the end of {log}; `./instashop down`, then `up`, starts it afresh.")

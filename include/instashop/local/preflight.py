@@ -163,7 +163,7 @@ def check(settings: Settings, names: set[str]) -> None:
     Raises:
         NotReady: it cannot; every problem found is in the message, with its cure.
     """
-    running = {name for name, info in programs.states(settings).items() if info["statename"] in programs.UP}
+    running = {name for name, info in programs.states(settings).items() if info["statename"] in programs.HAS_PROCESS}
     left = {name for name, pids in programs.orphans(settings).items() if pids and not running}  # Ended before the new start.
     starting = names - running - left
     missing = binary_problems(names)

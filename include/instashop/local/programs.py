@@ -29,7 +29,13 @@ from instashop.settings import Settings
 
 _LONGEST_SOCKET = 90  # A unix socket's path may have 107 bytes; supervisord adds its pid while it starts.
 
-UP = ("STARTING", "RUNNING", "BACKOFF", "STOPPING")
+HAS_PROCESS = ("STARTING", "RUNNING", "STOPPING")
+FAILING = "BACKOFF"  # It ended within its first second, and waits to be tried again.
+UP = (*HAS_PROCESS, FAILING)
+
+RETRIES = 10_000
+"""How often a program that ends at once is tried again: for more than a year, so that it comes back once its cause, such as a full disk, has gone.
+supervisord waits for one second more before each try: after an hour of them one and a half minutes, after a day seven. `up` tries at once."""
 
 
 def socket_path(settings: Settings) -> Path:
@@ -91,7 +97,7 @@ def _program(settings: Settings, server: Server) -> str:
         "autostart=false",
         "autorestart=true",
         "startsecs=1",
-        "startretries=3",
+        f"startretries={RETRIES}",
         f"stopsignal={server.stop_signal}",
         f"stopwaitsecs={server.stop_seconds}",
         "killasgroup=true",
@@ -167,13 +173,24 @@ def begin(settings: Settings, stop: threading.Event) -> bool:
 
 def _reload(settings: Settings) -> None:
     """Take over a changed configuration; only the programs whose command changed are stopped."""
+    added, changed, removed = rpc(settings).reloadConfig()[0]
+    _exchange(settings, [*changed, *removed], [*added, *changed])
+
+
+def _exchange(settings: Settings, old: list[str], new: list[str]) -> None:
     supervisor = rpc(settings)
-    added, changed, removed = supervisor.reloadConfig()[0]
-    stop(settings, [*changed, *removed], 30)
-    for name in [*changed, *removed]:
+    stop(settings, old, 30)
+    for name in old:
         supervisor.removeProcessGroup(name)
-    for name in [*added, *changed]:
+    for name in new:
         supervisor.addProcessGroup(name)
+
+
+def forget_failures(settings: Settings, names: Iterable[str]) -> None:
+    """Stop programs that fail at their start, so that whoever starts them again waits neither for the pause before their next try nor for as long a one after it."""
+    wanted = set(names)
+    failing = [name for name, info in states(settings).items() if name in wanted and info["statename"] == FAILING]
+    _exchange(settings, failing, failing)  # A stop alone would leave the pause as long as it is.
 
 
 def states(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -186,6 +203,11 @@ def states(settings: Settings) -> dict[str, dict[str, Any]]:
         if fault.faultCode != Faults.SHUTDOWN_STATE:
             raise
         return {}  # It ends: somebody sent it SIGTERM.
+
+
+def said(info: dict[str, Any]) -> str:
+    """Return the state of a program in a person's words."""
+    return "failing at its start" if info["statename"] == FAILING else str(info["statename"]).lower()
 
 
 def start(settings: Settings, name: str) -> bool:

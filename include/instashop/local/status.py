@@ -66,7 +66,7 @@ def server_rows(settings: Settings) -> list[Row]:
     rows = []
     for name, server in table.items():
         info = states.get(name)
-        state = str(info["statename"]).lower() if info else "stopped"
+        state = programs.said(info) if info else "stopped"
         reason = reasons.get(name)
         pid = int(info["pid"]) or None if info else None
         rows.append(Row(name, f"not well: {reason}" if reason else state, pid, memory_mb(pid, others), None, server.address, state == "running" and not reason))

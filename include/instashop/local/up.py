@@ -34,6 +34,8 @@ PATIENCE_SECONDS = 120
 """A server that is not well after this never gets well."""
 LIVE_PATIENCE_SECONDS = 180
 REHEARSAL_PATIENCE_SECONDS = 300
+MOST_ENDS = 4
+"""A server that has ended so often while it is waited for never gets well; one that ends at once has after about six seconds."""
 
 _SPARK = (servers.SPARK_MASTER, servers.SPARK_WORKER)
 
@@ -82,7 +84,7 @@ def start_servers(settings: Settings, names: Iterable[str] | None, console: Cons
 
 def _steps(settings: Settings, wanted: set[str], everything: bool, before: set[str]) -> list[Step]:
     """Return what has to be done, and what has to wait for what."""
-    steps = [Step("supervisord", partial(_supervisord, settings))]
+    steps = [Step("supervisord", partial(_supervisord, settings, wanted))]
     kafka = [broker for broker in wanted if broker.startswith("kafka-")]
     for cluster in postgres.clusters(settings):
         if cluster.name in wanted:
@@ -130,7 +132,7 @@ def _rehearse(settings: Settings, stop: threading.Event) -> str:
     return "made, once" if status == 0 else f"left out, so every start takes longer; {log} says why"
 
 
-def _supervisord(settings: Settings, stop: threading.Event) -> str | None:
+def _supervisord(settings: Settings, wanted: set[str], stop: threading.Event) -> str | None:
     for folder in ("run", "logs", "data/redis", "airflow", "spark/work"):
         (settings.home / folder).mkdir(parents=True, exist_ok=True)
     template = Template((brokers.TEMPLATES / "redis.conf").read_text(encoding="utf-8"))
@@ -138,7 +140,10 @@ def _supervisord(settings: Settings, stop: threading.Event) -> str | None:
     programs.write_private(settings.run_dir / "redis.conf", redis)
     brokers.write_config(settings)
     airflow_server.write_login(settings)
-    return None if programs.begin(settings, stop) else "runs already"
+    if programs.begin(settings, stop):
+        return None
+    programs.forget_failures(settings, wanted)
+    return "runs already"
 
 
 def _running(settings: Settings, name: str) -> bool:
@@ -220,33 +225,45 @@ def _start_and_wait(settings: Settings, names: list[str], stop: threading.Event,
     """Start servers that belong together and wait until each is well.
 
     Raises:
-        ServerFailed: one ended, or is not well in time.
+        ServerFailed: one does not stay up, or is not well in time.
     """
     started = [name for name in names if programs.start(settings, name)]
+    starts: dict[str, set[int]] = {name: set() for name in names}
     for name in names:
-        _wait_well(settings, name, health.CHECKS[name], stop)
+        _wait_well(settings, name, health.CHECKS[name], starts, stop)
     if together:
-        _wait_well(settings, names[0], together, stop)
+        _wait_well(settings, names[0], together, starts, stop)
     return None if started else "runs already"
 
 
-def _wait_well(settings: Settings, name: str, check: health.Check, stop: threading.Event) -> None:
+def _wait_well(settings: Settings, name: str, check: health.Check, starts: dict[str, set[int]], stop: threading.Event) -> None:
+    """Wait until a server is well, or one of those that were started with it does not stay up."""
     gone: dict[str, str] = {}
 
     def ready() -> str | None:
-        info = programs.states(settings).get(name)
-        if info is None or info["statename"] in ("FATAL", "EXITED", "STOPPED"):
-            gone["state"] = (info["spawnerr"] or info["description"]) if info else "supervisord has gone"
-            return None
-        return check(settings)
+        states = programs.states(settings)
+        gone.update({each: why for each, seen in starts.items() if (why := why_gone(states.get(each), seen))})
+        return None if gone else check(settings)
 
     reason = wait(ready, stop, PATIENCE_SECONDS)
     if gone or reason:
-        what = f"does not stay up ({gone['state']})" if gone else f"is not well after {PATIENCE_SECONDS} s ({reason})"
-        log = programs.log_path(settings, name)
+        server, why = next(iter(gone.items()), (name, ""))
+        what = f"does not stay up ({why})" if why else f"is not well after {PATIENCE_SECONDS} s ({reason})"
+        log = programs.log_path(settings, server)
         raise ServerFailed(
-            server=name, what=what, log=log, lines=last_lines(log), cure="read the lines above; then `./instashop up` again, which keeps all data."
+            server=server, what=what, log=log, lines=last_lines(log), cure="read the lines above; then `./instashop up` again, which keeps all data."
         )
+
+
+def why_gone(info: dict[str, Any] | None, starts: set[int]) -> str | None:
+    """Return why a server will not get well, or None; `starts` keeps when it was seen to start, since supervisord tries again and again."""
+    if info is None:
+        return "supervisord has gone"
+    starts.add(info["start"])
+    ends = len(starts) - (info["statename"] in ("STARTING", "RUNNING"))
+    if ends >= MOST_ENDS:
+        return f"it has ended {ends} times"
+    return info["spawnerr"] or info["description"] if info["statename"] in ("FATAL", "STOPPED") else None
 
 
 def _live(settings: Settings, stop: threading.Event) -> str:
