@@ -306,7 +306,7 @@ def test_a_batch_waits_for_a_redis_that_is_away_and_the_spark_job_goes_on(runnin
     job, redis = beat().pid, connect.redis(running)
     mark = redis.get(FILLED_KEY)
     with service("generator", running, "--rate", "100"):
-        programs.stop(running, ["redis"], 20)
+        programs.stop(running, ["redis"])
         try:
             wait_until(lambda: beat().state == "waiting" and "waits for Redis" in beat().message, 30, "a batch that waits")
         finally:

@@ -181,7 +181,7 @@ def test_a_second_start_in_their_home_with_other_ports_changes_nothing(organisat
 
 
 def test_one_that_does_not_answer_is_named_with_its_setting_until_it_does(ours, organisation):
-    programs.stop(organisation, ["kafka-1"], 20)
+    programs.stop(organisation, ["kafka-1"])
     with ThreadPoolExecutor() as looks:  # Each waits for an answer.
         faults, problems, rows = (looks.submit(look, ours) for look in (instashop_watch._broker_faults, preflight.elsewhere_problems, status.elsewhere_rows))
     with pytest.raises(KafkaUnreachable):

@@ -100,7 +100,7 @@ def test_live_numbers_that_stand_still_are_named_and_how_far_behind_they_are(pla
 def test_a_server_that_is_stopped_is_named_by_the_doctor(platform):
     redis = connect.redis(platform)
     mark = redis.get(FILLED_KEY)
-    programs.stop(platform, ["redis"], 20)
+    programs.stop(platform, ["redis"])
     try:
         assert _faults(platform)["redis"] == "is stopped."
         assert "Redis at " in _fault(instashop_watch.spark_progress)

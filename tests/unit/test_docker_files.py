@@ -15,7 +15,7 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from instashop import java
-from instashop.local import brokers, postgres, servers
+from instashop.local import brokers, postgres, programs, servers
 from instashop.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +75,13 @@ def test_only_dashboard_and_airflow_are_published_and_only_on_loopback(profile: 
         "dashboard": ["127.0.0.1:${INSTASHOP_DASHBOARD_PORT:-8501}:${INSTASHOP_DASHBOARD_PORT:-8501}"],
     }
     assert not [name for name, c in containers(profile).items() if "network_mode" in c]
+
+
+def test_postgres_has_as_long_to_stop_as_on_the_bare_machine_and_whoever_stops_it_waits_for_that(settings: Settings, tmp_path: Path) -> None:
+    here = servers.table(Settings(_env_file=None, servers="here", home=tmp_path))
+    graces = {name: container["stop_grace_period"] for name, container in containers("full").items() if name.startswith("postgres")}
+    assert graces == {name: f"{server.stop_seconds}s" for name, server in here.items() if name.startswith("postgres")}
+    assert max(server.stop_seconds for server in here.values()) < programs.STOP_SECONDS
 
 
 def test_every_container_that_stays_has_a_health_check_and_comes_back(profile: str) -> None:

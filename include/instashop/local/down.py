@@ -51,7 +51,7 @@ def stop_some(settings: Settings, names: Iterable[str], whole: bool, console: Co
             say(f"✓ {service}{'' if by_itself else ' (killed: it did not end in time)'}")
     if known:
         for group in stages(names):
-            left += programs.stop(settings, group, 25)
+            left += programs.stop(settings, group)
             say(f"✓ {', '.join(sorted(group))}")
     if whole:
         programs.shut_down(settings)

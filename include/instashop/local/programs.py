@@ -33,6 +33,9 @@ HAS_PROCESS = ("STARTING", "RUNNING", "STOPPING")
 FAILING = "BACKOFF"  # It ended within its first second, and waits to be tried again.
 UP = (*HAS_PROCESS, FAILING)
 
+STOP_SECONDS = 40
+"""Longer than any server's `stop_seconds`, after which supervisord kills it."""
+
 RETRIES = 10_000
 """How often a program that ends at once is tried again: for more than a year, so that it comes back once its cause, such as a full disk, has gone.
 supervisord waits for one second more before each try: after an hour of them one and a half minutes, after a day seven. `up` tries at once."""
@@ -179,7 +182,7 @@ def _reload(settings: Settings) -> None:
 
 def _exchange(settings: Settings, old: list[str], new: list[str]) -> None:
     supervisor = rpc(settings)
-    stop(settings, old, 30)
+    stop(settings, old)
     for name in old:
         supervisor.removeProcessGroup(name)
     for name in new:
@@ -234,22 +237,16 @@ def ask_to_stop(settings: Settings, names: Iterable[str]) -> None:
                 raise
 
 
-def wait_stopped(settings: Settings, names: Iterable[str], seconds: float) -> list[str]:
-    """Wait until programs have ended; return those that have not. supervisord kills each when its own patience is over."""
+def stop(settings: Settings, names: Iterable[str]) -> list[str]:
+    """End programs at once, all together, and wait until they have; return those that have not. supervisord kills each when its own patience is over."""
     wanted = set(names)
+    ask_to_stop(settings, wanted)
 
     def still() -> list[str]:
         return [name for name, info in states(settings).items() if name in wanted and info["statename"] in UP]
 
-    wait(lambda: " ".join(still()) or None, threading.Event(), seconds, every=0.1)
+    wait(lambda: " ".join(still()) or None, threading.Event(), STOP_SECONDS, every=0.1)
     return still()
-
-
-def stop(settings: Settings, names: Iterable[str], seconds: float) -> list[str]:
-    """End programs at once, all together; return those that did not."""
-    names = list(names)
-    ask_to_stop(settings, names)
-    return wait_stopped(settings, names, seconds)
 
 
 def shut_down(settings: Settings) -> None:
@@ -265,7 +262,7 @@ def shut_down(settings: Settings) -> None:
     except (OSError, HTTPException):
         process.terminate()
     try:
-        process.wait(timeout=30)
+        process.wait(timeout=STOP_SECONDS)
     except psutil.TimeoutExpired:
         process.kill()
         end_orphans(settings)
@@ -291,8 +288,8 @@ def end_orphans(settings: Settings) -> None:
     left, threads = orphans(settings), []
     order = [name for name in servers.table(settings) if name in left]
     for name in [*(n for n in left if n not in order), *reversed(order)]:
-        polite = signal.SIGINT if name.startswith("postgres") else signal.SIGTERM
-        thread = threading.Thread(target=launch.end_group, args=(group_path(settings, name), polite, 8.0))
+        polite, seconds = (signal.SIGINT, servers.POSTGRES_STOP_SECONDS) if name.startswith("postgres") else (signal.SIGTERM, 8)
+        thread = threading.Thread(target=launch.end_group, args=(group_path(settings, name), polite, seconds))
         thread.start()
         threads.append(thread)
     for thread in threads:

@@ -18,6 +18,10 @@ _LEFT_OUT = ("INSTASHOP_", "AIRFLOW", "SPARK_", "KAFKA_", "PG", "PYTHON", "VIRTU
 """Variables of the caller's shell that must not change how a server runs."""
 
 
+POSTGRES_STOP_SECONDS = 30
+"""Until its checkpoint is written, as in containers; one that is killed has to repair itself at its next start."""
+
+
 @dataclass(frozen=True)
 class Server:
     """One program: how it starts, how it ends, where it listens."""
@@ -164,7 +168,14 @@ def table(settings: Settings) -> dict[str, Server]:
     )
     rows = [
         *(
-            Server(cluster.name, cluster.argv(), {cluster.port_setting: cluster.port}, user=postgres.account(), stop_signal="INT", stop_seconds=15)
+            Server(
+                cluster.name,
+                cluster.argv(),
+                {cluster.port_setting: cluster.port},
+                user=postgres.account(),
+                stop_signal="INT",
+                stop_seconds=POSTGRES_STOP_SECONDS,
+            )
             for cluster in postgres.clusters(settings)
         ),
         *([redis] if settings.runs_here("redis_url") else []),

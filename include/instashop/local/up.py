@@ -152,7 +152,7 @@ def _running(settings: Settings, name: str) -> bool:
 
 def _postgres(settings: Settings, cluster: postgres.Cluster, stop: threading.Event) -> str | None:
     if _running(settings, cluster.name) and not postgres.has_its_roles(cluster, settings):
-        programs.stop(settings, [cluster.name], 30)  # Passwords are set while it does not run.
+        programs.stop(settings, [cluster.name])  # Passwords are set while it does not run.
     made = not _running(settings, cluster.name) and postgres.initialise(cluster, settings)
     said = _start_and_wait(settings, [cluster.name], stop)
     return "set up" if made else said

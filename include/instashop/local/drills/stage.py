@@ -124,7 +124,7 @@ class Platform:
 
     def restart_server(self, name: str, down_seconds: float = 0) -> None:
         """Stop a server as its administrator would, and start it again."""
-        programs.stop(self.settings, [name], 30)
+        programs.stop(self.settings, [name])
         self.say(f"{name} is stopped")
         try:
             self.rest(down_seconds)
