@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from instashop.errors import InstaShopError, WrongSetting
-from instashop.local.failures import StepFailed
+from instashop.local.failures import Interrupted, StepFailed
 from instashop.local.progress import Step, Stopped, at_once, run, wait
 
 
@@ -47,6 +47,38 @@ def test_a_failure_tells_the_waiting_steps_to_give_up(console: Console) -> None:
 
     with pytest.raises(StepFailed, match="ValueError: no"):
         run([Step("waits", lambda stop: wait(lambda: "never", stop, 60)), Step("breaks", fail)], console)
+
+
+class _Terminal(io.StringIO):
+    """Where writing ends with an error, as on a lost terminal."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, _: str) -> int:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("written", "raised"),
+    [(OSError("the terminal is lost"), OSError), (SystemExit(1), SystemExit), (KeyboardInterrupt(), Interrupted)],
+    ids=["lost terminal", "closed pipe", "Ctrl-C"],
+)
+def test_whatever_ends_a_run_no_step_runs_on_and_none_begins(written: BaseException, raised: type[BaseException]) -> None:
+    begun, slow, said = threading.Event(), threading.Event(), []
+
+    def work_on(stop: threading.Event) -> None:
+        begun.set()
+        stop.wait(5)
+        threading.Event().wait(0.1)
+        slow.set()
+
+    steps = [Step("slow", work_on), Step("quick", lambda _: begun.wait(5) and None), Step("after", lambda _: said.append("after"), ("quick",))]
+    with pytest.raises(raised, match="slow" if raised is Interrupted else None):
+        run(steps, Console(file=_Terminal(written)))
+    assert slow.is_set()
+    assert said == []
 
 
 def test_each_step_is_shown_with_its_time_and_what_it_said(console: Console) -> None:

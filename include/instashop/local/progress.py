@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -64,13 +65,15 @@ class _Course:
 
 
 def run(steps: Iterable[Step], console: Console) -> None:
-    """Run the steps; when one fails, tell the others to give up, wait for them and raise its error.
+    """Run the steps; when one fails or this is interrupted, tell those that run to give up, wait for them and raise the error: what undoes them is alone.
 
     Raises:
         InstaShopError: the error of the step that failed first.
         Interrupted: the user pressed Ctrl-C, or the process was told to end.
+        OSError, SystemExit: nobody reads any more what is said.
     """
     course, stop, done = _Course(tuple(steps)), threading.Event(), queue.Queue[tuple[str, BaseException | None, str | None]]()
+    threads: list[threading.Thread] = []
     names = {step.name for step in course.steps}
     missing = {need for step in course.steps for need in step.needs} - names
     assert not missing, f"unknown steps: {missing}"
@@ -86,23 +89,16 @@ def run(steps: Iterable[Step], console: Console) -> None:
     def begin() -> None:
         for step in course.ready() if not stop.is_set() else ():
             course.began[step.name] = time.monotonic()
-            threading.Thread(target=work, args=(step,), name=step.name, daemon=True).start()
+            threads.append(threading.Thread(target=work, args=(step,), name=step.name, daemon=True))
+            threads[-1].start()
 
-    interrupted = ""
     screen = Live(console=console, get_renderable=course.table, refresh_per_second=4, transient=False) if console.is_terminal else None
     if screen:
         screen.start()
     try:
         begin()
         while course.running():
-            try:
-                name, error, said = done.get(timeout=0.25)
-            except queue.Empty:
-                continue
-            except KeyboardInterrupt:
-                interrupted = ", ".join(course.running())
-                stop.set()
-                continue
+            name, error, said = done.get()
             if error is not None:
                 course.failed[name] = error
                 stop.set()
@@ -112,17 +108,28 @@ def run(steps: Iterable[Step], console: Console) -> None:
             if not screen:
                 console.print(f"✓ {name}  {course.took[name]:.1f} s  {said or ''}".rstrip(), highlight=False)
             begin()
+    except BaseException as cause:  # Also a closed pipe or a lost terminal, which ends what writes to it.
+        stop.set()
+        _wait_for(threads)
+        if isinstance(cause, KeyboardInterrupt):
+            raise Interrupted(step=", ".join(course.running())) from None
+        raise
     finally:
         if screen:
             screen.stop()
     first = next(((n, e) for n, e in course.failed.items() if not isinstance(e, Stopped)), None)
-    if interrupted:
-        raise Interrupted(step=interrupted)
     if first:
-        name, cause = first
-        if not isinstance(cause, InstaShopError):
-            raise StepFailed(step=name, cause=f"{type(cause).__name__}: {cause}") from cause
-        raise StepFailed(step=name, cause=cause) from cause
+        name, failure = first
+        if not isinstance(failure, InstaShopError):
+            raise StepFailed(step=name, cause=f"{type(failure).__name__}: {failure}") from failure
+        raise StepFailed(step=name, cause=failure) from failure
+
+
+def _wait_for(threads: list[threading.Thread]) -> None:
+    """Wait until threads have ended, however often somebody presses Ctrl-C."""
+    while any(thread.is_alive() for thread in threads):
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait(0.05)
 
 
 def wait(ready: Callable[[], str | None], stop: threading.Event, seconds: float, every: float = 0.2) -> str | None:
