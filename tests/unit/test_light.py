@@ -1,6 +1,6 @@
 import pytest
 
-from instashop.local import down, servers
+from instashop.local import down, lock, servers
 from instashop.local.light import OtherBrokers, settings_of
 from instashop.local.postgres import clusters
 from instashop.local.reset import reset
@@ -34,6 +34,19 @@ def test_after_a_reset_a_light_home_is_light_still_and_says_so(home, capsys, mon
     assert not (home / "data").exists()
     said = " ".join(capsys.readouterr().out.split())
     assert ".env stays, so it stays light" in said
+
+
+def test_a_reset_leaves_nothing_but_the_lock_that_it_holds_to_its_end(home, monkeypatch):
+    monkeypatch.setattr(down, "stop_some", lambda *_, **__: None)
+    settings = load()
+    for folder in ("data/redis", "airflow", "spark/work", "logs", "run/some"):
+        (home / folder).mkdir(parents=True)
+    for file in (settings.secrets_file, home / "run" / "owner.json", lock.path(settings)):
+        file.touch()
+    held = lock.path(settings).stat().st_ino
+    reset(settings, yes=True)
+    assert [path for path in home.rglob("*") if path.is_file() or path.parent == home] == [home / "run", lock.path(settings)]
+    assert lock.path(settings).stat().st_ino == held
 
 
 @pytest.mark.parametrize("asked", ["by the option", "in .env"])

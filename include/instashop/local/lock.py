@@ -6,9 +6,15 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from instashop.local.failures import RunElsewhere, UpTaken
 from instashop.settings import Settings
+
+
+def path(settings: Settings) -> Path:
+    """Return the file whose lock is held; it is never removed, since a second file of its name would be another lock."""
+    return settings.run_dir / "up.lock"
 
 
 @contextmanager
@@ -22,7 +28,7 @@ def only_one(settings: Settings, command: str) -> Iterator[None]:
     if settings.servers == "elsewhere":
         raise RunElsewhere(command=command)
     settings.run_dir.mkdir(parents=True, exist_ok=True)
-    with (settings.run_dir / "up.lock").open("a+", encoding="utf-8") as file:
+    with path(settings).open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

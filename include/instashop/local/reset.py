@@ -7,12 +7,11 @@ import shutil
 from rich.console import Console
 from rich.prompt import Confirm
 
-from instashop.local import down, servers
-from instashop.local.lock import only_one
+from instashop.local import down, lock, servers
 from instashop.settings import Settings
 
-FOLDERS = ("data", "airflow", "spark", "logs", "run")
-"""What a reset deletes; jars and class data stay, the passwords go with the data they open."""
+FOLDERS = ("data", "airflow", "spark", "logs")
+"""What a reset deletes, with the passwords that open the data and what is in `run`; jars and class data stay."""
 
 
 def reset(settings: Settings, yes: bool) -> None:
@@ -25,13 +24,18 @@ def reset(settings: Settings, yes: bool) -> None:
         if not Confirm.ask(f"Delete all data, logs and passwords in {settings.home}?", default=False):
             console.print("Nothing is changed.")
             raise SystemExit(1)
-    with only_one(settings, "reset"):
+    with lock.only_one(settings, "reset"):
         down.stop_some(settings, set(servers.table(settings)), whole=True, console=console)
         for name in FOLDERS:
             folder = settings.home / name
             if folder.exists():
                 shutil.rmtree(folder)
         settings.secrets_file.unlink(missing_ok=True)
+        for path in settings.run_dir.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path != lock.path(settings):  # Without it somebody else could begin meanwhile.
+                path.unlink()
     own = settings.home / ".env"
     kept = f"; {own} stays{', so it stays light' if settings.light else ''}" if own.exists() else ""
     console.print(f"{settings.home} has no data any more{kept}; `./instashop up` begins anew.", style="bold green")
