@@ -5,9 +5,11 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import uuid
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ import pytest
 from instashop import java
 from instashop.control.files import last_lines
 from instashop.local import airflow_server, brokers, down, health, jars, launch, passwords, postgres, programs, servers, up
-from instashop.local.failures import NotReady
+from instashop.local.failures import NotReady, SocketFolderTaken
 from instashop.settings import ROOT, Settings, load
 
 
@@ -159,8 +161,48 @@ def test_data_get_the_postgres_that_made_them_whatever_else_is_installed(setting
         postgres.check_version(settings)
 
 
-def test_a_long_home_gets_a_socket_in_the_temporary_folder(tmp_path: Path) -> None:
-    assert len(str(programs.socket_path(Settings(home=tmp_path / ("x" * 120))))) < 100
+@pytest.fixture
+def long_home(tmp_path: Path) -> Iterator[Settings]:
+    settings = Settings(home=tmp_path / ("x" * 120))
+    folder = programs.socket_path(settings).parent
+    assert folder.parent == Path("/tmp")
+    yield settings
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        folder.rmdir()
+
+
+def test_a_long_home_has_its_socket_in_a_folder_of_ones_own_which_every_shell_finds(long_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = programs.socket_path(long_home)
+    assert len(str(path)) < 100
+    long_home.run_dir.mkdir(parents=True)
+    programs.write_config(long_home)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    monkeypatch.setattr(tempfile, "tempdir", str(long_home.home))  # As with another TMPDIR.
+    assert programs.socket_path(long_home) == path
+
+
+def test_a_socket_where_others_could_have_put_it_is_refused_with_a_cure(long_home: Settings, tmp_path: Path) -> None:
+    folder = programs.socket_path(long_home).parent
+    folder.mkdir(mode=0o700)
+    programs.socket_path(long_home)
+    folder.chmod(0o755)
+    with pytest.raises(SocketFolderTaken, match=r"drwxr-xr-x of user .*set INSTASHOP_HOME to a shorter path"):
+        programs.socket_path(long_home)
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    with pytest.raises(SocketFolderTaken, match="lrwx"):
+        programs.write_config(long_home)
+
+
+def test_a_socket_folder_of_another_user_is_refused(long_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = programs.socket_path(long_home).parent
+    folder.mkdir(mode=0o700)
+    other = os.lstat(folder)
+    monkeypatch.setattr(Path, "lstat", lambda _: os.stat_result((other.st_mode, other.st_ino, other.st_dev, 2, other.st_uid + 1, 0, 0, 0, 0, 0)))
+    with pytest.raises(SocketFolderTaken, match=f"drwx------ of user {os.getuid() + 1}"):
+        programs.socket_path(long_home)
 
 
 def test_each_broker_has_its_own_number_ports_and_folder_and_all_know_the_voters(settings: Settings) -> None:

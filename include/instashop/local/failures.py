@@ -64,6 +64,10 @@ class StillAlive(InstaShopError):
     """These processes did not end: {names}. Look at them with `ps`, then run `./instashop down` again."""
 
 
+class SocketFolderTaken(InstaShopError):
+    """{folder} is to have supervisord's socket, since the path of {home} is too long for one, but is no folder that you alone can open (it is {found}). Look whose it is and have it removed, or set INSTASHOP_HOME to a shorter path."""
+
+
 class SupervisorFailed(InstaShopError):
     """supervisord does not start:
     {lines}

@@ -6,9 +6,9 @@ import hashlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -22,7 +22,7 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from instashop.control.files import last_lines
 from instashop.local import launch, servers
-from instashop.local.failures import SupervisorEnds, SupervisorFailed
+from instashop.local.failures import SocketFolderTaken, SupervisorEnds, SupervisorFailed
 from instashop.local.progress import wait
 from instashop.local.servers import Server
 from instashop.settings import Settings
@@ -42,12 +42,21 @@ supervisord waits for one second more before each try: after an hour of them one
 
 
 def socket_path(settings: Settings) -> Path:
-    """Return supervisord's socket; with a long home it lies in the machine's temporary folder."""
+    """Return supervisord's socket; with a long home it lies in a folder of its own in /tmp, whatever a shell's TMPDIR is.
+
+    Raises:
+        SocketFolderTaken: that folder is there, and others could have put a socket into it.
+    """
     path = settings.run_dir / "supervisor.sock"
     if len(str(path)) <= _LONGEST_SOCKET:
         return path
     name = hashlib.sha256(str(settings.home).encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"instashop-{os.getuid()}-{name}" / "supervisor.sock"
+    folder = Path("/tmp") / f"instashop-{os.getuid()}-{name}"
+    if os.path.lexists(folder):
+        found = folder.lstat()
+        if found.st_uid != os.getuid() or found.st_mode & 0o077:  # A link is open to all.
+            raise SocketFolderTaken(folder=folder, home=settings.home, found=f"{stat.filemode(found.st_mode)} of user {found.st_uid}")
+    return folder / "supervisor.sock"
 
 
 def config_path(settings: Settings) -> Path:
