@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from instashop import live
+from instashop.control import lease
 from instashop.local import preflight, programs, servers
 from instashop.local.failures import NotReady, UpTaken
 from instashop.local.lock import only_one
@@ -71,15 +73,16 @@ def test_a_start_needs_the_memory_of_the_servers_that_it_starts(settings: Settin
     assert preflight.memory_needed(1, light=False) < 400
 
 
-def test_a_taken_port_is_named_with_its_holder_and_its_setting(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "setting"), [("redis", "redis_port"), ("live_metrics", "spark_app_ui_port")])
+def test_a_taken_port_is_named_with_its_holder_and_its_setting(tmp_path: Path, name: str, setting: str) -> None:
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
-        settings = Settings(home=tmp_path, redis_port=stranger.getsockname()[1])
-        problems = preflight.port_problems(settings, {"redis"})
+        settings = Settings(home=tmp_path, **{setting: stranger.getsockname()[1]})
+        problems = preflight.port_problems(settings, {name})
     assert len(problems) == 1
     assert f"process {os.getpid()}" in problems[0]
-    assert "INSTASHOP_REDIS_PORT" in problems[0]
+    assert f"INSTASHOP_{setting.upper()}" in problems[0]
 
 
 def test_the_stranger_for_whom_a_server_fails_at_its_start_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +93,24 @@ def test_the_stranger_for_whom_a_server_fails_at_its_start_is_named(tmp_path: Pa
         settings = Settings(home=tmp_path, redis_port=stranger.getsockname()[1])
         with pytest.raises(NotReady, match=rf"of redis is held by .*process {os.getpid()}.*INSTASHOP_REDIS_PORT"):
             preflight.check(settings, {"redis"})
+
+
+def test_the_port_of_our_spark_job_is_looked_at_when_services_are_to_start_and_it_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[set[str]] = []
+    monkeypatch.setattr(preflight, "port_problems", lambda _, names: asked.append(names) or ["held"])
+    settings = Settings(home=tmp_path)
+    settings.run_dir.mkdir()
+    everything = set(servers.table(settings))
+
+    def look(names: set[str]) -> set[str]:
+        with pytest.raises(NotReady, match="held"):
+            preflight.check(settings, names)
+        return asked[-1]
+
+    assert look(everything) == {*everything, live.SERVICE}
+    assert look({"redis"}) == {"redis"}
+    with lease.take(settings.run_dir, live.SERVICE):
+        assert look(everything) == everything
 
 
 def test_a_folder_with_a_space_is_a_problem_with_a_cure() -> None:

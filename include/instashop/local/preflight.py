@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from instashop import java
+from instashop import java, live
+from instashop.control import supervision
 from instashop.local import health, postgres, programs, servers
 from instashop.local.failures import NotReady
 from instashop.local.progress import at_once
@@ -97,11 +98,13 @@ def taken(host: str, port: int) -> bool:
 
 
 def port_problems(settings: Settings, names: set[str]) -> list[str]:
-    """Return each port that one of the named servers needs and a stranger holds, with its holder and the setting that moves it."""
+    """Return each port that one of the named servers, or the Spark job, needs and a stranger holds, with its holder and the setting that moves it."""
     problems = []
     seen: dict[int, str] = {}
-    for name, server in servers.table(settings).items():
-        for setting, port in server.ports.items():
+    ports = {name: server.ports for name, server in servers.table(settings).items()}
+    ports[live.SERVICE] = {"spark_app_ui_port": settings.spark_app_ui_port}  # Spark takes the next one without a word; links lead to the stranger.
+    for name, wanted in ports.items():
+        for setting, port in wanted.items():
             if port in seen:
                 problems.append(f"port {port} is wanted by {seen[port]} and by {name}; change INSTASHOP_{setting.upper()}.")
             elif name in names and taken(settings.host, port):
@@ -175,8 +178,10 @@ def check(settings: Settings, names: set[str]) -> None:
         problems.append(disk_problem(shutil.disk_usage(settings.home).free / 1e6, settings.home, DISK_MB if is_new else RESTART_MB))
     problems.append(memory_problem(psutil.virtual_memory().available / 1e6, memory_needed(len(starting), settings.light)))
     wrong_host = host_problem(settings.host)
-    problems += [wrong_host] if wrong_host else port_problems(settings, starting)
-    problems += elsewhere_problems(settings) if names == set(servers.table(settings)) else []
+    with_services = names == set(servers.table(settings))
+    service = {live.SERVICE} if with_services and not supervision.find(settings.run_dir, live.SERVICE) else set()
+    problems += [wrong_host] if wrong_host else port_problems(settings, starting | service)
+    problems += elsewhere_problems(settings) if with_services else []
     found = [problem for problem in problems if problem]
     if found:
         raise NotReady(problems="\n    ".join(f"- {problem}" for problem in found))
