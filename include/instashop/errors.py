@@ -81,6 +81,10 @@ class TopicHeld(InstaShopError):
     """{topic} cannot be read to its end: a transaction in it has been open for {seconds} s, and what was committed after it waits. It ends by itself when its writer, or Kafka, commits it or rolls it back; if this stays, the command that docs/running.md has below `TopicHeld` names it."""
 
 
+class TransactionHangs(InstaShopError):
+    """A transaction of {id} is open in {where}, though Kafka says that it is over, and could not be ended ({cause}). What comes after it cannot be read; docs/running.md says below `TransactionHangs` how to end it by hand."""
+
+
 class SomebodyElseIsFurther(InstaShopError):
     """Another consumer has moved {where} on; this batch is rolled back and read again from the stored offsets."""
 

@@ -24,6 +24,7 @@ from instashop.errors import InstaShopError, KafkaUnreachable
 from instashop.events import Event, Reason, TransactionItem, judge_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, CURSORS
+from instashop.transport import hanging
 from instashop.transport.enricher import Catalogue
 from instashop.transport.topics import publish, published
 
@@ -198,6 +199,7 @@ class _Publisher:
     def __init__(self, settings: Settings) -> None:
         self._producer = connect.kafka_producer(settings, "instashop-replay")
         self._producer.init_transactions(30)
+        hanging.finish(settings, "instashop-replay", [CURSORS, *BY_NAME])
         self.published = _published_before(settings)
         """Where the letters are, as topic/partition/offset, that a replay has published."""
 

@@ -18,6 +18,7 @@ from instashop import connect
 from instashop.errors import InstaShopError, OffsetsAhead, OffsetsMissing, WriterTaken
 from instashop.events import Product, Transaction, TransactionItem, item_id, judge_of
 from instashop.settings import Settings
+from instashop.transport import hanging
 from instashop.transport.loop import Batch, Sink, Source, Work
 from instashop.transport.topics import (
     FOR_LONG,
@@ -223,6 +224,7 @@ def work(settings: Settings, _stop: threading.Event) -> Work:
             require(client, settings, ["transactions", "products", "transaction_items"])
             producer = connect.kafka_producer(settings, "instashop-enricher")
             producer.init_transactions(30)
+            hanging.finish(settings, "instashop-enricher", ["transaction_items", hanging.GROUP_OFFSETS])
             with published(settings, "instashop-catalogue", ["products"], **FOR_LONG) as products:
                 catalogue = Catalogue(products)
                 catalogue.read_to_end()

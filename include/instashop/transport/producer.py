@@ -25,6 +25,7 @@ from instashop.errors import CursorAhead, CursorMissing, CursorOfAnotherShop, No
 from instashop.events import FIRST_DAY, LAST_DAY
 from instashop.settings import Settings
 from instashop.streams import CURSORS, DATABASES, of_database
+from instashop.transport import hanging
 from instashop.transport.loop import Batch, Sink, Source, Work
 from instashop.transport.pace import Pace
 from instashop.transport.topics import ToEnd, consumer, publish, published, require
@@ -282,6 +283,7 @@ def work(settings: Settings, stop: threading.Event) -> Work:
             _only_one(feeds[0], settings)
             producer = connect.kafka_producer(settings, "instashop-producer")
             producer.init_transactions(30)
+            hanging.finish(settings, "instashop-producer", [CURSORS, *(stream.name for feed in feeds for stream in feed.streams)])
             systems = {feed.database: feed.system_identifier for feed in feeds}
             cursor = stored_cursor(settings, systems)
             for feed in feeds:
