@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from dashboard import figures, formats
 from dashboard.filters import rows_behind
 from dashboard.measures import MEASURES
+from dashboard.shelf import Shelf
 from dashboard.spans import SPAN_SECONDS, STALE_SECONDS, Live, Measured, State
 from instashop import words
 from instashop.metrics import WINDOW_SECONDS, window_of
@@ -79,6 +80,14 @@ def chart(name: str, says: str, at: Mapping[str, dict[str, Any]]) -> list[Compon
 def marked(text: str) -> list[Component | str]:
     """Return a message with what stands between backticks set as code."""
     return [html.Code(part) if number % 2 else part for number, part in enumerate(text.split("`"))]
+
+
+def trouble(shelf: Shelf, now: float) -> list[Component]:
+    """Return what the last reading lacks, or what went wrong since; nothing when all is well."""
+    said = shelf.trouble or shelf.lacks
+    if not said or shelf.read_at is None:
+        return []
+    return [html.P(["This is from ", age(shelf.read_at, now), ". ", *marked(said)], className="trouble")]
 
 
 def banner(state: State, trouble: str | None, live: Live, now: float) -> Component | None:

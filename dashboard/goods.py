@@ -165,7 +165,7 @@ def left(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[
         )
         for product, lasts in stock(shelf, goods)[:LOW]
     ]
-    return [*rows, *trouble(shelf, now)]
+    return [*rows, *cards.trouble(shelf, now)]
 
 
 def _tone(product: Product, lasts: float | None) -> str:
@@ -201,11 +201,3 @@ def missing(shelf: Shelf) -> list[Component | str]:
     if shelf.unbuilt:
         return cards.marked("The DAG `build_warehouse` has not run yet, so there is no catalogue.")
     return cards.marked("The catalogue is empty; the DAG `build_warehouse` brings in every five minutes what has come.")
-
-
-def trouble(shelf: Shelf, now: float) -> list[Component]:
-    """Return what the last reading lacks, or what went wrong since; nothing when all is well."""
-    said = shelf.trouble or shelf.lacks
-    if not said or shelf.read_at is None:
-        return []
-    return [html.P(["This is from ", cards.age(shelf.read_at, now), ". ", *cards.marked(said)], className="trouble")]

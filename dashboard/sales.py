@@ -9,6 +9,7 @@ from dashboard import cards, formats
 from dashboard.filters import rows_behind
 from dashboard.shelf import OLD_SECONDS, Late
 from dashboard.spans import Live, unfinished
+from dashboard.visits import FUNNEL
 from instashop.metrics import WINDOW_SECONDS, window_of
 
 
@@ -152,8 +153,7 @@ def categories(live: Live, shown: int = 8) -> list[Component]:
 
 def behaviour(live: Live) -> list[Component]:
     """Return what visitors did, from session to checkout, and their searches."""
-    steps = [("Sessions", "sessions"), ("Product views", "product_views"), ("Added to cart", "cart_adds"), ("Checkouts", "checkouts")]
-    widest = max(*(live.now.get(name, 0) for _label, name in steps), 1)
+    widest = max(*(live.now.get(name, 0) for _label, name in FUNNEL), 1)
     rows = [
         cards.step(
             label,
@@ -164,7 +164,7 @@ def behaviour(live: Live) -> list[Component]:
             cards.per_session(live, name),
             cards.behind(live, name),
         )
-        for label, name in steps
+        for label, name in FUNNEL
     ]
     searches, without = live.measured("searches").value, live.measured("searches_without_result").value
     part = formats.share(without / searches) if searches and without is not None else formats.UNKNOWN

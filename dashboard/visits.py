@@ -6,7 +6,6 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import cards, formats
-from dashboard.goods import trouble
 from dashboard.shelf import LOOK_SECONDS, OLD_SECONDS, Shelf
 from dashboard.spans import Live
 
@@ -82,7 +81,7 @@ def carts(shelf: Shelf, now: float) -> list[Component]:
         )
         for cart in shelf.carts
     ]
-    return [html.Ul(rows, className="lines"), *trouble(shelf, now)]
+    return [html.Ul(rows, className="lines"), *cards.trouble(shelf, now)]
 
 
 def terms(shelf: Shelf, now: float) -> list[Component]:
@@ -116,7 +115,7 @@ def terms(shelf: Shelf, now: float) -> list[Component]:
         fact(shelf.searched.words, "different words"),
     ]
     note = html.P("What found nothing is counted, not named: only words of the catalogue leave the shop.", className="list-foot")
-    return [html.Div(rows, className="steps"), html.Div(facts, className="facts"), note, *trouble(shelf, now)]
+    return [html.Div(rows, className="steps"), html.Div(facts, className="facts"), note, *cards.trouble(shelf, now)]
 
 
 def shelf_age(shelf: Shelf, now: float) -> list[object]:
