@@ -40,7 +40,7 @@ def live(snapshot: Snapshot, now: float) -> dict[str, Any]:
     return {
         "state": shown.state,
         "trouble": snapshot.trouble,
-        "missing": (*shown.missing, *filter(None, [snapshot.shelf.lacks])),
+        "missing": tuple(dict.fromkeys((*shown.missing, *filter(None, [snapshot.shelf.lacks])))),  # The producer is missing in both.
         "events_since_start": shown.events_since_start,
         "started_at": snapshot.started_at,
         "progress_at": shown.as_of,

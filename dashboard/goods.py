@@ -150,7 +150,7 @@ def stock(shelf: Shelf, goods: list[Good]) -> list[tuple[Product, float | None]]
 def left(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[Component]:
     """Return the products whose stock ends first."""
     shelf = snapshot.shelf
-    if not shelf.products or shelf.lacks:
+    if not shelf.products or shelf.lacks or shelf.stock_trouble:
         return [html.P(missing(shelf), className="empty")]
     rows = [
         cards.step(
@@ -194,10 +194,8 @@ def missing(shelf: Shelf) -> list[Component | str]:
         return cards.marked(shelf.trouble)
     if shelf.read_at is None:
         return ["The warehouse has not been read yet."]
-    if shelf.lacks:
-        return ["Not known. ", shelf.lacks]
-    if shelf.stock_trouble:
-        return [shelf.stock_trouble]
+    if shelf.lacks or shelf.stock_trouble:
+        return ["Not known. ", shelf.lacks or shelf.stock_trouble or ""]
     if shelf.unbuilt:
         return cards.marked("The DAG `build_warehouse` has not run yet, so there is no catalogue.")
     return cards.marked("The catalogue is empty; the DAG `build_warehouse` brings in every five minutes what has come.")

@@ -18,6 +18,7 @@ from redis import Redis, RedisError
 
 from dashboard import past, shelf, spans
 from dashboard.filters import Filters
+from dashboard.measures import MEASURES
 from dashboard.past import Past
 from dashboard.shelf import Shelf
 from dashboard.snapshot import DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window
@@ -112,10 +113,10 @@ class Reader:
             try:
                 with self._open() as connection:
                     connection.execute("SET statement_timeout = '20s'")
-                    self._shelf = replace(shelf.read(connection, begun), lacks=spans.unread(self._snapshot, begun))
+                    self._shelf = shelf_as_known(shelf.read(connection, begun), self._snapshot, begun)
             except (psycopg.Error, InstaShopError) as error:
                 self._shelf = replace(self._shelf, trouble=why(error))
-            pause = WAREHOUSE_SECONDS if self._shelf.trouble or self._shelf.lacks else SHELF_SECONDS
+            pause = WAREHOUSE_SECONDS if self._shelf.trouble or self._shelf.lacks or self._shelf.stock_trouble else SHELF_SECONDS
             self._stop.wait(max(pause, 9 * (self._clock() - begun)))
 
     def past(self, filters: Filters) -> Past:
@@ -124,7 +125,7 @@ class Reader:
         try:
             with self._open() as connection:
                 known = past.read(connection, filters, now, ASKED_SECONDS)
-                return past.lacking(known, filters, spans.unread(snapshot, now, spans.TO_WAREHOUSE), spans.read_until(snapshot))
+                return past_as_known(known, filters, snapshot, now)
         except (psycopg.Error, InstaShopError) as error:
             return Past(trouble=why(error), rows_trouble=why(error))
 
@@ -166,6 +167,21 @@ def why(error: Exception) -> str:
     if isinstance(error, psycopg.errors.QueryCanceled):
         return "The warehouse takes too long to answer."
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def shelf_as_known(read: Shelf, snapshot: Snapshot, now: float) -> Shelf:
+    """Return a reading with what the warehouse lacked; without new items only the stock is not known, which is less what was paid."""
+    return replace(read, lacks=spans.unread(snapshot, now), stock_trouble=read.stock_trouble or spans.unread(snapshot, now, spans.TO_ITEMS) or None)
+
+
+def past_as_known(read: Past, asked: Filters, snapshot: Snapshot, now: float) -> Past:
+    """Return a span as far as the warehouse has its events; without new items a span of orders or visits is still known, but not what was sold in it."""
+    items, of_items = spans.unread(snapshot, now, spans.TO_ITEMS), asked.category is not None or asked.product is not None
+    if of_items or MEASURES[asked.measure].kinds == ("transaction_items",):
+        read = past.lacking(read, asked, items, spans.items_until(snapshot))
+    elif asked.until > spans.items_until(snapshot) and not read.trouble:
+        read = replace(read, lacks=items)
+    return past.lacking(read, asked, spans.unread(snapshot, now), spans.read_until(snapshot))
 
 
 def read_redis(redis: Redis, last: Snapshot, now: float) -> Snapshot:
@@ -241,6 +257,7 @@ def read_warehouse(connection: psycopg.Connection[dict[str, Any]], now: float) -
         read_at=now,
         events=arrived["events"],
         moved_at=unix(arrived["moved_at"]),
+        items_moved_at=unix(arrived["items_moved_at"]),
         verdict=verdict_from(verdict) if verdict else None,
         dead_letters=tuple(
             DeadLetters(row["reason"], row["letters"], row["newest_at"].timestamp(), tuple(row["topics"]), tuple(row["newest_ids"] or ())) for row in letters

@@ -91,9 +91,9 @@ class Shelf:
     trouble: str | None = None
     unbuilt: bool = False
     lacks: str = ""
-    """What the warehouse lacked when it was read, and why: what it said of now was not true. Nothing when it had what reached Kafka."""
+    """What the warehouse lacked when it was read, and why: what it said of now was not true. Nothing when it had what the shop did."""
     stock_trouble: str | None = None
-    """Why there are no products, though all else was read."""
+    """Why the stock is not known, though all else is."""
     products: tuple[Product, ...] = ()
     terms: tuple[Term, ...] = ()
     """The most frequent; `searched` counts all."""

@@ -76,6 +76,9 @@ class Warehouse:
     trouble: str | None = None
     events: int = 0
     moved_at: float | None = None
+    """When the newest message came, of any topic."""
+    items_moved_at: float | None = None
+    """When the newest item came: while the enricher is away, all other messages go on."""
     verdict: Verdict | None = None
     dead_letters: tuple[DeadLetters, ...] = ()
 

@@ -20,9 +20,11 @@ BEHIND_SECONDS = 10
 BRINGS = {"producer": "what the shop did", "enricher": "what was sold of each item and category", "consumer": "what reached Kafka"}
 """What the numbers lack when a service does not bring it."""
 TO_WINDOWS = ("producer", "enricher")
-"""The services that the windows of Spark depend on; what is read from the warehouse depends on the consumer."""
+"""The services that the windows of Spark depend on."""
 TO_WAREHOUSE = ("consumer", "producer")
-"""Those that bring the shop's events to the warehouse."""
+"""Those without which the newest of everything is missing in the warehouse."""
+TO_ITEMS = ("enricher",)
+"""Those without which only items are."""
 
 State = Literal["starting", "zero", "live", "behind", "stale", "broken"]
 """starting: Spark has said nothing since the start · zero: all is fresh and nothing happened · behind: fresh, but something is missing ·
@@ -104,7 +106,7 @@ def missing(snapshot: Snapshot, now: float) -> tuple[str, ...]:
     return tuple(sentence for sentence in said if sentence)
 
 
-def unread(snapshot: Snapshot, now: float, brought_by: Iterable[str] = ("consumer",)) -> str:
+def unread(snapshot: Snapshot, now: float, brought_by: Iterable[str] = TO_WAREHOUSE) -> str:
     """Return what the warehouse lacks however fresh its answer is, and why; nothing when these services brought it what they should."""
     said = [_not_brought(service, snapshot.beats.get(service), now) for service in brought_by if not _unheard(snapshot, service, now)]
     return next(filter(None, said), "")
@@ -117,8 +119,17 @@ def _unheard(snapshot: Snapshot, service: str, now: float) -> bool:
 
 def read_until(snapshot: Snapshot) -> float:
     """Return from when on the warehouse lacks something, as long as it does."""
-    beats = [snapshot.beats.get(service) for service in TO_WAREHOUSE]
-    return (snapshot.warehouse.moved_at or 0) - max((beat.lag_seconds or 0 for beat in beats if beat), default=0)
+    return _less_lag(snapshot, snapshot.warehouse.moved_at, TO_WAREHOUSE)
+
+
+def items_until(snapshot: Snapshot) -> float:
+    """Return from when on it lacks items, as long as it does."""
+    return _less_lag(snapshot, snapshot.warehouse.items_moved_at, TO_ITEMS)
+
+
+def _less_lag(snapshot: Snapshot, moved_at: float | None, brought_by: Iterable[str]) -> float:
+    beats = [snapshot.beats.get(service) for service in brought_by]
+    return (moved_at or 0) - max((beat.lag_seconds or 0 for beat in beats if beat), default=0)
 
 
 def _not_brought(service: str, beat: Beat | None, now: float) -> str:

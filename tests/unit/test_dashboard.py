@@ -15,7 +15,7 @@ from dash.development.base_component import Component
 
 from dashboard import api, books, cards, figures, formats, frame, sales, spans, way
 from dashboard.pages import behaviour, live, platform, products
-from dashboard.readings import progress_from, verdict_from, window_from
+from dashboard.readings import progress_from, shelf_as_known, verdict_from, window_from
 from dashboard.shelf import Late, Shelf
 from dashboard.snapshot import DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window
 from instashop.control.beats import SERVICES, Beat
@@ -576,15 +576,17 @@ def test_a_number_of_today_that_is_not_known_is_a_dash_and_says_why(shelf: Shelf
 def test_a_consumer_that_does_not_bring_what_it_should_leaves_the_windows_whole(consumer: Beat | None, words: str) -> None:
     known = snapshot(window(WINDOW, **PAID))
     known = replace(known, beats={**known.beats, **({"consumer": consumer} if consumer else {})})
-    assert spans.unread(known, NOW) == spans.unread(known, NOW, spans.TO_WAREHOUSE) == words
+    assert spans.unread(known, NOW) == words
     assert spans.state_of(known, NOW) == "live"
 
 
-def test_what_the_producer_has_not_brought_is_missing_in_the_warehouse_too() -> None:
-    known = snapshot(window(WINDOW, **PAID))
-    known = replace(known, beats={**known.beats, "consumer": beat(), "producer": beat(state="stopped")})
-    assert spans.unread(known, NOW, spans.TO_WAREHOUSE) == "The producer is stopped: what the shop did meanwhile is missing."
-    assert spans.unread(known, NOW) == ""
+def test_without_the_producer_nothing_of_now_is_known_and_without_the_enricher_only_the_stock_is_not() -> None:
+    well = {service: beat(service) for service in ("consumer", "producer", "enricher")}
+    for service, lacks, stock in (("producer", True, False), ("enricher", False, True)):
+        read = shelf_as_known(DAY, snapshot(beats={**well, service: beat(service, state="stopped")}), NOW)
+        said = f"The {service} is stopped: {spans.BRINGS[service]} meanwhile is missing."
+        assert (read.lacks, read.stock_trouble) == (said if lacks else "", said if stock else None)
+    assert shelf_as_known(replace(DAY, stock_trouble="slow"), snapshot(beats=well), NOW) == replace(DAY, stock_trouble="slow")
 
 
 @pytest.mark.parametrize(("consumer", "is_told"), [(None, False), (beat(age=11), False), (beat(state="stopped"), True)])
@@ -600,12 +602,26 @@ def test_a_warehouse_that_lacks_events_is_said_in_the_json_and_knows_nothing_of_
     assert texts(live.values(lacking, NOW)["live-late"]["children"]) == "What came late is not known yet."
 
 
+def test_the_json_says_once_that_the_producer_is_missing_in_windows_and_warehouse() -> None:
+    beats = {"consumer": beat(), "producer": beat("producer", state="stopped"), "enricher": beat("enricher")}
+    known = snapshot(window(WINDOW, **PAID), beats=beats)
+    told = api.live(replace(known, shelf=shelf_as_known(DAY, known, NOW)), NOW)
+    assert told["missing"] == ("The producer is stopped: what the shop did meanwhile is missing.",)
+    assert told["today"]["visitors"] is None
+
+
 def test_the_warehouse_lacks_events_from_its_newest_on_or_from_as_long_ago_as_the_consumer_is_behind() -> None:
     moved = Warehouse(read_at=NOW, moved_at=NOW - 2)
     assert spans.read_until(snapshot(warehouse=moved)) == NOW - 2
     assert spans.read_until(snapshot(warehouse=moved, beats={"consumer": beat(lag_seconds=60.0), "producer": beat(lag_seconds=5.0)})) == NOW - 62
     assert spans.read_until(snapshot(warehouse=moved, beats={"consumer": beat(), "producer": beat(lag_seconds=90.0)})) == NOW - 92
     assert spans.read_until(snapshot()) == 0
+
+
+def test_the_warehouse_lacks_items_from_its_newest_item_on_whatever_else_has_come_since() -> None:
+    moved = Warehouse(read_at=NOW, moved_at=NOW - 2, items_moved_at=NOW - 1800)
+    assert spans.items_until(snapshot(warehouse=moved, beats={"enricher": beat("enricher", state="stopped")})) == NOW - 1800
+    assert spans.items_until(snapshot(warehouse=moved, beats={"enricher": beat("enricher", lag_seconds=60.0)})) == NOW - 1860
 
 
 def test_the_json_tells_today_as_the_page_does() -> None:

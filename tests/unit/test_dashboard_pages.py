@@ -20,9 +20,10 @@ from dashboard import figures, filters, goods, past, rows, spans, table, visits
 from dashboard.filters import Filters
 from dashboard.pages import behaviour, event, history, products
 from dashboard.past import Group, Past, Row
+from dashboard.readings import past_as_known
 from dashboard.shelf import Cart, Product, Searched, Shelf, Term
-from dashboard.snapshot import Sale, Snapshot, Window
-from tests.unit.test_dashboard import NOW, PAID, STATES, WINDOW, by_id, snapshot, texts, window
+from dashboard.snapshot import Sale, Snapshot, Warehouse, Window
+from tests.unit.test_dashboard import NOW, PAID, STATES, WINDOW, beat, by_id, snapshot, texts, window
 
 LAMP = Product(7, "Lamp", "Home", stock=100, sold=40, active=True, at=NOW - 3600)
 SHELF = Shelf(
@@ -126,6 +127,7 @@ def test_stock_that_is_not_known_says_why(shelf: Shelf, words: str) -> None:
 
 
 LACKS = "The consumer is 11 s behind: what reached Kafka meanwhile is missing."
+NO_ITEMS = "The enricher is stopped: what was sold of each item and category meanwhile is missing."
 
 
 def test_a_warehouse_that_lacks_events_claims_no_stock_and_no_number_of_searches() -> None:
@@ -137,7 +139,9 @@ def test_a_warehouse_that_lacks_events_claims_no_stock_and_no_number_of_searches
     assert "— searches in the last hour — without result — different words" in searched
     for listed in (searched, texts(visits.carts(known.shelf, NOW))):
         assert f"This is from 5 s ago . {LACKS}" in listed
-    assert texts(by_id(products.layout(replace(known, shelf=replace(SHELF, stock_trouble="slow")), NOW), "kpi-low")) == "—"
+    without_items = products.layout(replace(known, shelf=replace(SHELF, stock_trouble=NO_ITEMS)), NOW)
+    assert texts(by_id(without_items, "kpi-low")) == "—"
+    assert texts(by_id(without_items, "products-stock")) == f"Not known. {NO_ITEMS}"
     nothing = replace(known.shelf, terms=(), carts=())
     assert {texts(visits.terms(nothing, NOW)), texts(visits.carts(nothing, NOW))} == {f"Not known. {LACKS}"}
 
@@ -233,6 +237,26 @@ def test_history_says_why_something_is_missing(known: Past, state: str, words: s
 def test_a_span_is_known_as_far_as_the_warehouse_has_its_events(lacks: str, since: int, until: int, known: Past) -> None:
     asked = Filters(WINDOW + since, WINDOW + until, "window")
     assert past.lacking(PAST, asked, lacks, WINDOW - 60) == known
+
+
+@pytest.mark.parametrize(
+    ("more", "since", "until", "known"),
+    [
+        ({}, -900, 30, replace(PAST, lacks=NO_ITEMS)),
+        ({"measure": "events"}, -900, 30, replace(PAST, lacks=NO_ITEMS)),
+        ({}, -3600, -1800, PAST),
+        ({"measure": "sales_cents"}, -3600, 30, replace(PAST, lacks=NO_ITEMS)),
+        ({"measure": "sales_cents"}, -900, 30, Past(read_at=NOW, trouble=NO_ITEMS, rows_trouble=NO_ITEMS)),
+        ({"measure": "events", "category": "Home"}, -900, 30, Past(read_at=NOW, trouble=NO_ITEMS, rows_trouble=NO_ITEMS)),
+        ({"measure": "events", "product": 7}, -900, 30, Past(read_at=NOW, trouble=NO_ITEMS, rows_trouble=NO_ITEMS)),
+    ],
+)
+def test_without_the_enricher_a_span_after_it_knows_everything_but_items(more: dict[str, Any], since: int, until: int, known: Past) -> None:
+    beats = {"consumer": beat(), "producer": beat("producer"), "enricher": beat("enricher", state="stopped")}
+    moved = snapshot(beats=beats, warehouse=Warehouse(read_at=NOW, moved_at=NOW, items_moved_at=float(WINDOW - 1800)))
+    assert past_as_known(PAST, Filters(WINDOW + since, WINDOW + until, "window", **more), moved, NOW) == known
+    running = replace(moved, beats={**beats, "enricher": beat("enricher")})
+    assert past_as_known(PAST, Filters(WINDOW + since, WINDOW + until, "window", **more), running, NOW) == PAST
 
 
 def test_a_history_that_lacks_its_newest_events_says_so_and_calls_nothing_none() -> None:
