@@ -61,7 +61,7 @@ def span_words(live: Live) -> str:
 
 def all_as_of(live: Live, now: float) -> list[object]:
     """Return how old the live numbers of a page are."""
-    return ["live numbers as of ", age(live.as_of, now, STALE_SECONDS)] if live.as_of else ["nothing read yet"]
+    return ["live numbers as of ", age(live.as_of, now, STALE_SECONDS)] if live.as_of else ["no live numbers"]
 
 
 def charted(name: str, figure: Any, measure: str, href: str | None) -> dict[str, dict[str, Any]]:
@@ -95,7 +95,7 @@ def banner(state: State, trouble: str | None, live: Live, now: float) -> Compone
     since = age(live.as_of, now)
     match state:
         case "broken":
-            known = ["The numbers below are from ", since, "."] if live.as_of else ["Nothing has been read yet."]
+            known = ["The numbers below are from ", since, "."] if live.as_of else ["There are no numbers to show."]
             return told(
                 "broken",
                 "Redis does not answer",
@@ -109,6 +109,8 @@ def banner(state: State, trouble: str | None, live: Live, now: float) -> Compone
             )
         case "stale":
             cure = ["See ", html.Code("run_live_metrics"), " in Airflow, or run ", html.Code("./instashop doctor"), "."]
+            if live.as_of is None:
+                return told("stale", "The live numbers are gone", [html.P(["Spark has said nothing for so long that Redis no longer keeps them. ", *cure])])
             return told(
                 "stale",
                 "The live numbers are old",
@@ -189,7 +191,7 @@ def changed(change: float, amount: str, good_is_up: bool | None = True) -> Compo
 
 def as_of(at: float | None, now: float, limit_seconds: float = STALE_SECONDS) -> Component:
     """Return the foot of a block: how old its numbers are."""
-    return html.P(["as of ", age(at, now, limit_seconds)] if at else "no value yet", className="kpi-age")
+    return html.P(["as of ", age(at, now, limit_seconds)] if at else "no value", className="kpi-age")
 
 
 def step(label: str, begin: float, width: float, kind: str, value: str, small: object = None, href: str | None = None, of: str = "") -> Component:
@@ -207,7 +209,7 @@ def step(label: str, begin: float, width: float, kind: str, value: str, small: o
 
 def no_items(live: Live) -> Component:
     """Return that no item was sold, as far as that can be said."""
-    text = "No reading yet." if live.as_of is None else "Not known: something is missing." if live.missing else "No items sold in this span."
+    text = "Not known." if live.as_of is None else "Not known: something is missing." if live.missing else "No items sold in this span."
     return html.P(text, className="empty")
 
 

@@ -126,7 +126,7 @@ def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str
     still_open = [start for start in starts if spans.unfinished(start, live.until)]
     figure = go.Figure(layout=_layout("€" if money else "", starts[0], starts[-1] + WINDOW_SECONDS, values.values()))
     if not any(values.values()):
-        return _empty(figure, "no windows yet" if live.as_of is None else "not known: something is missing" if live.missing else "none in these windows")
+        return _empty(figure, "no windows" if live.as_of is None else "not known: something is missing" if live.missing else "none in these windows")
     for part, some, marker in _parts(starts, still_open, colour):
         figure.add_bar(
             name=part,

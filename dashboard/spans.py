@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from dashboard import formats
@@ -48,7 +48,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Live:
-    """Everything the Live page shows, as of `as_of`, Spark's last word; when that is None, nothing is known."""
+    """Everything the Live page shows, as of `as_of`, Spark's last word; None when there is none, or Redis no longer keeps its windows: then nothing is known."""
 
     state: State
     as_of: float | None
@@ -162,7 +162,7 @@ def unfinished(start: int, as_of: float) -> bool:
 
 
 def sums(windows: Mapping[int, Window], starts: Iterable[int]) -> Counter[str]:
-    """Return every measure added up over windows; a window that is not there is a true zero."""
+    """Return every measure added up over windows of a span that is kept; one that is not there had no events."""
     added: Counter[str] = Counter()
     for start in starts:
         if start in windows:
@@ -174,9 +174,12 @@ def live_of(snapshot: Snapshot, now: float) -> Live:
     """Return what the Live page shows."""
     state, progress = state_of(snapshot, now), snapshot.progress
     if progress is None or state == "starting":  # What an earlier run left behind is nobody's number now.
-        starts = span(now)
-        return Live(state, None, starts[0], now, {}, None, {}, None)
+        return _nothing(state, now)
     starts = span(progress.at)
+    if (
+        starts[0] + WINDOW_SECONDS + snapshot.kept_seconds <= snapshot.taken_at
+    ):  # Redis has begun to let go of what Spark said last: its sums would shrink to zero.
+        return replace(_nothing(state, now), missing=missing(snapshot, now))
     categories: Counter[str] = Counter()
     for start in starts:
         for name, measures in snapshot.windows[start].categories.items() if start in snapshot.windows else ():
@@ -194,6 +197,11 @@ def live_of(snapshot: Snapshot, now: float) -> Live:
         late=_late(snapshot.shelf, starts, now),
         revenue_by_window={start: snapshot.windows[start].total.get("revenue_cents", 0) if start in snapshot.windows else 0 for start in starts},
     )
+
+
+def _nothing(state: State, now: float) -> Live:
+    """Return a page on which no number is known."""
+    return Live(state, None, span(now)[0], now, {}, None, {}, None)
 
 
 def _late(shelf: Shelf, starts: range, now: float) -> dict[int, Late] | None:

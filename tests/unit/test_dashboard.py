@@ -128,7 +128,7 @@ def test_the_words_of_a_chart_are_the_sum_of_its_bars_and_the_highest() -> None:
         "€419.01 in all; the highest bar is €300.01, 07:59:00–07:59:30 UTC. Rows behind Revenue"  # Of the live numbers, without what came late.
     )
     assert texts(shown["live-orders-words"]["children"]).startswith("4 in all; the highest bar is 2, ")
-    assert texts(live.values(STATES["starting"], NOW)["live-revenue-words"]["children"]) == "no windows yet."
+    assert texts(live.values(STATES["starting"], NOW)["live-revenue-words"]["children"]) == "no windows."
 
 
 @pytest.mark.parametrize("page", [live, products, behaviour, platform])
@@ -189,6 +189,24 @@ def test_progress_of_an_earlier_run_is_nobodys_number() -> None:
     left_behind = snapshot(window(WINDOW, **PAID), progress_age=5.0, started_at=NOW - 2)
     assert spans.state_of(left_behind, NOW) == "starting"
     assert spans.live_of(left_behind, NOW).measured("revenue_cents").value is None
+
+
+@pytest.mark.parametrize("trouble", [None, "Redis at nowhere does not answer."])
+def test_a_last_word_whose_windows_redis_has_begun_to_let_go_is_no_number(trouble: str | None) -> None:
+    said_at = WINDOW + 0.0
+    windows = {start: window(start, **PAID) for start in spans.span(said_at)}
+    first_gone_at = min(windows) + 30 + 3600  # When Redis lets go of the first of them.
+    for taken_at, value in ((first_gone_at - 1, 30 * PAID["revenue_cents"]), (first_gone_at, None)):
+        known = replace(snapshot(), progress=Progress(at=said_at), taken_at=taken_at, windows=windows, trouble=trouble)
+        told = api.live(known, taken_at)
+        assert (told["state"], told["kpis"]["revenue_cents"]["value"]) == ("broken" if trouble else "stale", value)
+        assert told["missing"], "What else is missing is told all the same."
+        shown = live.values(known, taken_at)
+        assert ("€" in texts(shown["live-kpis"]["children"])) == (value is not None)
+        assert ("no windows" in texts(shown["live-revenue-words"]["children"])) == (value is None)
+        banner = texts(shown["live-banner"]["children"])
+        assert ("are gone" in banner or "no numbers to show" in banner) == (value is None)
+        assert "never" not in banner
 
 
 def test_nothing_known_is_never_shown_as_zero() -> None:
