@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from dashboard import formats
-from dashboard.shelf import OLD_SECONDS, Late, Shelf
+from dashboard.shelf import LATE_LOOK_SECONDS, OLD_SECONDS, Late, Shelf
 from dashboard.snapshot import Snapshot, Window
 from instashop.control.beats import Beat
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
@@ -205,8 +205,10 @@ def _nothing(state: State, now: float) -> Live:
 
 
 def _late(shelf: Shelf, starts: range, now: float) -> dict[int, Late] | None:
-    """Return what came late for windows; None when the warehouse has not said, or too long ago to know of them, or lacked events itself."""
+    """Return what came late for windows; None when the warehouse has not said, or too long ago to know of them, or not of the oldest, or lacked events itself."""
     if shelf.read_at is None or shelf.lacks or now - shelf.read_at > OLD_SECONDS:
+        return None
+    if starts[0] < shelf.read_at - LATE_LOOK_SECONDS:  # Spark's last word is so old that the warehouse did not look at all of its windows.
         return None
     return {start: shelf.late[start] for start in starts if start in shelf.late}
 

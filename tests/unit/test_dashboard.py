@@ -16,7 +16,7 @@ from dash.development.base_component import Component
 from dashboard import api, books, cards, figures, formats, frame, sales, spans, way
 from dashboard.pages import behaviour, live, platform, products
 from dashboard.readings import progress_from, shelf_as_known, verdict_from, window_from
-from dashboard.shelf import Late, Shelf
+from dashboard.shelf import LATE_LOOK_SECONDS, Late, Shelf
 from dashboard.snapshot import DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window
 from instashop.control.beats import SERVICES, Beat
 from instashop.control.books import Line
@@ -483,6 +483,13 @@ def test_what_came_late_is_not_known_from_an_old_reading() -> None:
     for age, says in ((100, "Nothing came late"), (130, "not known yet")):
         known = snapshot(window(WINDOW, **PAID), shelf=Shelf(read_at=NOW - age))
         assert says in texts(sales.came_late(spans.live_of(known, NOW), known.shelf.read_at, NOW))
+
+
+def test_what_came_late_is_not_known_of_windows_that_were_not_looked_at() -> None:
+    first = spans.span(NOW - 1)[0]
+    for read_at, says in ((first + LATE_LOOK_SECONDS, "Nothing came late"), (first + LATE_LOOK_SECONDS + 1, "not known yet")):
+        known = replace(snapshot(window(WINDOW, **PAID)), shelf=Shelf(read_at=read_at))
+        assert says in texts(sales.came_late(spans.live_of(known, read_at), read_at, read_at))
 
 
 @pytest.mark.parametrize(
