@@ -109,15 +109,15 @@ class Reader:
 
     def _watch_shelf(self) -> None:
         while not self._stop.is_set():
-            begun = self._clock()
+            now, begun = self._clock(), time.monotonic()  # A clock that is set, or a machine that slept, makes no reading long.
             try:
                 with self._open() as connection:
                     connection.execute("SET statement_timeout = '20s'")
-                    self._shelf = shelf_as_known(shelf.read(connection, begun), self._snapshot, begun)
+                    self._shelf = shelf_as_known(shelf.read(connection, now), self._snapshot, now)
             except (psycopg.Error, InstaShopError) as error:
                 self._shelf = replace(self._shelf, trouble=why(error))
             pause = WAREHOUSE_SECONDS if self._shelf.trouble or self._shelf.lacks or self._shelf.stock_trouble else SHELF_SECONDS
-            self._stop.wait(max(pause, 9 * (self._clock() - begun)))
+            self._stop.wait(max(pause, 9 * (time.monotonic() - begun)))
 
     def past(self, filters: Filters) -> Past:
         """Read a span of the warehouse now; one that does not answer, or lacks events, is told, not raised."""

@@ -1,3 +1,5 @@
+import itertools
+import threading
 import time
 from collections.abc import Iterator
 
@@ -8,13 +10,15 @@ from dashboard import rows
 from dashboard.app import build
 from dashboard.filters import parse
 from dashboard.past import Past
-from dashboard.readings import Reader
+from dashboard.readings import WAREHOUSE_SECONDS, Reader
 from instashop.settings import Settings
+
+NOWHERE = Settings(redis_url="redis://:secret@127.0.0.1:1/0", warehouse_dsn="postgresql://me:secret@127.0.0.1:1/dwh_db")
 
 
 @pytest.fixture(scope="module")
 def reader() -> Reader:
-    return Reader(Settings(redis_url="redis://:secret@127.0.0.1:1/0", warehouse_dsn="postgresql://me:secret@127.0.0.1:1/dwh_db"))
+    return Reader(NOWHERE)
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +76,22 @@ def test_a_warehouse_that_does_not_answer_leaves_history_with_its_cure(reader: R
     known = reader.past(parse({}, 1_800_000_000)[0])
     assert known.read_at is None
     assert "INSTASHOP_WAREHOUSE_DSN" in (known.trouble or "")
+
+
+class OnePause(threading.Event):
+    """A stop that is asked for in the first pause, and knows how long that would have been."""
+
+    seconds: float | None = None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds = timeout
+        self.set()
+        return True
+
+
+def test_a_machine_that_sleeps_during_a_reading_of_the_shelf_makes_no_long_pause() -> None:
+    eight_hours_each = itertools.count(1_800_000_000, 8 * 3600)
+    reader = Reader(NOWHERE, clock=lambda: float(next(eight_hours_each)))
+    reader._stop = OnePause()
+    reader._watch_shelf()
+    assert reader._stop.seconds == WAREHOUSE_SECONDS
