@@ -70,7 +70,7 @@ def _abandoned_share(live: Live) -> float | None:
 def carts(shelf: Shelf, now: float) -> list[Component]:
     """Return the newest abandoned carts, each a link to its event."""
     if not shelf.carts:
-        return [_nothing(shelf, "No cart was abandoned in the last hour.")]
+        return _nothing(shelf, "No cart was abandoned in the last hour.", now)
     rows = [
         html.Li(
             [
@@ -88,7 +88,7 @@ def terms(shelf: Shelf, now: float) -> list[Component]:
     """Return what was searched for most; what found nothing names no word of the catalogue and is counted below."""
     named = [term for term in shelf.terms if term.term is not None]
     if not shelf.terms:
-        return [_nothing(shelf, "Nobody searched in the last hour.")]
+        return _nothing(shelf, "Nobody searched in the last hour.", now)
     widest = max((term.searches for term in named), default=1)
     since = (shelf.read_at or now) - LOOK_SECONDS
     rows = [
@@ -123,7 +123,9 @@ def shelf_age(shelf: Shelf, now: float) -> list[object]:
     return ["last hour · as of ", cards.age(shelf.read_at, now, OLD_SECONDS)] if shelf.read_at else ["not read yet"]
 
 
-def _nothing(shelf: Shelf, words: str) -> Component:
+def _nothing(shelf: Shelf, words: str, now: float) -> list[Component]:
     if shelf.read_at is None:
-        return html.P(cards.marked(shelf.trouble or "The warehouse has not been read yet."), className="empty")
-    return html.P(f"Not known. {shelf.lacks}" if shelf.lacks else words, className="empty")
+        return [html.P(cards.marked(shelf.trouble or "The warehouse has not been read yet."), className="empty")]
+    if shelf.lacks:
+        return [html.P(f"Not known. {shelf.lacks}", className="empty")]
+    return [html.P(words, className="empty"), *cards.trouble(shelf, now)]

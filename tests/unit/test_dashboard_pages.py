@@ -146,6 +146,14 @@ def test_a_warehouse_that_lacks_events_claims_no_stock_and_no_number_of_searches
     assert {texts(visits.terms(nothing, NOW)), texts(visits.carts(nothing, NOW))} == {f"Not known. {LACKS}"}
 
 
+def test_a_list_without_rows_says_from_when_it_is_while_the_warehouse_is_away() -> None:
+    nothing = replace(SHELF, read_at=NOW - 300, terms=(), carts=())
+    away = replace(nothing, trouble="gone; run `./instashop up`")
+    for part, words in ((visits.carts, "No cart was abandoned in the last hour."), (visits.terms, "Nobody searched in the last hour.")):
+        assert texts(part(nothing, NOW)) == words
+        assert texts(part(away, NOW)) == f"{words} This is from 5 min 0 s ago . gone; run ./instashop up"
+
+
 @pytest.mark.parametrize("page", [products, behaviour])
 def test_nothing_known_is_never_shown_as_zero(page: Any) -> None:
     shown = page.values(STATES["starting"], NOW)
