@@ -546,6 +546,16 @@ def test_late_money_is_told_beside_the_live_one() -> None:
     assert "€119.00 live, €124.00 restated" in late.customdata[0][0]
 
 
+def test_late_money_is_drawn_and_told_also_when_none_came_in_time() -> None:
+    shown = live.values(snapshot(window(WINDOW, events=1), shelf=Shelf(read_at=NOW - 5, late={WINDOW: Late(3, 1, 500)})), NOW)
+    for name, late, words in (("revenue", 5.0, "€5.00"), ("orders", 1.0, "1")):
+        figure = shown[f"live-{name}"]["figure"]
+        assert (figure.data[-1].name, figure.data[-1].y, figure.data[-1].base) == ("came late", (late,), (0.0,))
+        assert figure.layout.yaxis.showticklabels is None, "An axis without numbers is of a chart without bars."
+        assert "none in these windows" not in [note.text for note in figure.layout.annotations]
+        assert texts(shown[f"live-{name}-words"]["children"]).startswith(f"Only what came late is drawn: {words}.")
+
+
 DAY = Shelf(
     read_at=NOW - 5,
     today={**dict.fromkeys(MEASURES, 0), "revenue_cents": 250_000, "orders_paid": 20, "checkouts": 5, "sessions": 40},
