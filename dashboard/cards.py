@@ -177,7 +177,9 @@ def _before(measured: Measured, write: Write, live: Live, good_is_up: bool | Non
     before, change = write(measured.before), measured.change
     if change is None:
         return html.P(f"{before} before", className="kpi-before")
-    amount = formats.points((measured.value or 0) - (measured.before or 0)) if write is formats.share else f"{abs(change) * 100:,.1f} %"
+    value, was = measured.value or 0, measured.before or 0
+    in_points = write in (formats.share, formats.conversion) and max(value, was) <= 1  # Beyond, both are written as times, not as percent.
+    amount = formats.points(value - was) if in_points else f"{abs(change) * 100:,.1f} %"
     return html.P([changed(change, amount, good_is_up), f" {before} before"], className="kpi-before")
 
 

@@ -29,6 +29,15 @@ def share(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value * 100:,.1f}\u00a0%"
 
 
+def conversion(value: float | None, of: str = "") -> str:
+    """Return how many come of each one before: `12.3 % of sessions`, and of more than one each `4.0 × sessions`."""
+    if value is None:
+        return UNKNOWN
+    if value > 1:
+        return f"{value:,.1f}\u00a0× {of}".rstrip()
+    return f"{share(value)} of {of}" if of else share(value)
+
+
 def points(difference: float) -> str:
     """Return how far apart two shares of one are, in percentage points: `1.7 pts`."""
     return f"{abs(difference) * 100:,.1f}\u00a0pts"

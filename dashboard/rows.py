@@ -76,7 +76,7 @@ def kpis(asked: Filters, known: Past, now: float) -> list[Component]:
             plain("revenue_cents"),
             plain("orders_paid"),
             one("Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, "revenue_cents"),
-            one("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.share, "checkouts", "checkouts by sessions"),
+            one("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.conversion, "checkouts", "checkouts by sessions"),
             plain("sessions"),
             plain("refund_cents", good_is_up=False),
         ]

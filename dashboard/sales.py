@@ -36,7 +36,7 @@ def kpis(live: Live, now: float, kept_seconds: int, started_at: float | None) ->
             "Conversion",
             "conversion",
             live.ratio("checkouts", "sessions"),
-            formats.share,
+            formats.conversion,
             live,
             now,
             "checkouts by sessions",

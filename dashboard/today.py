@@ -62,7 +62,7 @@ def row(shelf: Shelf, now: float) -> list[Component]:
             _number("revenue", "Revenue", formats.money(known.revenue_cents), of_day("revenue_cents")),
             _number("orders", "Orders paid", formats.count(known.orders_paid), of_day("orders_paid")),
             _number("average-order", "Average order", formats.money(known.average_order_cents), of_day("revenue_cents")),
-            _number("conversion", "Conversion", formats.share(known.conversion), of_day("checkouts")),
+            _number("conversion", "Conversion", formats.conversion(known.conversion), of_day("checkouts")),
         ),
         _part(
             "Here now",

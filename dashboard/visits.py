@@ -25,17 +25,17 @@ def kpis(live: Live, now: float) -> list[Component]:
         write = formats.money if name.endswith("_cents") else formats.count
         return cards.kpi(label, name.replace("_", "-"), live.measured(name), write, live, now, good_is_up=good_is_up, href=cards.behind(live, name))
 
-    def ratio(label: str, above: str, below: str, hint: str, good_is_up: bool) -> Component:
-        return cards.kpi(label, above.replace("_", "-"), live.ratio(above, below), formats.share, live, now, hint, good_is_up, cards.behind(live, above))
+    def ratio(label: str, above: str, below: str, write: cards.Write, hint: str, good_is_up: bool) -> Component:
+        return cards.kpi(label, above.replace("_", "-"), live.ratio(above, below), write, live, now, hint, good_is_up, cards.behind(live, above))
 
     return cards.alike(
         [
             measured("Sessions", "sessions"),
-            ratio("Conversion", "checkouts", "sessions", "checkouts by sessions", True),
+            ratio("Conversion", "checkouts", "sessions", formats.conversion, "checkouts by sessions", True),
             measured("Carts abandoned", "carts_abandoned", False),
             measured("Value abandoned", "abandoned_cents", False),
             measured("Searches", "searches", None),
-            ratio("Without result", "searches_without_result", "searches", "of all searches", False),
+            ratio("Without result", "searches_without_result", "searches", formats.share, "of all searches", False),
         ]
     )
 
@@ -49,7 +49,7 @@ def funnel(live: Live) -> list[Component]:
         rate = _rate(live, name, above[1], above[0]) if above else "events, not visitors"
         rows.append(cards.step(label, 0, live.now.get(name, 0) / widest, "visit", formats.count(live.measured(name).value), rate, cards.behind(live, name)))
     facts = [
-        cards.fact(formats.share(live.ratio("checkouts", "sessions").value), "sessions to checkouts", cards.behind(live, "checkouts")),
+        cards.fact(formats.conversion(live.ratio("checkouts", "sessions").value), "sessions to checkouts", cards.behind(live, "checkouts")),
         cards.fact(formats.share(_abandoned_share(live)), "of ended carts abandoned", cards.behind(live, "carts_abandoned")),
     ]
     return [*rows, html.Div(facts, className="facts")]
@@ -57,9 +57,7 @@ def funnel(live: Live) -> list[Component]:
 
 def _rate(live: Live, name: str, above: str, label: str) -> str:
     value = live.ratio(name, above).value
-    if value is None:
-        return ""
-    return f"{formats.share(value)} of {label.lower()}" if value <= 1 else f"{value:.1f} × {label.lower()}"
+    return "" if value is None else formats.conversion(value, label.lower())
 
 
 def _abandoned_share(live: Live) -> float | None:

@@ -260,6 +260,8 @@ def test_nothing_to_compare_with_is_said_once_and_each_number_has_a_dash() -> No
         (spans.Measured(0.062, 0.045), formats.share, "▲ 1.7\u00a0pts", "is-good"),
         (spans.Measured(0.0601, 0.06), formats.share, "▬ 0.0\u00a0pts", "is-flat"),
         (spans.Measured(0.0051, 0.005), formats.share, "▬ 0.0\u00a0pts", "is-flat"),
+        (spans.Measured(0.062, 0.045), formats.conversion, "▲ 1.7\u00a0pts", "is-good"),
+        (spans.Measured(4.0, 0.5), formats.conversion, "▲ 700.0 %", "is-good"),
     ],
 )
 def test_a_share_changes_by_points_and_a_small_change_is_neither_good_nor_bad(measured: spans.Measured, write: Any, words: str, tone: str) -> None:

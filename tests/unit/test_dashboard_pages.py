@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 from dash import html
 
-from dashboard import figures, filters, goods, past, rows, spans, table, visits
+from dashboard import figures, filters, formats, goods, past, rows, spans, table, visits
 from dashboard.filters import Filters
-from dashboard.pages import behaviour, event, history, products
+from dashboard.pages import behaviour, event, history, live, products
 from dashboard.past import Group, Past, Row
 from dashboard.readings import past_as_known
 from dashboard.shelf import Cart, Product, Searched, Shelf, Term
 from dashboard.snapshot import Sale, Snapshot, Warehouse, Window
-from tests.unit.test_dashboard import NOW, PAID, STATES, WINDOW, beat, by_id, snapshot, texts, window
+from instashop.metrics import MEASURES
+from tests.unit.test_dashboard import DAY, NOW, PAID, STATES, WINDOW, beat, by_id, snapshot, texts, window
 
 LAMP = Product(7, "Lamp", "Home", stock=100, sold=40, active=True, at=NOW - 3600)
 SHELF = Shelf(
@@ -180,6 +181,18 @@ def test_the_funnel_tells_each_rate_to_the_step_before() -> None:
     assert "Checkouts 2 25.0 % of added to cart" in shown
     assert "75.0 % of ended carts abandoned" in shown
     assert "paid" not in shown, "Orders are made apart from visits, so they are no step of them."
+
+
+def test_a_conversion_above_one_is_written_as_times_everywhere() -> None:
+    assert [formats.conversion(value) for value in (0.0, 0.125, 1.0, 4.0, None)] == ["0.0\u00a0%", "12.5\u00a0%", "100.0\u00a0%", "4.0\u00a0×", "—"]
+    few = {"events": 5, "sessions": 1, "checkouts": 4}
+    known = snapshot(window(WINDOW, **few), shelf=replace(DAY, today={**dict.fromkeys(MEASURES, 0), **few}))
+    asked = Filters(WINDOW, WINDOW + 30, "window")
+    of_history = by_id(rows.kpis(asked, Past(read_at=NOW, series={WINDOW: few}), NOW), "kpi-conversion")
+    of_live, of_today = by_id(live.layout(known, NOW), "kpi-conversion"), by_id(live.layout(known, NOW), "today-conversion")
+    of_behaviour, of_funnel = by_id(behaviour.layout(known, NOW), "kpi-checkouts"), by_id(behaviour.layout(known, NOW), "behaviour-funnel")
+    for part in (of_history, of_live, of_today, of_behaviour, of_funnel):
+        assert "4.0 ×" in " ".join(texts(part).split())
 
 
 def test_abandoned_carts_and_searches_are_listed_with_their_value_and_links() -> None:
