@@ -216,7 +216,7 @@ def no_items(live: Live) -> Component:
 
 
 def bar(begin: float, width: float, kind: str = "sum") -> Component:
-    """Return a bar; begin and width are shares of the widest."""
+    """Return a bar; begin and width are shares of the widest, and nothing is drawn below zero."""
     begin, width = max(0.0, min(begin, 1.0)), max(0.0, min(width, 1.0))
     return html.Span(html.Span(style={"left": f"{begin * 100:.2f}%", "width": f"{width * 100:.2f}%"}, className=f"bar-fill is-{kind}"), className="bar")
 

@@ -117,9 +117,16 @@ def money_steps(live: Live) -> list[Component]:
         ("Refunds", total + refund, refund, "less", {"measure": "refund_cents"}),
         ("Kept", 0, total + refund, "sum", {"measure": "revenue_cents", "kind": "transactions"}),
     )
-    widest = max(gross, total, 1)
+    widest = max(gross, total, -refund, 1)
     return [
-        cards.step(label, begin / widest, abs(cents) / widest, kind, _signed(cents, kind) if live.as_of else formats.UNKNOWN, href=cards.behind(live, **rows))
+        cards.step(
+            label,
+            begin / widest,
+            (cents if kind == "sum" else abs(cents)) / widest,  # Below zero is kept when more was refunded than paid.
+            kind,
+            _signed(cents, kind) if live.as_of else formats.UNKNOWN,
+            href=cards.behind(live, **rows),
+        )
         for label, begin, cents, kind, rows in steps
     ]
 

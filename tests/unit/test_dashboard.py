@@ -354,6 +354,16 @@ def test_the_steps_from_gross_to_kept_add_up() -> None:
     assert re.findall(r"[+−]?€[\d,.]+", shown) == ["€110.00", "−€10.00", "€100.00", "+€19.00", "€119.00", "−€19.00", "€100.00"]
 
 
+def test_more_refunds_than_revenue_are_drawn_in_full_and_nothing_is_kept() -> None:
+    steps = sales.money_steps(spans.live_of(snapshot(window(WINDOW, **PAID, refund_cents=-23_800)), NOW))
+    drawn = [part.style for step in steps for part in step._traverse() if "bar-fill" in getattr(part, "className", "")]
+    revenue, refunds, kept = drawn[-3:]
+    assert (revenue["left"], revenue["width"]) == ("0.00%", "50.00%")
+    assert (refunds["left"], refunds["width"]) == ("0.00%", "100.00%")
+    assert kept["width"] == "0.00%"
+    assert texts(steps[-1]) == "Kept −€119.00"
+
+
 def test_categories_that_do_not_fit_are_added_up() -> None:
     shop = replace(spans.live_of(STATES["live"], NOW), categories={f"C{number}": 100 for number in range(10)})
     assert "3 others €3.00" in texts(sales.categories(shop))
