@@ -80,8 +80,8 @@ def kpis(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[
 def _low(shelf: Shelf, live: Live, goods: list[Good], now: float) -> Component:
     ranked = stock(shelf, goods)
     low, out = (sum(_tone(product, lasts) == tone for product, lasts in ranked) for tone in ("soon", "out"))
-    known = shelf.read_at is not None and not (shelf.unbuilt or shelf.lacks or shelf.stock_trouble) and live.as_of is not None
-    words = "last less than an hour at the pace of now" if known else "needs the warehouse's catalogue" if shelf.unbuilt else "the stock is not known"
+    known = shelf.read_at is not None and not (shelf.lacks or shelf.stock_trouble) and live.as_of is not None
+    words = "last less than an hour at the pace of now" if known else "the stock is not known"
     return html.Div(
         [
             html.H2(["Running low", html.Span(f"{formats.count(out)} sold out", className="kpi-hint")] if known else "Running low"),
@@ -198,9 +198,7 @@ def missing(shelf: Shelf) -> list[Component | str]:
         return ["Not known. ", shelf.lacks]
     if shelf.stock_trouble:
         return [shelf.stock_trouble]
-    if shelf.unbuilt:
-        return cards.marked("The DAG `build_warehouse` has not run yet, so there is no catalogue.")
-    return cards.marked("The catalogue is empty; the DAG `build_warehouse` brings in every five minutes what has come.")
+    return ["No product has reached the warehouse yet."]
 
 
 def trouble(shelf: Shelf, now: float) -> list[Component]:

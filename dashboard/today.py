@@ -86,8 +86,7 @@ def _foot(shelf: Shelf, now: float) -> list[object]:
     """Return how old the row is and, when a number of it is not known or no longer read, why."""
     if shelf.read_at is None:
         return [_why(shelf.trouble or "The warehouse has not been read yet.")]
-    unbuilt = "The DAG `build_warehouse` has not run yet, so nothing adds up the day." if shelf.unbuilt else None
-    said = shelf.trouble or shelf.lacks or unbuilt
+    said = shelf.trouble or shelf.lacks
     return ["as of ", cards.age(shelf.read_at, now, OLD_SECONDS), *([". ", _why(said)] if said else [])]
 
 

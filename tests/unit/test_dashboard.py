@@ -550,7 +550,6 @@ def test_today_and_who_is_here_are_told_apart_from_the_last_minutes() -> None:
     [
         (Shelf(), "— — — — — —", "has not been read yet"),
         (Shelf(trouble="gone; run `./instashop up`"), "— — — — — —", "gone; run ./instashop up"),
-        (replace(DAY, today=None, unbuilt=True), "— — — — 12 3", "The DAG build_warehouse has not run yet"),
         (replace(DAY, trouble="gone"), "€2,500.00 20 €125.00 12.5\u00a0% 12 3", "as of 5 s ago . gone"),
         (replace(DAY, read_at=NOW - 301, trouble="gone"), "€2,500.00 20 €125.00 12.5\u00a0% — 3", "as of 5 min 1 s ago . gone"),
         (replace(DAY, read_at=NOW - 86_400, trouble="gone"), "— — — — — —", "gone"),
