@@ -15,17 +15,18 @@ from typing import Any
 import msgspec
 import psycopg
 
-from dashboard import measures
+from dashboard import formats, measures
 from dashboard.filters import STEP_SECONDS, Filters
 from dashboard.shelf import as_of_one_moment
 from dashboard.sql import statement
 from instashop import sql
 from instashop.events import versions_of
-from instashop.metrics import MEASURES
+from instashop.metrics import MEASURES, window_of
 from instashop.streams import BY_NAME
 
 ROWS_SHOWN = 200
 ROWS_IN_CSV = 100_000
+NO_WINDOWS = "Events before {day} UTC are no longer kept, only their hours and days; choose hours or days, or a later span."
 TOO_LONG = "The warehouse did not answer within {seconds} s; choose a shorter span or a larger step."
 
 
@@ -132,6 +133,9 @@ class _Asking:
 
 
 def _numbers(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
+    trouble = no_windows(filters, _dropped_before(ask, now))
+    if trouble:
+        return {"trouble": trouble}
     exact = _exact(filters)
     group = {"category": filters.category, "product": filters.product, "late": filters.late}
     span = {"since": _time(filters.since - filters.seconds), "until": _time(filters.until)}
@@ -160,6 +164,19 @@ def _exact(filters: Filters) -> str:
     )
 
 
+def no_windows(filters: Filters, dropped_before: float | None) -> str | None:
+    """Return why a span cannot be told by window: its events, of which windows are made, are not all kept. None when they are."""
+    if filters.step != "window" or dropped_before is None or filters.since >= window_of(dropped_before):  # In the window of the first event none is missing.
+        return None
+    return NO_WINDOWS.format(day=formats.day(dropped_before))
+
+
+def _dropped_before(ask: _Asking, now: float) -> float | None:
+    """Return from when on events are kept, when those of before are known only by hour and day; None when all are kept."""
+    first_kept = min(_first(ask, "first_event"), now)
+    return first_kept if _first(ask, "first_hour") <= first_kept else None
+
+
 def _known_from(ask: _Asking, filters: Filters) -> float:
     """Return from when on the source of a step knows what happened."""
     sources = ("first_event",) if filters.step == "window" else ("first_event", "first_hour")
@@ -184,13 +201,12 @@ def before(steps: Mapping[int, Mapping[str, int]], filters: Filters, now: float,
     return dict(added)
 
 
-def _rows(ask: _Asking, filters: Filters, _now: float) -> dict[str, Any]:
+def _rows(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
     asked = conditions(filters)
-    first_kept = _first(ask, "first_event")
     rows = ask(statement("rows"), {**asked, "limit": ROWS_SHOWN})
     (total,) = ask(statement("rows_total"), asked)
     return {
-        "dropped_before": first_kept if _first(ask, "first_hour") <= first_kept < math.inf else None,
+        "dropped_before": _dropped_before(ask, now),
         "rows": tuple(Row(**{**row, "event_id": str(row["event_id"])}) for row in rows),
         "rows_count": total["rows"],
         "rows_total": total["total"] if asked["field"] else None,

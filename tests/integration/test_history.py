@@ -77,6 +77,22 @@ def test_a_span_is_compared_only_with_one_that_the_warehouse_has_lived_through(f
         assert (past.read(filled, asked, asked.until, 8).before is not None) == is_known
 
 
+def test_by_window_nothing_is_known_of_events_that_are_no_longer_kept(filled: Any) -> None:
+    """Retention dropped them: their hours are there, and they themselves are not."""
+    first = filled.execute(statement("first_event")).fetchone()["first_at"].replace(minute=0, second=0, microsecond=0)
+    columns = ", ".join(MEASURES)
+    filled.execute(
+        f"INSERT INTO rollups.hours (start, late, {columns}) SELECT %s, false, {', '.join('7' for _ in MEASURES)}",
+        [first - timedelta(days=30)],
+    )
+    begin = int((first - timedelta(days=30)).timestamp())
+    by_window = past.read(filled, Filters(begin, begin + 7200, "window"), ASKED.until, 8)
+    assert (by_window.read_at, by_window.series) == (ASKED.until, {})
+    assert "are no longer kept" in (by_window.trouble or "")
+    assert past.read(filled, Filters(begin, begin + 7200, "hour"), ASKED.until, 8).totals["revenue_cents"] == 7
+    assert past.read(filled, ASKED, ASKED.until, 8).trouble is None
+
+
 def test_restated_is_in_time_and_late_together(filled: Any) -> None:
     in_time, late, both = (past.read(filled, replace(ASKED, counted=counted), ASKED.until, 8).totals for counted in COUNTED)
     assert both == Counter({name: in_time[name] + late[name] for name in both})  # A sum of Counters has nothing below zero, as refunds are.

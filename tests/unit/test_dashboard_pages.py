@@ -260,6 +260,20 @@ def test_rows_that_are_no_longer_kept_are_no_difference() -> None:
     assert "fits these filters" in texts(rows.table_of(ASKED, replace(none, dropped_before=begin)))
 
 
+@pytest.mark.parametrize(
+    ("step", "since", "dropped_before", "is_known"),
+    [
+        ("window", WINDOW - 30, WINDOW + 20.0, False),
+        ("window", WINDOW, WINDOW + 20.0, True),
+        ("window", WINDOW - 30, None, True),
+        ("hour", WINDOW - 3600, WINDOW + 20.0, True),
+    ],
+)
+def test_windows_whose_events_are_no_longer_kept_are_not_known_instead_of_zero(step: str, since: int, dropped_before: float | None, is_known: bool) -> None:
+    said = past.no_windows(Filters(since, WINDOW + 3600, step), dropped_before)
+    assert said == (None if is_known else past.NO_WINDOWS.format(day="Fri 15 Jan 2027 08:00"))
+
+
 def test_the_rows_of_searches_have_the_fields_of_every_version() -> None:
     assert past.columns(["searches"])[len(past.PLACE) :] == ["schema_version", "txid", "session_id", "customer_id", "term", "results", "sort"]
 
