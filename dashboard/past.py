@@ -88,16 +88,17 @@ class Past:
         return added
 
 
-def read(connection: psycopg.Connection[dict[str, Any]], filters: Filters, now: float, seconds: float) -> Past:
-    """Return numbers and rows of one snapshot of the warehouse, so that they agree; each half has `seconds` to answer.
+def read(connection: psycopg.Connection[dict[str, Any]], filters: Filters, now: float, seconds: float, with_rows: bool = True) -> Past:
+    """Return numbers and, if they are wanted, rows of one snapshot of the warehouse, so that they agree; each half has `seconds` to answer.
 
     Raises:
         psycopg.Error: the warehouse does not answer, or its tables are not there.
     """
     as_of_one_moment(connection)
+    parts = ((_numbers, "trouble"), (_rows, "rows_trouble")) if with_rows else ((_numbers, "trouble"),)
     known: dict[str, Any] = {}
     with connection.transaction():
-        for part, name in ((_numbers, "trouble"), (_rows, "rows_trouble")):
+        for part, name in parts:
             try:
                 with connection.transaction():
                     known |= part(_Asking(connection, seconds), filters, now)
@@ -203,8 +204,8 @@ def before(steps: Mapping[int, Mapping[str, int]], filters: Filters, now: float,
 
 def _rows(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
     asked = conditions(filters)
-    rows = ask(statement("rows"), {**asked, "limit": ROWS_SHOWN})
-    (total,) = ask(statement("rows_total"), asked)
+    rows = ask(of_rows("rows"), {**asked, "limit": ROWS_SHOWN})
+    (total,) = ask(of_rows("rows_total"), asked)
     return {
         "dropped_before": _dropped_before(ask, now),
         "rows": tuple(Row(**{**row, "event_id": str(row["event_id"])}) for row in rows),
@@ -213,8 +214,13 @@ def _rows(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
     }
 
 
+def of_rows(name: str) -> str:
+    """Return a statement about the events behind a number, with `conditions` as its parameters."""
+    return f"WITH behind AS ({statement('behind')}) {statement(name)}"
+
+
 def conditions(filters: Filters) -> dict[str, Any]:
-    """Return which events are behind the chosen measure, or, when a kind is chosen, all of that kind; as parameters of `rows.sql`."""
+    """Return which events are behind the chosen measure, or, when a kind is chosen, all of that kind; as parameters of `behind.sql`."""
     measure = measures.MEASURES[filters.measure]
     of_items = filters.category is not None or filters.product is not None
     kinds = ("transaction_items",) if of_items and filters.measure == "events" else measure.kinds

@@ -118,12 +118,12 @@ class Reader:
             pause = WAREHOUSE_SECONDS if self._shelf.trouble or self._shelf.lacks else SHELF_SECONDS
             self._stop.wait(max(pause, 9 * (self._clock() - begun)))
 
-    def past(self, filters: Filters) -> Past:
-        """Read a span of the warehouse now; one that does not answer, or lacks events, is told, not raised."""
+    def past(self, filters: Filters, with_rows: bool = True) -> Past:
+        """Read a span of the warehouse now, its rows only if they are wanted; one that does not answer, or lacks events, is told, not raised."""
         snapshot, now = self.snapshot, self._clock()
         try:
             with self._open() as connection:
-                known = past.read(connection, filters, now, ASKED_SECONDS)
+                known = past.read(connection, filters, now, ASKED_SECONDS, with_rows)
                 return past.lacking(known, filters, spans.unread(snapshot, now, spans.TO_WAREHOUSE), spans.read_until(snapshot))
         except (psycopg.Error, InstaShopError) as error:
             return Past(trouble=why(error), rows_trouble=why(error))
@@ -142,7 +142,7 @@ class Reader:
         with self._open(autocommit=False) as connection, connection.cursor("rows") as cursor:
             connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{CSV_SECONDS:g}s"])
             connection.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'")  # A download that stalls holds locks.
-            cursor.execute(statement("rows"), {**asked, "limit": past.ROWS_IN_CSV})
+            cursor.execute(past.of_rows("rows"), {**asked, "limit": past.ROWS_IN_CSV})
             yield from past.rows_csv(cursor, asked["kinds"])
 
     def event(self, event_id: str) -> tuple[str, Mapping[str, Any] | None]:

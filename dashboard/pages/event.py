@@ -37,14 +37,14 @@ def layout(event_id: str, lines: str, event: Mapping[str, Any] | None, trouble: 
     return html.Main([head, *body], id="event", className=f"page state-{'broken' if trouble else 'live'}")
 
 
-def missing(path: str = "") -> Component:
+def missing() -> Component:
     """Return the page for an address that leads nowhere."""
     return html.Main(
         [
             html.Div(html.H1("There is no such page"), className="page-head"),
             cards.told(
                 "note",
-                f"Nothing is at {path}" if path else "Nothing is at this address",
+                "Nothing is at this address",
                 [html.P(["The pages are Live, Products, Behaviour, History and Platform; ", dcc.Link("Live", href="/", className="number"), " is the first."])],
             ),
         ],

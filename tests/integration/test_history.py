@@ -93,6 +93,12 @@ def test_by_window_nothing_is_known_of_events_that_are_no_longer_kept(filled: An
     assert past.read(filled, ASKED, ASKED.until, 8).trouble is None
 
 
+def test_numbers_are_read_without_their_rows_when_nobody_wants_them(filled: Any) -> None:
+    known = past.read(filled, ASKED, ASKED.until, 8, with_rows=False)
+    assert known.totals == past.read(filled, ASKED, ASKED.until, 8).totals
+    assert (known.rows_count, known.rows_trouble) == (None, None)
+
+
 def test_restated_is_in_time_and_late_together(filled: Any) -> None:
     in_time, late, both = (past.read(filled, replace(ASKED, counted=counted), ASKED.until, 8).totals for counted in COUNTED)
     assert both == Counter({name: in_time[name] + late[name] for name in both})  # A sum of Counters has nothing below zero, as refunds are.

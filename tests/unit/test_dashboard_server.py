@@ -4,9 +4,9 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from dashboard import rows
+from dashboard import api, rows
 from dashboard.app import build
-from dashboard.filters import parse
+from dashboard.filters import Filters, parse
 from dashboard.past import Past
 from dashboard.readings import Reader
 from instashop.settings import Settings
@@ -66,6 +66,18 @@ def test_csv_for_filters_that_are_wrong_is_refused_with_the_reason(browser: Test
     assert answer.status_code == 400
     assert "There is no measure “profit”" in answer.text
     assert "“forever” is no span" in answer.text
+
+
+def test_the_csv_of_numbers_reads_no_rows() -> None:
+    asked: list[bool] = []
+
+    class Asked(Reader):
+        def past(self, filters: Filters, with_rows: bool = True) -> Past:
+            asked.append(with_rows)
+            return Past()
+
+    assert api.numbers_csv(Asked(Settings()), {}, 1_800_000_000).status_code == 200
+    assert asked == [False]
 
 
 def test_a_warehouse_that_does_not_answer_leaves_history_with_its_cure(reader: Reader) -> None:
