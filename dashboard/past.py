@@ -27,7 +27,6 @@ from instashop.streams import BY_NAME
 ROWS_SHOWN = 200
 ROWS_IN_CSV = 100_000
 NO_WINDOWS = "Events before {day} UTC are no longer kept, only their hours and days; choose hours or days, or a later span."
-TOO_LONG = "The warehouse did not answer within {seconds} s; choose a shorter span or a larger step."
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,17 @@ def read(connection: psycopg.Connection[dict[str, Any]], filters: Filters, now: 
                 with connection.transaction():
                     known |= part(_Asking(connection, seconds), filters, now)
             except psycopg.errors.QueryCanceled:
-                known[name] = TOO_LONG.format(seconds=f"{seconds:g}")
+                known[name] = too_long(filters, seconds)[name]
     return Past(read_at=now, **known)
+
+
+def too_long(filters: Filters, seconds: float) -> dict[str, str]:
+    """Return what is said of numbers and of rows that do not come in time: no step is larger than a day, and rows have none."""
+    larger = "" if filters.step == "day" else " or a larger step"
+    return {
+        "trouble": f"The warehouse did not answer within {seconds:g} s; choose a shorter span{larger}.",
+        "rows_trouble": f"The warehouse did not find the rows within {seconds:g} s; choose a shorter span.",
+    }
 
 
 def lacking(known: Past, filters: Filters, lacks: str, read_until: float) -> Past:

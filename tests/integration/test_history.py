@@ -169,6 +169,13 @@ def test_a_stock_that_takes_too_long_leaves_the_rest_of_the_shelf(stack: Setting
     assert shelf.read(filled, ASKED.until).stock_trouble is None
 
 
+def test_numbers_and_rows_that_take_too_long_say_each_what_helps(stack: Settings, filled: Any) -> None:
+    with connect.warehouse(stack, "test") as other:
+        other.execute("LOCK TABLE rollups.hours IN ACCESS EXCLUSIVE MODE")
+        known = past.read(filled, replace(ASKED, step="hour"), ASKED.until, 0.3)
+    assert (known.trouble, known.rows_trouble) == tuple(past.too_long(replace(ASKED, step="hour"), 0.3).values())
+
+
 def test_today_is_what_history_says_of_the_day(filled: Any) -> None:
     read = shelf.read(filled, ASKED.until)
     begin = shelf.day_of(ASKED.until)

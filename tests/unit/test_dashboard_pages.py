@@ -208,7 +208,9 @@ def test_rows_that_do_not_add_up_to_the_number_are_said_not_to() -> None:
             "broken",
             "The warehouse at x does not answer.",
         ),
-        (replace(PAST, trouble=past.TOO_LONG.format(seconds=8)), "live", "did not answer within 8 s"),
+        (replace(PAST, **past.too_long(ASKED, 8)), "live", "did not answer within 8 s; choose a shorter span or a larger step."),
+        (replace(PAST, **past.too_long(ASKED, 8)), "live", "did not find the rows within 8 s; choose a shorter span."),
+        (replace(PAST, **past.too_long(replace(ASKED, step="day"), 8)), "live", "did not answer within 8 s; choose a shorter span."),
         (Past(read_at=NOW, rows_count=0), "live", "No event of this span fits these filters."),
     ],
 )
