@@ -16,7 +16,7 @@ import msgspec
 import psycopg
 
 from dashboard import formats, measures
-from dashboard.filters import STEP_SECONDS, Filters
+from dashboard.filters import STEP_SECONDS, Filters, iso
 from dashboard.shelf import as_of_one_moment
 from dashboard.sql import statement
 from instashop import sql
@@ -117,11 +117,21 @@ def too_long(filters: Filters, seconds: float) -> dict[str, str]:
 
 def lacking(known: Past, filters: Filters, lacks: str, read_until: float) -> Past:
     """Return a span as far as it is known when the warehouse lacks events from a moment on: nothing of one that begins later."""
-    if not lacks or known.trouble or filters.until <= read_until:
+    said = lacks_of(filters, lacks, read_until)
+    if not said or known.trouble:
         return known
     if filters.since >= read_until:
-        return Past(read_at=known.read_at, trouble=lacks, rows_trouble=lacks)
-    return replace(known, lacks=lacks)
+        return Past(read_at=known.read_at, trouble=said, rows_trouble=said)
+    return replace(known, lacks=said)
+
+
+def lacks_of(filters: Filters, lacks: str, read_until: float) -> str:
+    """Return what a span lacks when the warehouse lacks events from a moment on, and which part of it is whole; nothing when all of it is."""
+    if not lacks or filters.until <= read_until:
+        return ""
+    size = STEP_SECONDS[filters.step]
+    whole = int(read_until // size) * size
+    return f"{lacks} Up to {iso(whole)} UTC nothing is missing." if whole > filters.since else lacks
 
 
 class _Asking:

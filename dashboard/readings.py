@@ -120,13 +120,21 @@ class Reader:
 
     def past(self, filters: Filters, with_rows: bool = True) -> Past:
         """Read a span of the warehouse now, its rows only if they are wanted; one that does not answer, or lacks events, is told, not raised."""
-        snapshot, now = self.snapshot, self._clock()
+        missing = self._missing()
         try:
             with self._open() as connection:
-                known = past.read(connection, filters, now, ASKED_SECONDS, with_rows)
-                return past.lacking(known, filters, spans.unread(snapshot, now, spans.TO_WAREHOUSE), spans.read_until(snapshot))
+                return past.lacking(past.read(connection, filters, self._clock(), ASKED_SECONDS, with_rows), filters, *missing)
         except (psycopg.Error, InstaShopError) as error:
             return Past(trouble=why(error), rows_trouble=why(error))
+
+    def lacks(self, filters: Filters) -> str:
+        """Return what the warehouse lacks of a span now, and why; nothing when it has all of it."""
+        return past.lacks_of(filters, *self._missing())
+
+    def _missing(self) -> tuple[str, float]:
+        """Return what the warehouse lacks, and from when on."""
+        snapshot = self.snapshot
+        return spans.unread(snapshot, self._clock(), spans.TO_WAREHOUSE), spans.read_until(snapshot)
 
     def rows(self, filters: Filters) -> Iterator[str]:
         """Return the rows behind a number as lines of CSV, read as they are sent.

@@ -141,13 +141,13 @@ def table_of(asked: Filters, known: Past) -> list[Component]:
 
 
 def downloads(asked: Filters, known: Past) -> Component:
-    """Return the links to the same rows and numbers as CSV."""
+    """Return the links to the same rows and numbers as CSV; without the word `download`, so that a refusal shows its reason in the browser."""
     query = filters.query(asked)
     limit = f"Rows as CSV (the newest {past.ROWS_IN_CSV:,})" if (known.rows_count or 0) > past.ROWS_IN_CSV else "Rows as CSV"
     return html.Span(
         [
-            html.A(limit, href=f"/history.csv?{query}", className="download", download=""),
-            html.A("Numbers as CSV", href=f"/history-numbers.csv?{query}", className="download", download=""),
+            html.A(limit, href=f"/history.csv?{query}", className="download"),
+            html.A("Numbers as CSV", href=f"/history-numbers.csv?{query}", className="download"),
         ],
         className="downloads",
     )

@@ -225,7 +225,7 @@ def test_history_says_why_something_is_missing(known: Past, state: str, words: s
     [
         ("", -900, 30, PAST),
         (LACKS, -900, -60, PAST),
-        (LACKS, -900, 30, replace(PAST, lacks=LACKS)),
+        (LACKS, -900, 30, replace(PAST, lacks=f"{LACKS} Up to 2027-01-15T07:59 UTC nothing is missing.")),
         (LACKS, -60, 30, Past(read_at=NOW, trouble=LACKS, rows_trouble=LACKS)),
     ],
     ids=["nothing is lacked", "before it", "the newest part", "all of it"],

@@ -1,5 +1,8 @@
+import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -9,6 +12,8 @@ from dashboard.app import build
 from dashboard.filters import Filters, parse
 from dashboard.past import Past
 from dashboard.readings import Reader
+from dashboard.snapshot import Snapshot, Warehouse
+from instashop.control.beats import Beat
 from instashop.settings import Settings
 
 
@@ -78,6 +83,29 @@ def test_the_csv_of_numbers_reads_no_rows() -> None:
 
     assert api.numbers_csv(Asked(Settings()), {}, 1_800_000_000).status_code == 200
     assert asked == [False]
+
+
+@pytest.mark.parametrize("csv_of", [api.rows_csv, api.numbers_csv])
+def test_a_csv_that_lacks_its_newest_events_is_refused_and_says_which_part_is_whole(csv_of: Any) -> None:
+    now = 1_800_000_000
+    stopped = Beat("consumer", 1, *[datetime.fromtimestamp(now - 7_000, UTC)] * 2, state="stopped")
+
+    class Lacking(Reader):
+        snapshot = Snapshot(taken_at=now, beats={"consumer": stopped}, warehouse=Warehouse(read_at=now, moved_at=now - 7_000))  # type: ignore[assignment]
+
+        def past(self, filters: Filters, with_rows: bool = True) -> Past:
+            return Past(read_at=now, lacks=self.lacks(filters))
+
+        def rows(self, filters: Filters) -> Iterator[str]:
+            return iter(["event_id\r\n"])
+
+    reader = Lacking(Settings(), lambda: now)
+    answer = csv_of(reader, {"last": "24h"}, now)
+    assert answer.status_code == 503
+    assert "The consumer is stopped" in answer.body.decode()
+    whole = re.search(r"Up to (\S+) UTC", answer.body.decode())
+    assert whole
+    assert csv_of(reader, {"to": whole[1]}, now).status_code == 200
 
 
 def test_a_warehouse_that_does_not_answer_leaves_history_with_its_cure(reader: Reader) -> None:
