@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import psycopg
@@ -140,10 +140,11 @@ class Reader:
         """Return the rows behind a number as lines of CSV, read as they are sent.
 
         Raises:
-            psycopg.Error, InstaShopError: the warehouse does not answer; nothing has been sent then.
+            psycopg.Error, InstaShopError: the warehouse does not answer, or not in time; nothing has been sent then.
         """
         lines = self._rows(filters)
-        return chain([next(lines)], lines)
+        begin = list(islice(lines, 2))  # The heads are ours: the warehouse begins to work for the first row.
+        return chain(begin, lines)
 
     def _rows(self, filters: Filters) -> Iterator[str]:
         asked = past.conditions(filters)

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row, tuple_row
 
-from dashboard import past, shelf
+from dashboard import past, readings, shelf
 from dashboard.filters import COUNTED, DAY, Filters
 from dashboard.readings import Reader
 from dashboard.sql import statement
@@ -174,6 +174,13 @@ def test_numbers_and_rows_that_take_too_long_say_each_what_helps(stack: Settings
         other.execute("LOCK TABLE rollups.hours IN ACCESS EXCLUSIVE MODE")
         known = past.read(filled, replace(ASKED, step="hour"), ASKED.until, 0.3)
     assert (known.trouble, known.rows_trouble) == tuple(past.too_long(replace(ASKED, step="hour"), 0.3).values())
+
+
+def test_a_csv_of_rows_that_do_not_come_in_time_is_an_error_before_its_heads(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "of_rows", lambda _name: "SELECT pg_sleep(9) LIMIT %(limit)s")
+    monkeypatch.setattr(readings, "CSV_SECONDS", 0.2)
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        Reader(stack).rows(ASKED)
 
 
 def test_today_is_what_history_says_of_the_day(filled: Any) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
@@ -106,6 +107,19 @@ def test_a_csv_that_lacks_its_newest_events_is_refused_and_says_which_part_is_wh
     whole = re.search(r"Up to (\S+) UTC", answer.body.decode())
     assert whole
     assert csv_of(reader, {"to": whole[1]}, now).status_code == 200
+
+
+def test_a_csv_of_rows_that_do_not_come_in_time_is_refused_before_its_heads_are_sent() -> None:
+    class Slow(Reader):
+        def lacks(self, filters: Filters) -> str:
+            return ""
+
+        def _rows(self, filters: Filters) -> Iterator[str]:
+            yield "event_id\r\n"
+            raise psycopg.errors.QueryCanceled
+
+    answer = api.rows_csv(Slow(Settings()), {}, 1_800_000_000)
+    assert (answer.status_code, answer.body) == (503, b"The warehouse takes too long to answer.\n")
 
 
 def test_a_warehouse_that_does_not_answer_leaves_history_with_its_cure(reader: Reader) -> None:
