@@ -40,7 +40,7 @@ def live(snapshot: Snapshot, now: float) -> dict[str, Any]:
     return {
         "state": shown.state,
         "trouble": snapshot.trouble,
-        "missing": (*shown.missing, *filter(None, [snapshot.shelf.lacks])),
+        "missing": (*shown.missing, *filter(None, [today.missing(snapshot.shelf)])),
         "events_since_start": shown.events_since_start,
         "started_at": snapshot.started_at,
         "progress_at": shown.as_of,

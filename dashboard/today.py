@@ -82,11 +82,16 @@ def _number(name: str, label: str, text: str, href: str) -> Component:
     return html.Div([html.Strong(cards.to_rows(text, href if text != formats.UNKNOWN else None), id=f"today-{name}"), html.Span(label)])
 
 
+def missing(shelf: Shelf) -> str:
+    """Return why a number of the row is not known or no longer read; nothing when all is well."""
+    return shelf.trouble or shelf.lacks or ("" if shelf.read_at else "The warehouse has not been read yet.")
+
+
 def _foot(shelf: Shelf, now: float) -> list[object]:
-    """Return how old the row is and, when a number of it is not known or no longer read, why."""
+    """Return how old the row is, and what is missing."""
+    said = missing(shelf)
     if shelf.read_at is None:
-        return [_why(shelf.trouble or "The warehouse has not been read yet.")]
-    said = shelf.trouble or shelf.lacks
+        return [_why(said)]
     return ["as of ", cards.age(shelf.read_at, now, OLD_SECONDS), *([". ", _why(said)] if said else [])]
 
 

@@ -182,7 +182,7 @@ def test_a_service_that_keeps_up_or_has_just_begun_is_not_behind(lag: dict[str, 
     quiet = {service: beat(service, **lag) for service in ("producer", "enricher")} | {"generator": beat("generator", age=600, state="stopped")}
     assert spans.state_of(snapshot(beats=quiet), NOW) == "zero"
     assert spans.state_of(snapshot(window(WINDOW, **PAID), beats=quiet), NOW) == "live"
-    assert api.live(snapshot(beats=quiet), NOW)["missing"] == ()
+    assert api.live(snapshot(beats=quiet, shelf=DAY), NOW)["missing"] == ()
 
 
 def test_progress_of_an_earlier_run_is_nobodys_number() -> None:
@@ -610,6 +610,20 @@ def test_the_warehouse_lacks_events_from_its_newest_on_or_from_as_long_ago_as_th
 def test_the_json_tells_today_as_the_page_does() -> None:
     told = api.live(replace(STATES["live"], shelf=DAY), NOW)["today"]
     assert (told["revenue_cents"], told["conversion"], told["visitors"], told["read_at"]) == (250_000, 0.125, 12, NOW - 5)
+
+
+@pytest.mark.parametrize(
+    ("shelf", "missing"),
+    [
+        (Shelf(), ("The warehouse has not been read yet.",)),
+        (Shelf(trouble="gone"), ("gone",)),
+        (replace(DAY, trouble="gone", lacks="The consumer is stopped."), ("gone",)),
+        (replace(DAY, lacks="The consumer is stopped."), ("The consumer is stopped.",)),
+        (DAY, ()),
+    ],
+)
+def test_the_json_says_why_numbers_of_today_are_missing(shelf: Shelf, missing: tuple[str, ...]) -> None:
+    assert api.live(replace(STATES["live"], shelf=shelf), NOW)["missing"] == missing
 
 
 def test_nothing_late_is_said_and_not_known_is_not_nothing() -> None:
