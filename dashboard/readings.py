@@ -248,7 +248,7 @@ def read_warehouse(connection: psycopg.Connection[dict[str, Any]], now: float) -
     letters = connection.execute(statement("dead_letters")).fetchall()
     return Warehouse(
         read_at=now,
-        events=arrived["events"],
+        messages=arrived["messages"],
         moved_at=unix(arrived["moved_at"]),
         verdict=verdict_from(verdict) if verdict else None,
         dead_letters=tuple(

@@ -74,7 +74,8 @@ class Warehouse:
 
     read_at: float | None = None
     trouble: str | None = None
-    events: int = 0
+    messages: int = 0
+    """Taken in ever; one that repeats an event is counted again."""
     moved_at: float | None = None
     verdict: Verdict | None = None
     dead_letters: tuple[DeadLetters, ...] = ()

@@ -218,7 +218,7 @@ def test_a_visitor_is_a_session_and_a_cart_is_active_until_it_ends(filled: Any) 
     assert (after.active_carts or 0) - (before.active_carts or 0) == 2
 
 
-def test_a_refused_message_is_no_event_that_arrived(filled: Any) -> None:
-    before = filled.execute(statement("arrived")).fetchone()["events"]
+def test_a_refused_message_is_not_taken_in(filled: Any) -> None:
+    before = filled.execute(statement("arrived")).fetchone()["messages"]
     filled.execute("INSERT INTO consumer_offsets (topic, \"partition\", events, refused) VALUES ('of this test', 0, 10, 4)")
-    assert filled.execute(statement("arrived")).fetchone()["events"] == before + 6
+    assert filled.execute(statement("arrived")).fetchone()["messages"] == before + 6

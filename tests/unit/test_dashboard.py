@@ -358,6 +358,11 @@ def test_each_arrow_shows_rate_lag_and_age() -> None:
     assert "consumer 18.4/s · lag ≤ 14, 0.4 s 1 s ago" in texts(way.picture(known, NOW))
 
 
+def test_the_warehouse_says_what_it_has_taken_in_and_not_that_all_of_it_are_events() -> None:
+    shown = texts(way.picture(snapshot(warehouse=Warehouse(read_at=NOW, messages=1_204)), NOW))
+    assert "Warehouse 1,204 messages taken in" in shown
+
+
 def test_the_generator_follows_nobody_and_a_lag_of_no_time_is_not_told() -> None:
     assert way.lag_of(beat("generator", lag_events=0, lag_seconds=0.0)) == ""
     assert way.lag_of(beat("producer", lag_events=1, lag_seconds=0.01)) == "≤ 1"
