@@ -9,6 +9,8 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import cards, filters, rows
+from instashop.metrics import WINDOW_SECONDS, window_of
+from instashop.streams import BY_NAME
 
 PATH, NAME = "/event/<event_id>", "Event"
 
@@ -30,11 +32,17 @@ def layout(event_id: str, lines: str, event: Mapping[str, Any] | None, trouble: 
     else:
         body = [cards.card("Its way", html.Ul(rows.way(lines), className="stages-passed"), note="as the command event prints it")]
         if event:
-            around = int(event["occurred_at"].timestamp()) // 30 * 30
-            window = dcc.Link("all events of its window", href=filters.rows_behind("events", around, around + 30, counted="restated"), className="number")
-            body.append(cards.card(f"What it says: {event['kind']}", rows.fields(event["payload"]), note=window))
+            body.append(
+                cards.card(f"What it says: {event['kind']}", rows.fields(event["payload"]), note=_to_window(event) if BY_NAME[event["kind"]].live else "")
+            )
         body = [html.Div(body, className="row is-two is-event")]
     return html.Main([head, *body], id="event", className=f"page state-{'broken' if trouble else 'live'}")
+
+
+def _to_window(event: Mapping[str, Any]) -> Component:
+    """Return a link to the events of the same window; only those of live streams are in one."""
+    start = window_of(event["occurred_at"].timestamp())
+    return dcc.Link("all events of its window", href=filters.rows_behind("events", start, start + WINDOW_SECONDS, counted="restated"), className="number")
 
 
 def missing() -> Component:

@@ -22,6 +22,7 @@ from dashboard.pages import behaviour, event, history, products
 from dashboard.past import Group, Past, Row
 from dashboard.shelf import Cart, Product, Searched, Shelf, Term
 from dashboard.snapshot import Sale, Snapshot, Window
+from instashop.streams import STREAMS
 from tests.unit.test_dashboard import NOW, PAID, STATES, WINDOW, by_id, snapshot, texts, window
 
 LAMP = Product(7, "Lamp", "Home", stock=100, sold=40, active=True, at=NOW - 3600)
@@ -402,6 +403,13 @@ def test_an_event_shows_every_stage_and_every_field() -> None:
     assert "shop instashop.transactions id 1 window 08:00:00: 3 events in it now" in shown
     assert "total_cents 1,000 €10.00" in shown
     assert "note —" in shown
+
+
+@pytest.mark.parametrize(("kind", "is_live"), [(stream.name, stream.live) for stream in STREAMS])
+def test_an_event_leads_to_its_window_only_when_it_is_among_the_events_there(kind: str, is_live: bool) -> None:
+    found = {"kind": kind, "occurred_at": datetime.fromtimestamp(NOW, UTC), "payload": {}}
+    links = [part.href for part in event.layout("0192", "shop here", found, None, NOW)._traverse() if getattr(part, "className", "") == "number"]
+    assert links == ([filters.rows_behind("events", WINDOW, WINDOW + 30, counted="restated")] if is_live else [])
 
 
 def test_an_event_that_nobody_knows_says_so() -> None:
