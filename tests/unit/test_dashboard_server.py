@@ -72,6 +72,7 @@ def test_csv_for_filters_that_are_wrong_is_refused_with_the_reason(browser: Test
     assert answer.status_code == 400
     assert "There is no measure “profit”" in answer.text
     assert "“forever” is no span" in answer.text
+    assert browser.get(path + "?measure=searches&term=a%00b").status_code == 400
 
 
 def test_the_csv_of_numbers_reads_no_rows() -> None:
