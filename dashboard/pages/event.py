@@ -12,7 +12,8 @@ from dashboard import cards, filters, rows
 from instashop.metrics import WINDOW_SECONDS, window_of
 from instashop.streams import BY_NAME
 
-PATH, NAME = "/event/<event_id>", "Event"
+PATH, NAME = "/event/<event_in_path>", "Event"
+"""The part of the path has a name that no query has by chance: Dash would take the query's value."""
 
 
 def layout(event_id: str, lines: str, event: Mapping[str, Any] | None, trouble: str | None, read_at: float) -> Component:

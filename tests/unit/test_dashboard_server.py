@@ -29,6 +29,19 @@ def browser(reader: Reader) -> Iterator[TestClient]:
         yield client
 
 
+def shown_at(browser: TestClient, path: str, query: str) -> str:
+    """Return the page of an address as Dash answers a browser that has come there."""
+    outputs = [{"id": "_pages_content", "property": "children"}, {"id": "_pages_store", "property": "data"}]
+    place = [{"id": "_pages_location", "property": name, "value": value} for name, value in (("pathname", path), ("search", query))]
+    asked = {
+        "output": ".._pages_content.children..._pages_store.data..",
+        "outputs": outputs,
+        "inputs": place,
+        "changedPropIds": ["_pages_location.pathname"],
+    }
+    return browser.post("/_dash-update-component", json=asked).text
+
+
 def test_the_first_page_that_is_asked_for_has_its_styles_whichever_it_is(browser: TestClient) -> None:
     page = browser.get("/platform").text
     assert "/assets/style" in page
@@ -40,6 +53,16 @@ def test_health_is_bad_until_the_reader_has_looked(browser: TestClient, reader: 
     assert browser.get("/healthz").status_code == 503
     reader.look()
     assert browser.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["", "?event_id=B", "?event_id=B&event_id=C"])
+def test_a_query_changes_nothing_of_the_event_that_is_asked_for(browser: TestClient, query: str) -> None:
+    assert "No event A in shop" in shown_at(browser, "/event/A", query)
+
+
+def test_an_event_that_is_no_text_is_no_such_event(browser: TestClient) -> None:
+    shown = shown_at(browser, "/event/A", "?event_in_path=B&event_in_path=C")
+    assert "No event " in shown
 
 
 def test_a_redis_that_does_not_answer_is_told_with_its_cure_and_without_its_password(browser: TestClient, reader: Reader) -> None:
