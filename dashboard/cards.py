@@ -185,7 +185,7 @@ def as_of(at: float | None, now: float, limit_seconds: float = STALE_SECONDS) ->
 
 def step(label: str, begin: float, width: float, kind: str, value: str, small: object = None, href: str | None = None, of: str = "") -> Component:
     """Return a named bar with its value, which leads to its rows; begin and width are shares of the widest, `of` stands small beside the name."""
-    shown = to_rows(value, href)
+    shown, label = to_rows(value, href), formats.named(label)
     return html.Div(
         [
             html.Span([label, html.Small(of)] if of else label, className="step-name", title=f"{label}, {of}" if of else label),

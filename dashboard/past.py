@@ -166,9 +166,7 @@ def _numbers(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
     return {
         "series": {start: steps.get(start, Counter()) for start in range(filters.since, filters.until, STEP_SECONDS[filters.step])},
         "before": before(steps, filters, now, _known_from(ask, filters)),
-        "groups": tuple(
-            Group(row["category"], row["product_id"], row["category"] or row["product_name"], row["items_sold"], row["sales_cents"]) for row in groups
-        ),
+        "groups": tuple(Group(**row) for row in groups),
     }
 
 

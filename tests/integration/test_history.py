@@ -113,6 +113,12 @@ def test_the_rows_of_a_category_or_product_make_its_number(filled: Any, measure:
     assert made == known.totals[measure] > 0
 
 
+def test_a_category_without_a_name_is_a_group_of_that_name(filled: Any) -> None:
+    keep_body(filled, "transaction_items", bodies.item(BEGIN, status="paid", product_id=9, category=""))
+    groups = past.read(filled, ASKED, ASKED.until, 8).groups
+    assert [(group.product_id, group.name) for group in groups if group.category == ""] == [(None, "")]
+
+
 def test_rows_of_a_term_and_of_a_whole_stream_are_found(filled: Any) -> None:
     assert past.read(filled, replace(ASKED, measure="searches", counted="restated", term=TERM), ASKED.until, 8).rows_count == 12
     assert past.read(filled, replace(ASKED, measure="searches", counted="restated", term="hose"), ASKED.until, 8).rows_count == 0

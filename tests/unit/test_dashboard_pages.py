@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from dash import html
 
-from dashboard import figures, filters, goods, past, rows, spans, table, visits
+from dashboard import figures, filters, goods, past, rows, sales, spans, table, visits
 from dashboard.filters import Filters
 from dashboard.pages import behaviour, event, history, products
 from dashboard.past import Group, Past, Row
@@ -195,6 +195,25 @@ def test_history_shows_numbers_rows_and_that_they_agree() -> None:
     assert "Revenue €238 .00 ▲ 100.0 % €119.00 before as of 0 s ago" in texts(shown)
     assert "4 events make €238.00 · ✓ the same as the number above · the newest 1 are shown" in texts(shown)
     assert "paid · 1 line · card · customer 5" in texts(shown)
+
+
+def test_what_the_shop_gave_no_name_has_a_label_wherever_it_is_drawn() -> None:
+    unnamed = "(without a name)"
+    nameless = replace(PAST, groups=(Group("", None, "", 3, 2700), Group(None, 7, "", 3, 2700)))
+    lamp = replace(LAMP, name="", category="")
+    known = snapshot(replace(sold(WINDOW, 3, name=""), categories={"": {"sales_cents": 2700}}), shelf=replace(SHELF, products=(lamp,)))
+    live, sales_of = spans.live_of(known, NOW), goods_of(known)
+    for drawn in (
+        rows.groups(ASKED, nameless, of_products=False),
+        rows.groups(ASKED, nameless, of_products=True),
+        sales.categories(live),
+        goods.top(sales_of, known.shelf, live),
+        goods.left(known, live, sales_of, NOW),
+    ):
+        assert texts(drawn).startswith(unnamed), texts(drawn)
+    page = history.layout(known, replace(ASKED, category="", measure="sales_cents"), (), PAST, NOW)
+    for choice in ("history-category", "history-product"):
+        assert unnamed in [one["label"] for one in by_id(page, choice).data]
 
 
 def test_rows_that_do_not_add_up_to_the_number_are_said_not_to() -> None:
