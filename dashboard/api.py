@@ -40,7 +40,7 @@ def live(snapshot: Snapshot, now: float) -> dict[str, Any]:
     return {
         "state": shown.state,
         "trouble": snapshot.trouble,
-        "missing": (*shown.missing, *filter(None, [snapshot.shelf.lacks])),
+        "missing": tuple(dict.fromkeys((*shown.missing, *filter(None, [today.missing(snapshot.shelf)])))),  # The producer is missing in both.
         "events_since_start": shown.events_since_start,
         "started_at": snapshot.started_at,
         "progress_at": shown.as_of,
@@ -53,29 +53,34 @@ def live(snapshot: Snapshot, now: float) -> dict[str, Any]:
 
 
 def rows_csv(reader: Reader, query: Mapping[str, str], now: float) -> Response:
-    """Return the rows behind a number as CSV, sent while they are read; 400 for filters that are wrong, 503 without a warehouse."""
+    """Return the rows behind a number as CSV, sent while they are read; 400 for filters that are wrong, 503 when they are not all known."""
     asked, notes = filters.parse(query, now)
     if notes:
         return _wrong(notes)
+    lacks = reader.lacks(asked)  # Asked before reading: what comes meanwhile may be among the rows or not.
     try:
-        return _csv("rows", asked, reader.rows(asked))
+        lines = reader.rows(asked)
     except (psycopg.Error, InstaShopError) as error:
-        return PlainTextResponse(why(error) + "\n", status_code=503)
+        return _not_known(why(error))
+    return _not_known(lacks) if lacks else _csv("rows", asked, lines)
 
 
 def numbers_csv(reader: Reader, query: Mapping[str, str], now: float) -> Response:
-    """Return every measure by step as CSV; 400 for filters that are wrong, 503 when the numbers are not known."""
+    """Return every measure by step as CSV; 400 for filters that are wrong, 503 when the numbers are not all known."""
     asked, notes = filters.parse(query, now)
     if notes:
         return _wrong(notes)
-    known = reader.past(asked)
-    if known.trouble:
-        return PlainTextResponse(known.trouble + "\n", status_code=503)
-    return _csv("numbers", asked, past.numbers_csv(known))
+    known = reader.past(asked, with_rows=False)
+    trouble = known.trouble or known.lacks
+    return _not_known(trouble) if trouble else _csv("numbers", asked, past.numbers_csv(known))
 
 
 def _wrong(notes: tuple[str, ...]) -> Response:
     return PlainTextResponse("\n".join(notes) + "\n", status_code=400)
+
+
+def _not_known(trouble: str) -> Response:
+    return PlainTextResponse(trouble + "\n", status_code=503)
 
 
 def _csv(what: str, asked: Filters, lines: Iterator[str]) -> Response:

@@ -98,7 +98,8 @@ def _register_asked(reader: Reader) -> None:
     async def history_layout(**query: Any) -> Any:
         return history.layout(reader.snapshot, *await past(query))
 
-    async def event_layout(event_id: str = "", **_query: Any) -> Any:
+    async def event_layout(event_in_path: Any = "", **_query: Any) -> Any:
+        event_id = str(event_in_path)  # A query that has this name nevertheless, and twice, gives a list.
         lines, found, trouble = "", None, None
         try:
             lines, found = await asyncio.to_thread(reader.event, event_id)

@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from dashboard import figures, formats
 from dashboard.filters import rows_behind
 from dashboard.measures import MEASURES
+from dashboard.shelf import Shelf
 from dashboard.spans import SPAN_SECONDS, STALE_SECONDS, Live, Measured, State
 from instashop import words
 from instashop.metrics import WINDOW_SECONDS, window_of
@@ -60,7 +61,7 @@ def span_words(live: Live) -> str:
 
 def all_as_of(live: Live, now: float) -> list[object]:
     """Return how old the live numbers of a page are."""
-    return ["live numbers as of ", age(live.as_of, now, STALE_SECONDS)] if live.as_of else ["nothing read yet"]
+    return ["live numbers as of ", age(live.as_of, now, STALE_SECONDS)] if live.as_of else ["no live numbers"]
 
 
 def charted(name: str, figure: Any, measure: str, href: str | None) -> dict[str, dict[str, Any]]:
@@ -81,12 +82,20 @@ def marked(text: str) -> list[Component | str]:
     return [html.Code(part) if number % 2 else part for number, part in enumerate(text.split("`"))]
 
 
+def trouble(shelf: Shelf, now: float) -> list[Component]:
+    """Return what the last reading lacks, or what went wrong since; nothing when all is well."""
+    said = shelf.trouble or shelf.lacks
+    if not said or shelf.read_at is None:
+        return []
+    return [html.P(["This is from ", age(shelf.read_at, now), ". ", *marked(said)], className="trouble")]
+
+
 def banner(state: State, trouble: str | None, live: Live, now: float) -> Component | None:
     """Return what the reader must know before trusting a number; None when all is well."""
     since = age(live.as_of, now)
     match state:
         case "broken":
-            known = ["The numbers below are from ", since, "."] if live.as_of else ["Nothing has been read yet."]
+            known = ["The numbers below are from ", since, "."] if live.as_of else ["There are no numbers to show."]
             return told(
                 "broken",
                 "Redis does not answer",
@@ -100,6 +109,8 @@ def banner(state: State, trouble: str | None, live: Live, now: float) -> Compone
             )
         case "stale":
             cure = ["See ", html.Code("run_live_metrics"), " in Airflow, or run ", html.Code("./instashop doctor"), "."]
+            if live.as_of is None:
+                return told("stale", "The live numbers are gone", [html.P(["Spark has said nothing for so long that Redis no longer keeps them. ", *cure])])
             return told(
                 "stale",
                 "The live numbers are old",
@@ -166,7 +177,9 @@ def _before(measured: Measured, write: Write, live: Live, good_is_up: bool | Non
     before, change = write(measured.before), measured.change
     if change is None:
         return html.P(f"{before} before", className="kpi-before")
-    amount = formats.points((measured.value or 0) - (measured.before or 0)) if write is formats.share else f"{abs(change) * 100:,.1f} %"
+    value, was = measured.value or 0, measured.before or 0
+    in_points = write in (formats.share, formats.conversion) and max(value, was) <= 1  # Beyond, both are written as times, not as percent.
+    amount = formats.points(value - was) if in_points else f"{abs(change) * 100:,.1f} %"
     return html.P([changed(change, amount, good_is_up), f" {before} before"], className="kpi-before")
 
 
@@ -180,12 +193,12 @@ def changed(change: float, amount: str, good_is_up: bool | None = True) -> Compo
 
 def as_of(at: float | None, now: float, limit_seconds: float = STALE_SECONDS) -> Component:
     """Return the foot of a block: how old its numbers are."""
-    return html.P(["as of ", age(at, now, limit_seconds)] if at else "no value yet", className="kpi-age")
+    return html.P(["as of ", age(at, now, limit_seconds)] if at else "no value", className="kpi-age")
 
 
 def step(label: str, begin: float, width: float, kind: str, value: str, small: object = None, href: str | None = None, of: str = "") -> Component:
     """Return a named bar with its value, which leads to its rows; begin and width are shares of the widest, `of` stands small beside the name."""
-    shown = to_rows(value, href)
+    shown, label = to_rows(value, href), formats.named(label)
     return html.Div(
         [
             html.Span([label, html.Small(of)] if of else label, className="step-name", title=f"{label}, {of}" if of else label),
@@ -198,12 +211,12 @@ def step(label: str, begin: float, width: float, kind: str, value: str, small: o
 
 def no_items(live: Live) -> Component:
     """Return that no item was sold, as far as that can be said."""
-    text = "No reading yet." if live.as_of is None else "Not known: something is missing." if live.missing else "No items sold in this span."
+    text = "Not known." if live.as_of is None else "Not known: something is missing." if live.missing else "No items sold in this span."
     return html.P(text, className="empty")
 
 
 def bar(begin: float, width: float, kind: str = "sum") -> Component:
-    """Return a bar; begin and width are shares of the widest."""
+    """Return a bar; begin and width are shares of the widest, and nothing is drawn below zero."""
     begin, width = max(0.0, min(begin, 1.0)), max(0.0, min(width, 1.0))
     return html.Span(html.Span(style={"left": f"{begin * 100:.2f}%", "width": f"{width * 100:.2f}%"}, className=f"bar-fill is-{kind}"), className="bar")
 

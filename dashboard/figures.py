@@ -24,6 +24,7 @@ _MINUTES_SHOW_ONCE = 600
 """From this span on, in seconds, no two ticks of an axis lie in one minute."""
 PARTS = ("finished", "unfinished")
 """The bars of a measure itself, by their names; others stand on them."""
+CAME_LATE = "came late"
 SMALL = 5
 """An axis up to less than this has no more ticks than whole numbers of a count, and cents."""
 FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: "rgba(217,156,32,.16)"}
@@ -31,12 +32,12 @@ FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: 
 
 def revenue(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return revenue by window."""
-    return _with_late(_by_window(windows, live, REVENUE, "revenue_cents", "€%{y:,.2f}"), windows, live, "revenue_cents")
+    return _with_late(windows, live, REVENUE, "revenue_cents", "€%{y:,.2f}")
 
 
 def orders(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return orders paid by window."""
-    return _with_late(_by_window(windows, live, ORDERS, "orders_paid", "%{y:,d} paid"), windows, live, "orders_paid")
+    return _with_late(windows, live, ORDERS, "orders_paid", "%{y:,d} paid")
 
 
 def abandoned(windows: Mapping[int, Window], live: Live) -> go.Figure:
@@ -96,10 +97,11 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
 
 def in_words(figure: go.Figure, measure: str) -> str:
     """Return what the bars of a measure come to and which is the highest, or why there are none."""
-    bars = [(y, told[0]) for trace in figure.data if trace.name in PARTS for y, told in zip(trace.y, trace.customdata, strict=True) if y]
-    if not bars:
-        return f"{figure.layout.annotations[0].text}."
     scale, write = (100 if MEASURES[measure].is_money else 1), MEASURES[measure].write
+    bars = [(y, told[0]) for trace in figure.data if trace.name in PARTS for y, told in zip(trace.y, trace.customdata, strict=True) if y]
+    late = sum(y for trace in figure.data if trace.name == CAME_LATE for y in trace.y)
+    if not bars:
+        return f"Only what came late is drawn: {write(round(scale * late))}." if late else f"{figure.layout.annotations[0].text}."
     highest, when = max(bars, key=lambda bar: abs(bar[0]))
     return f"{write(round(scale * sum(y for y, _when in bars)))} in all; the highest bar is {write(round(scale * highest))}, {when}."
 
@@ -118,15 +120,16 @@ def _told(start: int, size: int, measure: str, is_open: bool = False) -> list[st
     return [words, filters.rows_behind(measure, start, start + size)]
 
 
-def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str, hover: str) -> go.Figure:
-    """Return a bar for each window of the span; windows that can still change are hatched behind a dashed line."""
+def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str, hover: str, above: Iterable[float] = ()) -> go.Figure:
+    """Return a bar for each window of the span; windows that can still change are hatched behind a dashed line. `above` are the ends of bars that will stand on them."""
     starts = spans.span(live.until)
     money = MEASURES[name].is_money
     values = {start: value and value / (100 if money else 1) for start, value in _values(windows if live.as_of else {}, starts, name).items()}
     still_open = [start for start in starts if spans.unfinished(start, live.until)]
-    figure = go.Figure(layout=_layout("€" if money else "", starts[0], starts[-1] + WINDOW_SECONDS, values.values()))
-    if not any(values.values()):
-        return _empty(figure, "no windows yet" if live.as_of is None else "not known: something is missing" if live.missing else "none in these windows")
+    drawn = [*values.values(), *above]
+    figure = go.Figure(layout=_layout("€" if money else "", starts[0], starts[-1] + WINDOW_SECONDS, drawn))
+    if not any(drawn):
+        return _empty(figure, "no windows" if live.as_of is None else "not known: something is missing" if live.missing else "none in these windows")
     for part, some, marker in _parts(starts, still_open, colour):
         figure.add_bar(
             name=part,
@@ -145,16 +148,17 @@ def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str
     return figure
 
 
-def _with_late(figure: go.Figure, windows: Mapping[int, Window], live: Live, name: str) -> go.Figure:
-    """Put on each bar what came late for its window; both together are the window restated."""
+def _with_late(windows: Mapping[int, Window], live: Live, colour: str, name: str, hover: str) -> go.Figure:
+    """Return a bar for each window and on it, or where none is, what came late; both together are the window restated."""
     late = {start: getattr(came, name) for start, came in (live.late or {}).items() if getattr(came, name)}
-    if not late or not figure.data:
-        return figure
     money = MEASURES[name].is_money
     scale, write = (100, formats.money) if money else (1, formats.count)
     counted = {start: windows[start].total.get(name, 0) if start in windows else 0 for start in late}
+    figure = _by_window(windows, live, colour, name, hover, [(counted[start] + late[start]) / scale for start in late])
+    if not late:
+        return figure
     figure.add_bar(
-        name="came late",
+        name=CAME_LATE,
         x=[_middle(start) for start in late],
         y=[value / scale for value in late.values()],
         base=[counted[start] / scale for start in late],

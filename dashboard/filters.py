@@ -63,6 +63,10 @@ def parse(query: Mapping[str, Any], now: float) -> tuple[Filters, tuple[str, ...
     given = {name: str(value[-1] if isinstance(value, list) and value else value) for name, value in query.items()}
     asked = {name: (value if name in _THE_SHOPS_OWN else value.strip())[:200] for name, value in given.items()}
     notes: list[str] = []
+    for name in _THE_SHOPS_OWN:  # Other values are compared with words that we know.
+        if "\0" in asked.get(name, ""):
+            notes.append(f"No {name} has the character U+0000, which Postgres does not keep; all are shown.")
+            del asked[name]
 
     def one_of(name: str, known: Mapping[str, object], otherwise: str | None) -> str | None:
         value = asked.get(name, "")

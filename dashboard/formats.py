@@ -24,9 +24,23 @@ def counted(number: float | None, noun: str) -> str:
     return f"{UNKNOWN} {noun}s" if number is None else words.counted(number, noun)
 
 
+def named(name: str) -> str:
+    """Return a name as it can be seen: the shop may have a category, a product or a word that is empty."""
+    return name or "(without a name)"
+
+
 def share(value: float | None) -> str:
     """Return a share of one in percent: `12.3 %`."""
     return UNKNOWN if value is None else f"{value * 100:,.1f}\u00a0%"
+
+
+def conversion(value: float | None, of: str = "") -> str:
+    """Return how many come of each one before: `12.3 % of sessions`, and of more than one each `4.0 × sessions`."""
+    if value is None:
+        return UNKNOWN
+    if value > 1:
+        return f"{value:,.1f}\u00a0× {of}".rstrip()
+    return f"{share(value)} of {of}" if of else share(value)
 
 
 def points(difference: float) -> str:

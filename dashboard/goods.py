@@ -80,8 +80,8 @@ def kpis(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[
 def _low(shelf: Shelf, live: Live, goods: list[Good], now: float) -> Component:
     ranked = stock(shelf, goods)
     low, out = (sum(_tone(product, lasts) == tone for product, lasts in ranked) for tone in ("soon", "out"))
-    known = shelf.read_at is not None and not (shelf.unbuilt or shelf.lacks or shelf.stock_trouble) and live.as_of is not None
-    words = "last less than an hour at the pace of now" if known else "needs the warehouse's catalogue" if shelf.unbuilt else "the stock is not known"
+    known = shelf.read_at is not None and not (shelf.lacks or shelf.stock_trouble) and live.as_of is not None
+    words = "last less than an hour at the pace of now" if known else "the stock is not known"
     return html.Div(
         [
             html.H2(["Running low", html.Span(f"{formats.count(out)} sold out", className="kpi-hint")] if known else "Running low"),
@@ -150,7 +150,7 @@ def stock(shelf: Shelf, goods: list[Good]) -> list[tuple[Product, float | None]]
 def left(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[Component]:
     """Return the products whose stock ends first."""
     shelf = snapshot.shelf
-    if not shelf.products or shelf.lacks:
+    if not shelf.products or shelf.lacks or shelf.stock_trouble:
         return [html.P(missing(shelf), className="empty")]
     rows = [
         cards.step(
@@ -165,7 +165,7 @@ def left(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[
         )
         for product, lasts in stock(shelf, goods)[:LOW]
     ]
-    return [*rows, *trouble(shelf, now)]
+    return [*rows, *cards.trouble(shelf, now)]
 
 
 def _tone(product: Product, lasts: float | None) -> str:
@@ -194,18 +194,6 @@ def missing(shelf: Shelf) -> list[Component | str]:
         return cards.marked(shelf.trouble)
     if shelf.read_at is None:
         return ["The warehouse has not been read yet."]
-    if shelf.lacks:
-        return ["Not known. ", shelf.lacks]
-    if shelf.stock_trouble:
-        return [shelf.stock_trouble]
-    if shelf.unbuilt:
-        return cards.marked("The DAG `build_warehouse` has not run yet, so there is no catalogue.")
-    return cards.marked("The catalogue is empty; the DAG `build_warehouse` brings in every five minutes what has come.")
-
-
-def trouble(shelf: Shelf, now: float) -> list[Component]:
-    """Return what the last reading lacks, or what went wrong since; nothing when all is well."""
-    said = shelf.trouble or shelf.lacks
-    if not said or shelf.read_at is None:
-        return []
-    return [html.P(["This is from ", cards.age(shelf.read_at, now), ". ", *cards.marked(said)], className="trouble")]
+    if shelf.lacks or shelf.stock_trouble:
+        return ["Not known. ", shelf.lacks or shelf.stock_trouble or ""]
+    return ["No product has reached the warehouse yet."]

@@ -15,19 +15,18 @@ from typing import Any
 import msgspec
 import psycopg
 
-from dashboard import measures
-from dashboard.filters import STEP_SECONDS, Filters
-from dashboard.shelf import as_of_one_moment, built
+from dashboard import formats, measures
+from dashboard.filters import STEP_SECONDS, Filters, iso
+from dashboard.shelf import as_of_one_moment
 from dashboard.sql import statement
 from instashop import sql
 from instashop.events import versions_of
-from instashop.metrics import MEASURES
+from instashop.metrics import MEASURES, window_of
 from instashop.streams import BY_NAME
 
 ROWS_SHOWN = 200
 ROWS_IN_CSV = 100_000
-NOT_BUILT = "The DAG `build_warehouse` has not run yet, so there are no hours and days. Spans of up to 3 hours, by window, work without it."
-TOO_LONG = "The warehouse did not answer within {seconds} s; choose a shorter span or a larger step."
+NO_WINDOWS = "Events before {day} UTC are no longer kept, only their hours and days; choose hours or days, or a later span."
 
 
 @dataclass(frozen=True)
@@ -88,31 +87,51 @@ class Past:
         return added
 
 
-def read(connection: psycopg.Connection[dict[str, Any]], filters: Filters, now: float, seconds: float) -> Past:
-    """Return numbers and rows of one snapshot of the warehouse, so that they agree; each half has `seconds` to answer.
+def read(connection: psycopg.Connection[dict[str, Any]], filters: Filters, now: float, seconds: float, with_rows: bool = True) -> Past:
+    """Return numbers and, if they are wanted, rows of one snapshot of the warehouse, so that they agree; each half has `seconds` to answer.
 
     Raises:
         psycopg.Error: the warehouse does not answer, or its tables are not there.
     """
     as_of_one_moment(connection)
+    parts = ((_numbers, "trouble"), (_rows, "rows_trouble")) if with_rows else ((_numbers, "trouble"),)
     known: dict[str, Any] = {}
     with connection.transaction():
-        for part, name in ((_numbers, "trouble"), (_rows, "rows_trouble")):
+        for part, name in parts:
             try:
                 with connection.transaction():
                     known |= part(_Asking(connection, seconds), filters, now)
             except psycopg.errors.QueryCanceled:
-                known[name] = TOO_LONG.format(seconds=f"{seconds:g}")
+                known[name] = too_long(filters, seconds)[name]
     return Past(read_at=now, **known)
+
+
+def too_long(filters: Filters, seconds: float) -> dict[str, str]:
+    """Return what is said of numbers and of rows that do not come in time: no step is larger than a day, and rows have none."""
+    larger = "" if filters.step == "day" else " or a larger step"
+    return {
+        "trouble": f"The warehouse did not answer within {seconds:g} s; choose a shorter span{larger}.",
+        "rows_trouble": f"The warehouse did not find the rows within {seconds:g} s; choose a shorter span.",
+    }
 
 
 def lacking(known: Past, filters: Filters, lacks: str, read_until: float) -> Past:
     """Return a span as far as it is known when the warehouse lacks events from a moment on: nothing of one that begins later."""
-    if not lacks or known.trouble or filters.until <= read_until:
+    said = lacks_of(filters, lacks, read_until)
+    if not said or known.trouble:
         return known
     if filters.since >= read_until:
-        return Past(read_at=known.read_at, trouble=lacks, rows_trouble=lacks)
-    return replace(known, lacks=lacks)
+        return Past(read_at=known.read_at, trouble=said, rows_trouble=said)
+    return replace(known, lacks=said)
+
+
+def lacks_of(filters: Filters, lacks: str, read_until: float) -> str:
+    """Return what a span lacks when the warehouse lacks events from a moment on, and which part of it is whole; nothing when all of it is."""
+    if not lacks or filters.until <= read_until:
+        return ""
+    size = STEP_SECONDS[filters.step]
+    whole = int(read_until // size) * size
+    return f"{lacks} Up to {iso(whole)} UTC nothing is missing." if whole > filters.since else lacks
 
 
 class _Asking:
@@ -133,8 +152,9 @@ class _Asking:
 
 
 def _numbers(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
-    if filters.step != "window" and not built(ask.connection):
-        return {"trouble": NOT_BUILT}
+    trouble = no_windows(filters, _dropped_before(ask, now))
+    if trouble:
+        return {"trouble": trouble}
     exact = _exact(filters)
     group = {"category": filters.category, "product": filters.product, "late": filters.late}
     span = {"since": _time(filters.since - filters.seconds), "until": _time(filters.until)}
@@ -146,9 +166,7 @@ def _numbers(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
     return {
         "series": {start: steps.get(start, Counter()) for start in range(filters.since, filters.until, STEP_SECONDS[filters.step])},
         "before": before(steps, filters, now, _known_from(ask, filters)),
-        "groups": tuple(
-            Group(row["category"], row["product_id"], row["category"] or row["product_name"], row["items_sold"], row["sales_cents"]) for row in groups
-        ),
+        "groups": tuple(Group(**row) for row in groups),
     }
 
 
@@ -161,6 +179,19 @@ def _exact(filters: Filters) -> str:
         f"events AS ({statement('window_events')}), windows AS ({sql.statement('metrics/windows')}), "
         f"exact AS (SELECT win AS start, category, product_id, product_name, {columns} FROM windows)"
     )
+
+
+def no_windows(filters: Filters, dropped_before: float | None) -> str | None:
+    """Return why a span cannot be told by window: its events, of which windows are made, are not all kept. None when they are."""
+    if filters.step != "window" or dropped_before is None or filters.since >= window_of(dropped_before):  # In the window of the first event none is missing.
+        return None
+    return NO_WINDOWS.format(day=formats.day(dropped_before))
+
+
+def _dropped_before(ask: _Asking, now: float) -> float | None:
+    """Return from when on events are kept, when those of before are known only by hour and day; None when all are kept."""
+    first_kept = min(_first(ask, "first_event"), now)
+    return first_kept if _first(ask, "first_hour") <= first_kept else None
 
 
 def _known_from(ask: _Asking, filters: Filters) -> float:
@@ -187,21 +218,25 @@ def before(steps: Mapping[int, Mapping[str, int]], filters: Filters, now: float,
     return dict(added)
 
 
-def _rows(ask: _Asking, filters: Filters, _now: float) -> dict[str, Any]:
+def _rows(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
     asked = conditions(filters)
-    first_kept = _first(ask, "first_event")
-    rows = ask(statement("rows"), {**asked, "limit": ROWS_SHOWN})
-    (total,) = ask(statement("rows_total"), asked)
+    rows = ask(of_rows("rows"), {**asked, "limit": ROWS_SHOWN})
+    (total,) = ask(of_rows("rows_total"), asked)
     return {
-        "dropped_before": first_kept if _first(ask, "first_hour") <= first_kept < math.inf else None,
+        "dropped_before": _dropped_before(ask, now),
         "rows": tuple(Row(**{**row, "event_id": str(row["event_id"])}) for row in rows),
         "rows_count": total["rows"],
         "rows_total": total["total"] if asked["field"] else None,
     }
 
 
+def of_rows(name: str) -> str:
+    """Return a statement about the events behind a number, with `conditions` as its parameters."""
+    return f"WITH behind AS ({statement('behind')}) {statement(name)}"
+
+
 def conditions(filters: Filters) -> dict[str, Any]:
-    """Return which events are behind the chosen measure, or, when a kind is chosen, all of that kind; as parameters of `rows.sql`."""
+    """Return which events are behind the chosen measure, or, when a kind is chosen, all of that kind; as parameters of `behind.sql`."""
     measure = measures.MEASURES[filters.measure]
     of_items = filters.category is not None or filters.product is not None
     kinds = ("transaction_items",) if of_items and filters.measure == "events" else measure.kinds

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import psycopg
@@ -18,6 +18,7 @@ from redis import Redis, RedisError
 
 from dashboard import past, shelf, spans
 from dashboard.filters import Filters
+from dashboard.measures import MEASURES
 from dashboard.past import Past
 from dashboard.shelf import Shelf
 from dashboard.snapshot import DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window
@@ -108,41 +109,50 @@ class Reader:
 
     def _watch_shelf(self) -> None:
         while not self._stop.is_set():
-            begun = self._clock()
+            now, begun = self._clock(), time.monotonic()  # A clock that is set, or a machine that slept, makes no reading long.
             try:
                 with self._open() as connection:
                     connection.execute("SET statement_timeout = '20s'")
-                    self._shelf = replace(shelf.read(connection, begun), lacks=spans.unread(self._snapshot, begun))
+                    self._shelf = shelf_as_known(shelf.read(connection, now), self._snapshot, now)
             except (psycopg.Error, InstaShopError) as error:
                 self._shelf = replace(self._shelf, trouble=why(error))
-            pause = WAREHOUSE_SECONDS if self._shelf.trouble or self._shelf.lacks else SHELF_SECONDS
-            self._stop.wait(max(pause, 9 * (self._clock() - begun)))
+            pause = WAREHOUSE_SECONDS if self._shelf.trouble or self._shelf.lacks or self._shelf.stock_trouble else SHELF_SECONDS
+            self._stop.wait(max(pause, 9 * (time.monotonic() - begun)))
 
-    def past(self, filters: Filters) -> Past:
-        """Read a span of the warehouse now; one that does not answer, or lacks events, is told, not raised."""
+    def past(self, filters: Filters, with_rows: bool = True) -> Past:
+        """Read a span of the warehouse now, its rows only if they are wanted; one that does not answer, or lacks events, is told, not raised."""
         snapshot, now = self.snapshot, self._clock()
         try:
             with self._open() as connection:
-                known = past.read(connection, filters, now, ASKED_SECONDS)
-                return past.lacking(known, filters, spans.unread(snapshot, now, spans.TO_WAREHOUSE), spans.read_until(snapshot))
+                known = past.read(connection, filters, now, ASKED_SECONDS, with_rows)
+                return past_as_known(known, filters, snapshot, now)
         except (psycopg.Error, InstaShopError) as error:
             return Past(trouble=why(error), rows_trouble=why(error))
+
+    def lacks(self, filters: Filters) -> str:
+        """Return what the warehouse lacks of a span now, and why; nothing when it has all of it."""
+        snapshot, now = self.snapshot, self._clock()
+        lacks = past.lacks_of(filters, spans.unread(snapshot, now), spans.read_until(snapshot))
+        if lacks or "transaction_items" not in past.conditions(filters)["kinds"]:
+            return lacks
+        return past.lacks_of(filters, spans.unread(snapshot, now, spans.TO_ITEMS), spans.items_until(snapshot))
 
     def rows(self, filters: Filters) -> Iterator[str]:
         """Return the rows behind a number as lines of CSV, read as they are sent.
 
         Raises:
-            psycopg.Error, InstaShopError: the warehouse does not answer; nothing has been sent then.
+            psycopg.Error, InstaShopError: the warehouse does not answer, or not in time; nothing has been sent then.
         """
         lines = self._rows(filters)
-        return chain([next(lines)], lines)
+        begin = list(islice(lines, 2))  # The heads are ours: the warehouse begins to work for the first row.
+        return chain(begin, lines)
 
     def _rows(self, filters: Filters) -> Iterator[str]:
         asked = past.conditions(filters)
         with self._open(autocommit=False) as connection, connection.cursor("rows") as cursor:
             connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{CSV_SECONDS:g}s"])
             connection.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'")  # A download that stalls holds locks.
-            cursor.execute(statement("rows"), {**asked, "limit": past.ROWS_IN_CSV})
+            cursor.execute(past.of_rows("rows"), {**asked, "limit": past.ROWS_IN_CSV})
             yield from past.rows_csv(cursor, asked["kinds"])
 
     def event(self, event_id: str) -> tuple[str, Mapping[str, Any] | None]:
@@ -166,6 +176,21 @@ def why(error: Exception) -> str:
     if isinstance(error, psycopg.errors.QueryCanceled):
         return "The warehouse takes too long to answer."
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def shelf_as_known(read: Shelf, snapshot: Snapshot, now: float) -> Shelf:
+    """Return a reading with what the warehouse lacked; without new items only the stock is not known, which is less what was paid."""
+    return replace(read, lacks=spans.unread(snapshot, now), stock_trouble=read.stock_trouble or spans.unread(snapshot, now, spans.TO_ITEMS) or None)
+
+
+def past_as_known(read: Past, asked: Filters, snapshot: Snapshot, now: float) -> Past:
+    """Return a span as far as the warehouse has its events; without new items a span of orders or visits is still known, but not what was sold in it."""
+    items, of_items = spans.unread(snapshot, now, spans.TO_ITEMS), asked.category is not None or asked.product is not None
+    if of_items or MEASURES[asked.measure].kinds == ("transaction_items",):
+        read = past.lacking(read, asked, items, spans.items_until(snapshot))
+    elif not read.trouble:
+        read = replace(read, lacks=past.lacks_of(asked, items, spans.items_until(snapshot)))
+    return past.lacking(read, asked, spans.unread(snapshot, now), spans.read_until(snapshot))
 
 
 def read_redis(redis: Redis, last: Snapshot, now: float) -> Snapshot:
@@ -239,8 +264,9 @@ def read_warehouse(connection: psycopg.Connection[dict[str, Any]], now: float) -
     letters = connection.execute(statement("dead_letters")).fetchall()
     return Warehouse(
         read_at=now,
-        events=arrived["events"],
+        messages=arrived["messages"],
         moved_at=unix(arrived["moved_at"]),
+        items_moved_at=unix(arrived["items_moved_at"]),
         verdict=verdict_from(verdict) if verdict else None,
         dead_letters=tuple(
             DeadLetters(row["reason"], row["letters"], row["newest_at"].timestamp(), tuple(row["topics"]), tuple(row["newest_ids"] or ())) for row in letters

@@ -76,7 +76,7 @@ def kpis(asked: Filters, known: Past, now: float) -> list[Component]:
             plain("revenue_cents"),
             plain("orders_paid"),
             one("Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, "revenue_cents"),
-            one("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.share, "checkouts", "checkouts by sessions"),
+            one("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.conversion, "checkouts", "checkouts by sessions"),
             plain("sessions"),
             plain("refund_cents", good_is_up=False),
         ]
@@ -141,13 +141,13 @@ def table_of(asked: Filters, known: Past) -> list[Component]:
 
 
 def downloads(asked: Filters, known: Past) -> Component:
-    """Return the links to the same rows and numbers as CSV."""
+    """Return the links to the same rows and numbers as CSV; without the word `download`, so that a refusal shows its reason in the browser."""
     query = filters.query(asked)
     limit = f"Rows as CSV (the newest {past.ROWS_IN_CSV:,})" if (known.rows_count or 0) > past.ROWS_IN_CSV else "Rows as CSV"
     return html.Span(
         [
-            html.A(limit, href=f"/history.csv?{query}", className="download", download=""),
-            html.A("Numbers as CSV", href=f"/history-numbers.csv?{query}", className="download", download=""),
+            html.A(limit, href=f"/history.csv?{query}", className="download"),
+            html.A("Numbers as CSV", href=f"/history-numbers.csv?{query}", className="download"),
         ],
         className="downloads",
     )

@@ -9,6 +9,7 @@ from dashboard import cards, formats
 from dashboard.filters import rows_behind
 from dashboard.shelf import OLD_SECONDS, Late
 from dashboard.spans import Live, unfinished
+from dashboard.visits import FUNNEL
 from instashop.metrics import WINDOW_SECONDS, window_of
 
 
@@ -35,7 +36,7 @@ def kpis(live: Live, now: float, kept_seconds: int, started_at: float | None) ->
             "Conversion",
             "conversion",
             live.ratio("checkouts", "sessions"),
-            formats.share,
+            formats.conversion,
             live,
             now,
             "checkouts by sessions",
@@ -116,9 +117,16 @@ def money_steps(live: Live) -> list[Component]:
         ("Refunds", total + refund, refund, "less", {"measure": "refund_cents"}),
         ("Kept", 0, total + refund, "sum", {"measure": "revenue_cents", "kind": "transactions"}),
     )
-    widest = max(gross, total, 1)
+    widest = max(gross, total, -refund, 1)
     return [
-        cards.step(label, begin / widest, abs(cents) / widest, kind, _signed(cents, kind) if live.as_of else formats.UNKNOWN, href=cards.behind(live, **rows))
+        cards.step(
+            label,
+            begin / widest,
+            (cents if kind == "sum" else abs(cents)) / widest,  # Below zero is kept when more was refunded than paid.
+            kind,
+            _signed(cents, kind) if live.as_of else formats.UNKNOWN,
+            href=cards.behind(live, **rows),
+        )
         for label, begin, cents, kind, rows in steps
     ]
 
@@ -152,8 +160,7 @@ def categories(live: Live, shown: int = 8) -> list[Component]:
 
 def behaviour(live: Live) -> list[Component]:
     """Return what visitors did, from session to checkout, and their searches."""
-    steps = [("Sessions", "sessions"), ("Product views", "product_views"), ("Added to cart", "cart_adds"), ("Checkouts", "checkouts")]
-    widest = max(*(live.now.get(name, 0) for _label, name in steps), 1)
+    widest = max(*(live.now.get(name, 0) for _label, name in FUNNEL), 1)
     rows = [
         cards.step(
             label,
@@ -164,7 +171,7 @@ def behaviour(live: Live) -> list[Component]:
             cards.per_session(live, name),
             cards.behind(live, name),
         )
-        for label, name in steps
+        for label, name in FUNNEL
     ]
     searches, without = live.measured("searches").value, live.measured("searches_without_result").value
     part = formats.share(without / searches) if searches and without is not None else formats.UNKNOWN

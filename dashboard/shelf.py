@@ -85,22 +85,21 @@ class Late:
 
 @dataclass(frozen=True)
 class Shelf:
-    """What was read at `read_at`; `trouble` says why the last attempt failed, `unbuilt` that the catalogue is not there yet."""
+    """What was read at `read_at`; `trouble` says why the last attempt failed."""
 
     read_at: float | None = None
     trouble: str | None = None
-    unbuilt: bool = False
     lacks: str = ""
-    """What the warehouse lacked when it was read, and why: what it said of now was not true. Nothing when it had what reached Kafka."""
+    """What the warehouse lacked when it was read, and why: what it said of now was not true. Nothing when it had what the shop did."""
     stock_trouble: str | None = None
-    """Why there are no products, though all else was read."""
+    """Why the stock is not known, though all else is."""
     products: tuple[Product, ...] = ()
     terms: tuple[Term, ...] = ()
     """The most frequent; `searched` counts all."""
     searched: Searched = Searched()
     carts: tuple[Cart, ...] = ()
     today: Mapping[str, int] | None = None
-    """The measures of the day of `read_at` in UTC, up to then; None while the roll-ups are not there."""
+    """The measures of the day of `read_at` in UTC, up to then; None before the first reading."""
     visitors: int | None = None
     active_carts: int | None = None
     late: Mapping[int, Late] = field(default_factory=dict)
@@ -108,7 +107,7 @@ class Shelf:
 
 
 def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
-    """Return all of it as of one moment; before the first build of the warehouse there is no catalogue. A stock that takes too long leaves the rest.
+    """Return all of it as of one moment; a stock that takes too long leaves the rest.
 
     Raises:
         psycopg.Error: the warehouse does not answer in time, or its tables are not there.
@@ -121,15 +120,13 @@ def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
     with connection.transaction():
         terms, carts, late = rows("searches", LOOK_SECONDS), rows("abandoned", LOOK_SECONDS), rows("late", LATE_LOOK_SECONDS)
         visitors, active_carts = rows("visitors", VISITOR_SECONDS), rows("active_carts", CART_SECONDS)
-        is_built = built(connection)
-        products, stock_trouble = _stock(connection) if is_built else ([], None)
-        day = connection.execute(statement("today"), {"day": datetime.fromtimestamp(day_of(now), UTC)}).fetchone() if is_built else None
+        products, stock_trouble = _stock(connection)
+        day = connection.execute(statement("today"), {"day": datetime.fromtimestamp(day_of(now), UTC)}).fetchone()
     return Shelf(
         read_at=now,
-        unbuilt=not is_built,
         stock_trouble=stock_trouble,
         products=tuple(product_from(row) for row in products),
-        today={name: day[name] if day else 0 for name in MEASURES} if is_built else None,
+        today={name: day[name] if day else 0 for name in MEASURES},
         visitors=visitors[0]["visitors"],
         active_carts=active_carts[0]["carts"],
         terms=tuple(Term(row["term"], row["searches"], row["without_result"], row["newest_at"].timestamp()) for row in terms),
@@ -157,12 +154,6 @@ def as_of_one_moment(connection: psycopg.Connection[dict[str, Any]]) -> None:
     """Let every transaction from now on see one snapshot, and change nothing."""
     connection.execute("SET default_transaction_isolation = 'repeatable read'")
     connection.execute("SET default_transaction_read_only = on")
-
-
-def built(connection: psycopg.Connection[dict[str, Any]]) -> bool:
-    """Return whether the warehouse's own tables and roll-ups are there."""
-    found = connection.execute(statement("built")).fetchone()
-    return bool(found and found["built"])
 
 
 def product_from(row: dict[str, Any]) -> Product:

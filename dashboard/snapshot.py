@@ -74,8 +74,12 @@ class Warehouse:
 
     read_at: float | None = None
     trouble: str | None = None
-    events: int = 0
+    messages: int = 0
+    """Taken in ever; one that repeats an event is counted again."""
     moved_at: float | None = None
+    """When the newest message came, of any topic."""
+    items_moved_at: float | None = None
+    """When the newest item came: while the enricher is away, all other messages go on."""
     verdict: Verdict | None = None
     dead_letters: tuple[DeadLetters, ...] = ()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from dashboard import formats
-from dashboard.shelf import OLD_SECONDS, Late, Shelf
+from dashboard.shelf import LATE_LOOK_SECONDS, OLD_SECONDS, Late, Shelf
 from dashboard.snapshot import Snapshot, Window
 from instashop.control.beats import Beat
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_of
@@ -20,9 +20,11 @@ BEHIND_SECONDS = 10
 BRINGS = {"producer": "what the shop did", "enricher": "what was sold of each item and category", "consumer": "what reached Kafka"}
 """What the numbers lack when a service does not bring it."""
 TO_WINDOWS = ("producer", "enricher")
-"""The services that the windows of Spark depend on; what is read from the warehouse depends on the consumer."""
+"""The services that the windows of Spark depend on."""
 TO_WAREHOUSE = ("consumer", "producer")
-"""Those that bring the shop's events to the warehouse."""
+"""Those without which the newest of everything is missing in the warehouse."""
+TO_ITEMS = ("enricher",)
+"""Those without which only items are."""
 
 State = Literal["starting", "zero", "live", "behind", "stale", "broken"]
 """starting: Spark has said nothing since the start · zero: all is fresh and nothing happened · behind: fresh, but something is missing ·
@@ -46,7 +48,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Live:
-    """Everything the Live page shows, as of `as_of`, Spark's last word; when that is None, nothing is known."""
+    """Everything the Live page shows, as of `as_of`, Spark's last word; None when there is none, or Redis no longer keeps its windows: then nothing is known."""
 
     state: State
     as_of: float | None
@@ -104,7 +106,7 @@ def missing(snapshot: Snapshot, now: float) -> tuple[str, ...]:
     return tuple(sentence for sentence in said if sentence)
 
 
-def unread(snapshot: Snapshot, now: float, brought_by: Iterable[str] = ("consumer",)) -> str:
+def unread(snapshot: Snapshot, now: float, brought_by: Iterable[str] = TO_WAREHOUSE) -> str:
     """Return what the warehouse lacks however fresh its answer is, and why; nothing when these services brought it what they should."""
     said = [_not_brought(service, snapshot.beats.get(service), now) for service in brought_by if not _unheard(snapshot, service, now)]
     return next(filter(None, said), "")
@@ -117,8 +119,17 @@ def _unheard(snapshot: Snapshot, service: str, now: float) -> bool:
 
 def read_until(snapshot: Snapshot) -> float:
     """Return from when on the warehouse lacks something, as long as it does."""
-    beats = [snapshot.beats.get(service) for service in TO_WAREHOUSE]
-    return (snapshot.warehouse.moved_at or 0) - max((beat.lag_seconds or 0 for beat in beats if beat), default=0)
+    return _less_lag(snapshot, snapshot.warehouse.moved_at, TO_WAREHOUSE)
+
+
+def items_until(snapshot: Snapshot) -> float:
+    """Return from when on it lacks items, as long as it does."""
+    return _less_lag(snapshot, snapshot.warehouse.items_moved_at, TO_ITEMS)
+
+
+def _less_lag(snapshot: Snapshot, moved_at: float | None, brought_by: Iterable[str]) -> float:
+    beats = [snapshot.beats.get(service) for service in brought_by]
+    return (moved_at or 0) - max((beat.lag_seconds or 0 for beat in beats if beat), default=0)
 
 
 def _not_brought(service: str, beat: Beat | None, now: float) -> str:
@@ -151,7 +162,7 @@ def unfinished(start: int, as_of: float) -> bool:
 
 
 def sums(windows: Mapping[int, Window], starts: Iterable[int]) -> Counter[str]:
-    """Return every measure added up over windows; a window that is not there is a true zero."""
+    """Return every measure added up over windows of a span that is kept; one that is not there had no events."""
     added: Counter[str] = Counter()
     for start in starts:
         if start in windows:
@@ -163,9 +174,12 @@ def live_of(snapshot: Snapshot, now: float) -> Live:
     """Return what the Live page shows."""
     state, progress = state_of(snapshot, now), snapshot.progress
     if progress is None or state == "starting":  # What an earlier run left behind is nobody's number now.
-        starts = span(now)
-        return Live(state, None, starts[0], now, {}, None, {}, None)
+        return _nothing(state, now)
     starts = span(progress.at)
+    if (
+        starts[0] + WINDOW_SECONDS + snapshot.kept_seconds <= snapshot.taken_at
+    ):  # Redis has begun to let go of what Spark said last: its sums would shrink to zero.
+        return replace(_nothing(state, now), missing=missing(snapshot, now))
     categories: Counter[str] = Counter()
     for start in starts:
         for name, measures in snapshot.windows[start].categories.items() if start in snapshot.windows else ():
@@ -185,9 +199,16 @@ def live_of(snapshot: Snapshot, now: float) -> Live:
     )
 
 
+def _nothing(state: State, now: float) -> Live:
+    """Return a page on which no number is known."""
+    return Live(state, None, span(now)[0], now, {}, None, {}, None)
+
+
 def _late(shelf: Shelf, starts: range, now: float) -> dict[int, Late] | None:
-    """Return what came late for windows; None when the warehouse has not said, or too long ago to know of them, or lacked events itself."""
+    """Return what came late for windows; None when the warehouse has not said, or too long ago to know of them, or not of the oldest, or lacked events itself."""
     if shelf.read_at is None or shelf.lacks or now - shelf.read_at > OLD_SECONDS:
+        return None
+    if starts[0] < shelf.read_at - LATE_LOOK_SECONDS:  # Spark's last word is so old that the warehouse did not look at all of its windows.
         return None
     return {start: shelf.late[start] for start in starts if start in shelf.late}
 

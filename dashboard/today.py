@@ -62,7 +62,7 @@ def row(shelf: Shelf, now: float) -> list[Component]:
             _number("revenue", "Revenue", formats.money(known.revenue_cents), of_day("revenue_cents")),
             _number("orders", "Orders paid", formats.count(known.orders_paid), of_day("orders_paid")),
             _number("average-order", "Average order", formats.money(known.average_order_cents), of_day("revenue_cents")),
-            _number("conversion", "Conversion", formats.share(known.conversion), of_day("checkouts")),
+            _number("conversion", "Conversion", formats.conversion(known.conversion), of_day("checkouts")),
         ),
         _part(
             "Here now",
@@ -82,12 +82,16 @@ def _number(name: str, label: str, text: str, href: str) -> Component:
     return html.Div([html.Strong(cards.to_rows(text, href if text != formats.UNKNOWN else None), id=f"today-{name}"), html.Span(label)])
 
 
+def missing(shelf: Shelf) -> str:
+    """Return why a number of the row is not known or no longer read; nothing when all is well."""
+    return shelf.trouble or shelf.lacks or ("" if shelf.read_at else "The warehouse has not been read yet.")
+
+
 def _foot(shelf: Shelf, now: float) -> list[object]:
-    """Return how old the row is and, when a number of it is not known or no longer read, why."""
+    """Return how old the row is, and what is missing."""
+    said = missing(shelf)
     if shelf.read_at is None:
-        return [_why(shelf.trouble or "The warehouse has not been read yet.")]
-    unbuilt = "The DAG `build_warehouse` has not run yet, so nothing adds up the day." if shelf.unbuilt else None
-    said = shelf.trouble or shelf.lacks or unbuilt
+        return [_why(said)]
     return ["as of ", cards.age(shelf.read_at, now, OLD_SECONDS), *([". ", _why(said)] if said else [])]
 
 

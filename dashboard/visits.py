@@ -6,7 +6,6 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import cards, formats
-from dashboard.goods import trouble
 from dashboard.shelf import LOOK_SECONDS, OLD_SECONDS, Shelf
 from dashboard.spans import Live
 
@@ -26,17 +25,17 @@ def kpis(live: Live, now: float) -> list[Component]:
         write = formats.money if name.endswith("_cents") else formats.count
         return cards.kpi(label, name.replace("_", "-"), live.measured(name), write, live, now, good_is_up=good_is_up, href=cards.behind(live, name))
 
-    def ratio(label: str, above: str, below: str, hint: str, good_is_up: bool) -> Component:
-        return cards.kpi(label, above.replace("_", "-"), live.ratio(above, below), formats.share, live, now, hint, good_is_up, cards.behind(live, above))
+    def ratio(label: str, above: str, below: str, write: cards.Write, hint: str, good_is_up: bool) -> Component:
+        return cards.kpi(label, above.replace("_", "-"), live.ratio(above, below), write, live, now, hint, good_is_up, cards.behind(live, above))
 
     return cards.alike(
         [
             measured("Sessions", "sessions"),
-            ratio("Conversion", "checkouts", "sessions", "checkouts by sessions", True),
+            ratio("Conversion", "checkouts", "sessions", formats.conversion, "checkouts by sessions", True),
             measured("Carts abandoned", "carts_abandoned", False),
             measured("Value abandoned", "abandoned_cents", False),
             measured("Searches", "searches", None),
-            ratio("Without result", "searches_without_result", "searches", "of all searches", False),
+            ratio("Without result", "searches_without_result", "searches", formats.share, "of all searches", False),
         ]
     )
 
@@ -50,7 +49,7 @@ def funnel(live: Live) -> list[Component]:
         rate = _rate(live, name, above[1], above[0]) if above else "events, not visitors"
         rows.append(cards.step(label, 0, live.now.get(name, 0) / widest, "visit", formats.count(live.measured(name).value), rate, cards.behind(live, name)))
     facts = [
-        cards.fact(formats.share(live.ratio("checkouts", "sessions").value), "sessions to checkouts", cards.behind(live, "checkouts")),
+        cards.fact(formats.conversion(live.ratio("checkouts", "sessions").value), "sessions to checkouts", cards.behind(live, "checkouts")),
         cards.fact(formats.share(_abandoned_share(live)), "of ended carts abandoned", cards.behind(live, "carts_abandoned")),
     ]
     return [*rows, html.Div(facts, className="facts")]
@@ -58,9 +57,7 @@ def funnel(live: Live) -> list[Component]:
 
 def _rate(live: Live, name: str, above: str, label: str) -> str:
     value = live.ratio(name, above).value
-    if value is None:
-        return ""
-    return f"{formats.share(value)} of {label.lower()}" if value <= 1 else f"{value:.1f} × {label.lower()}"
+    return "" if value is None else formats.conversion(value, label.lower())
 
 
 def _abandoned_share(live: Live) -> float | None:
@@ -71,7 +68,7 @@ def _abandoned_share(live: Live) -> float | None:
 def carts(shelf: Shelf, now: float) -> list[Component]:
     """Return the newest abandoned carts, each a link to its event."""
     if not shelf.carts:
-        return [_nothing(shelf, "No cart was abandoned in the last hour.")]
+        return _nothing(shelf, "No cart was abandoned in the last hour.", now)
     rows = [
         html.Li(
             [
@@ -82,14 +79,14 @@ def carts(shelf: Shelf, now: float) -> list[Component]:
         )
         for cart in shelf.carts
     ]
-    return [html.Ul(rows, className="lines"), *trouble(shelf, now)]
+    return [html.Ul(rows, className="lines"), *cards.trouble(shelf, now)]
 
 
 def terms(shelf: Shelf, now: float) -> list[Component]:
     """Return what was searched for most; what found nothing names no word of the catalogue and is counted below."""
     named = [term for term in shelf.terms if term.term is not None]
     if not shelf.terms:
-        return [_nothing(shelf, "Nobody searched in the last hour.")]
+        return _nothing(shelf, "Nobody searched in the last hour.", now)
     widest = max((term.searches for term in named), default=1)
     since = (shelf.read_at or now) - LOOK_SECONDS
     rows = [
@@ -116,7 +113,7 @@ def terms(shelf: Shelf, now: float) -> list[Component]:
         fact(shelf.searched.words, "different words"),
     ]
     note = html.P("What found nothing is counted, not named: only words of the catalogue leave the shop.", className="list-foot")
-    return [html.Div(rows, className="steps"), html.Div(facts, className="facts"), note, *trouble(shelf, now)]
+    return [html.Div(rows, className="steps"), html.Div(facts, className="facts"), note, *cards.trouble(shelf, now)]
 
 
 def shelf_age(shelf: Shelf, now: float) -> list[object]:
@@ -124,7 +121,9 @@ def shelf_age(shelf: Shelf, now: float) -> list[object]:
     return ["last hour · as of ", cards.age(shelf.read_at, now, OLD_SECONDS)] if shelf.read_at else ["not read yet"]
 
 
-def _nothing(shelf: Shelf, words: str) -> Component:
+def _nothing(shelf: Shelf, words: str, now: float) -> list[Component]:
     if shelf.read_at is None:
-        return html.P(cards.marked(shelf.trouble or "The warehouse has not been read yet."), className="empty")
-    return html.P(f"Not known. {shelf.lacks}" if shelf.lacks else words, className="empty")
+        return [html.P(cards.marked(shelf.trouble or "The warehouse has not been read yet."), className="empty")]
+    if shelf.lacks:
+        return [html.P(f"Not known. {shelf.lacks}", className="empty")]
+    return [html.P(words, className="empty"), *cards.trouble(shelf, now)]

@@ -63,7 +63,7 @@ def picture(snapshot: Snapshot, now: float) -> list[Component]:
         _arrow(carried["producer"], now, "producer", "shop"),
         _stage("Kafka", f"{len(STREAMS)} streams", "kafka"),
         _arrow(carried["consumer"], now, "consumer", "Kafka"),
-        _stage("Warehouse", ["not read yet"] if stored.read_at is None else formats.counted(stored.events, "event"), "warehouse"),
+        _stage("Warehouse", ["not read yet"] if stored.read_at is None else f"{formats.counted(stored.messages, 'message')} taken in", "warehouse"),
         _arrow(books, now, "books", "warehouse"),
         _arrow(carried["enricher"], now, "enricher", "Kafka"),
         _stage("Items", "↩ back into Kafka", "items"),

@@ -9,8 +9,11 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import cards, filters, rows
+from instashop.metrics import WINDOW_SECONDS, window_of
+from instashop.streams import BY_NAME
 
-PATH, NAME = "/event/<event_id>", "Event"
+PATH, NAME = "/event/<event_in_path>", "Event"
+"""The part of the path has a name that no query has by chance: Dash would take the query's value."""
 
 
 def layout(event_id: str, lines: str, event: Mapping[str, Any] | None, trouble: str | None, read_at: float) -> Component:
@@ -30,21 +33,27 @@ def layout(event_id: str, lines: str, event: Mapping[str, Any] | None, trouble: 
     else:
         body = [cards.card("Its way", html.Ul(rows.way(lines), className="stages-passed"), note="as the command event prints it")]
         if event:
-            around = int(event["occurred_at"].timestamp()) // 30 * 30
-            window = dcc.Link("all events of its window", href=filters.rows_behind("events", around, around + 30, counted="restated"), className="number")
-            body.append(cards.card(f"What it says: {event['kind']}", rows.fields(event["payload"]), note=window))
+            body.append(
+                cards.card(f"What it says: {event['kind']}", rows.fields(event["payload"]), note=_to_window(event) if BY_NAME[event["kind"]].live else "")
+            )
         body = [html.Div(body, className="row is-two is-event")]
     return html.Main([head, *body], id="event", className=f"page state-{'broken' if trouble else 'live'}")
 
 
-def missing(path: str = "") -> Component:
+def _to_window(event: Mapping[str, Any]) -> Component:
+    """Return a link to the events of the same window; only those of live streams are in one."""
+    start = window_of(event["occurred_at"].timestamp())
+    return dcc.Link("all events of its window", href=filters.rows_behind("events", start, start + WINDOW_SECONDS, counted="restated"), className="number")
+
+
+def missing() -> Component:
     """Return the page for an address that leads nowhere."""
     return html.Main(
         [
             html.Div(html.H1("There is no such page"), className="page-head"),
             cards.told(
                 "note",
-                f"Nothing is at {path}" if path else "Nothing is at this address",
+                "Nothing is at this address",
                 [html.P(["The pages are Live, Products, Behaviour, History and Platform; ", dcc.Link("Live", href="/", className="number"), " is the first."])],
             ),
         ],

@@ -9,7 +9,7 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import cards, figures, filters, rows
+from dashboard import cards, figures, filters, formats, rows
 from dashboard.filters import Filters
 from dashboard.measures import MEASURES, OF_ITEMS
 from dashboard.past import Past
@@ -153,10 +153,10 @@ def _choices(asked: Filters, products: dict[int, str], categories: list[str]) ->
         "measure": ("Measure", [{"value": name, "label": MEASURES[name].title} for name in names], {"searchable": True}),
         "step": ("Steps", [{"value": "window", "label": "30-second windows"}, {"value": "hour", "label": "Hours"}, {"value": "day", "label": "Days"}], {}),
         "counted": ("Late events", rows.counted_choices(), {}),
-        "category": ("Category", [{"value": name, "label": name or "(without a name)"} for name in kept], {"clearable": True, "placeholder": "all"}),
+        "category": ("Category", [{"value": name, "label": formats.named(name)} for name in kept], {"clearable": True, "placeholder": "all"}),
         "product": (
             "Product",
-            [{"value": str(number), "label": name} for number, name in sorted(known.items(), key=lambda pair: pair[1])],
+            [{"value": str(number), "label": formats.named(name)} for number, name in sorted(known.items(), key=lambda pair: pair[1])],
             {"clearable": True, "searchable": True, "placeholder": "all"},
         ),
         "kind": (

@@ -1,11 +1,2 @@
 -- How many events are behind a number, and what their field adds up to: it must be the number itself.
-SELECT count(*) AS rows, sum((payload ->> %(field)s)::bigint)::bigint AS total
-FROM realtime_events
-WHERE kind = ANY(%(kinds)s)
-    AND occurred_at >= %(since)s AND occurred_at < %(until)s
-    AND (recorded_at > date_bin('30 seconds', occurred_at, '2000-01-01 00:00+00') + INTERVAL '40 seconds') = ANY(%(late)s)
-    AND (%(status)s::text IS NULL OR status = %(status)s)
-    AND (%(results)s::bigint IS NULL OR results = %(results)s)
-    AND (%(category)s::text IS NULL OR coalesce(category, payload ->> 'category') = %(category)s)
-    AND (%(product)s::bigint IS NULL OR coalesce(product_id, (payload ->> 'product_id')::bigint) = %(product)s)
-    AND (%(term)s::text IS NULL OR payload ->> 'term' = %(term)s)
+SELECT count(*) AS rows, sum((payload ->> %(field)s)::bigint)::bigint AS total FROM behind

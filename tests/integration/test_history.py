@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row, tuple_row
 
-from dashboard import past, shelf
+from dashboard import past, readings, shelf
 from dashboard.filters import COUNTED, DAY, Filters
 from dashboard.readings import Reader
 from dashboard.sql import statement
@@ -77,6 +77,28 @@ def test_a_span_is_compared_only_with_one_that_the_warehouse_has_lived_through(f
         assert (past.read(filled, asked, asked.until, 8).before is not None) == is_known
 
 
+def test_by_window_nothing_is_known_of_events_that_are_no_longer_kept(filled: Any) -> None:
+    """Retention dropped them: their hours are there, and they themselves are not."""
+    first = filled.execute(statement("first_event")).fetchone()["first_at"].replace(minute=0, second=0, microsecond=0)
+    columns = ", ".join(MEASURES)
+    filled.execute(
+        f"INSERT INTO rollups.hours (start, late, {columns}) SELECT %s, false, {', '.join('7' for _ in MEASURES)}",
+        [first - timedelta(days=30)],
+    )
+    begin = int((first - timedelta(days=30)).timestamp())
+    by_window = past.read(filled, Filters(begin, begin + 7200, "window"), ASKED.until, 8)
+    assert (by_window.read_at, by_window.series) == (ASKED.until, {})
+    assert "are no longer kept" in (by_window.trouble or "")
+    assert past.read(filled, Filters(begin, begin + 7200, "hour"), ASKED.until, 8).totals["revenue_cents"] == 7
+    assert past.read(filled, ASKED, ASKED.until, 8).trouble is None
+
+
+def test_numbers_are_read_without_their_rows_when_nobody_wants_them(filled: Any) -> None:
+    known = past.read(filled, ASKED, ASKED.until, 8, with_rows=False)
+    assert known.totals == past.read(filled, ASKED, ASKED.until, 8).totals
+    assert (known.rows_count, known.rows_trouble) == (None, None)
+
+
 def test_restated_is_in_time_and_late_together(filled: Any) -> None:
     in_time, late, both = (past.read(filled, replace(ASKED, counted=counted), ASKED.until, 8).totals for counted in COUNTED)
     assert both == Counter({name: in_time[name] + late[name] for name in both})  # A sum of Counters has nothing below zero, as refunds are.
@@ -89,6 +111,12 @@ def test_the_rows_of_a_category_or_product_make_its_number(filled: Any, measure:
     known = past.read(filled, replace(ASKED, measure=measure, **only), ASKED.until, 8)
     made = known.rows_count if known.rows_total is None else known.rows_total
     assert made == known.totals[measure] > 0
+
+
+def test_a_category_without_a_name_is_a_group_of_that_name(filled: Any) -> None:
+    keep_body(filled, "transaction_items", bodies.item(BEGIN, status="paid", product_id=9, category=""))
+    groups = past.read(filled, ASKED, ASKED.until, 8).groups
+    assert [(group.product_id, group.name) for group in groups if group.category == ""] == [(None, "")]
 
 
 def test_rows_of_a_term_and_of_a_whole_stream_are_found(filled: Any) -> None:
@@ -147,6 +175,20 @@ def test_a_stock_that_takes_too_long_leaves_the_rest_of_the_shelf(stack: Setting
     assert shelf.read(filled, ASKED.until).stock_trouble is None
 
 
+def test_numbers_and_rows_that_take_too_long_say_each_what_helps(stack: Settings, filled: Any) -> None:
+    with connect.warehouse(stack, "test") as other:
+        other.execute("LOCK TABLE rollups.hours IN ACCESS EXCLUSIVE MODE")
+        known = past.read(filled, replace(ASKED, step="hour"), ASKED.until, 0.3)
+    assert (known.trouble, known.rows_trouble) == tuple(past.too_long(replace(ASKED, step="hour"), 0.3).values())
+
+
+def test_a_csv_of_rows_that_do_not_come_in_time_is_an_error_before_its_heads(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "of_rows", lambda _name: "SELECT pg_sleep(9) LIMIT %(limit)s")
+    monkeypatch.setattr(readings, "CSV_SECONDS", 0.2)
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        Reader(stack).rows(ASKED)
+
+
 def test_today_is_what_history_says_of_the_day(filled: Any) -> None:
     read = shelf.read(filled, ASKED.until)
     begin = shelf.day_of(ASKED.until)
@@ -182,7 +224,7 @@ def test_a_visitor_is_a_session_and_a_cart_is_active_until_it_ends(filled: Any) 
     assert (after.active_carts or 0) - (before.active_carts or 0) == 2
 
 
-def test_a_refused_message_is_no_event_that_arrived(filled: Any) -> None:
-    before = filled.execute(statement("arrived")).fetchone()["events"]
+def test_a_refused_message_is_not_taken_in(filled: Any) -> None:
+    before = filled.execute(statement("arrived")).fetchone()["messages"]
     filled.execute("INSERT INTO consumer_offsets (topic, \"partition\", events, refused) VALUES ('of this test', 0, 10, 4)")
-    assert filled.execute(statement("arrived")).fetchone()["events"] == before + 6
+    assert filled.execute(statement("arrived")).fetchone()["messages"] == before + 6

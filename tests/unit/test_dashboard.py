@@ -15,8 +15,8 @@ from dash.development.base_component import Component
 
 from dashboard import api, books, cards, figures, formats, frame, sales, spans, way
 from dashboard.pages import behaviour, live, platform, products
-from dashboard.readings import progress_from, verdict_from, window_from
-from dashboard.shelf import Late, Shelf
+from dashboard.readings import progress_from, shelf_as_known, verdict_from, window_from
+from dashboard.shelf import LATE_LOOK_SECONDS, Late, Shelf
 from dashboard.snapshot import DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window
 from instashop.control.beats import SERVICES, Beat
 from instashop.control.books import Line
@@ -128,7 +128,7 @@ def test_the_words_of_a_chart_are_the_sum_of_its_bars_and_the_highest() -> None:
         "€419.01 in all; the highest bar is €300.01, 07:59:00–07:59:30 UTC. Rows behind Revenue"  # Of the live numbers, without what came late.
     )
     assert texts(shown["live-orders-words"]["children"]).startswith("4 in all; the highest bar is 2, ")
-    assert texts(live.values(STATES["starting"], NOW)["live-revenue-words"]["children"]) == "no windows yet."
+    assert texts(live.values(STATES["starting"], NOW)["live-revenue-words"]["children"]) == "no windows."
 
 
 @pytest.mark.parametrize("page", [live, products, behaviour, platform])
@@ -182,13 +182,31 @@ def test_a_service_that_keeps_up_or_has_just_begun_is_not_behind(lag: dict[str, 
     quiet = {service: beat(service, **lag) for service in ("producer", "enricher")} | {"generator": beat("generator", age=600, state="stopped")}
     assert spans.state_of(snapshot(beats=quiet), NOW) == "zero"
     assert spans.state_of(snapshot(window(WINDOW, **PAID), beats=quiet), NOW) == "live"
-    assert api.live(snapshot(beats=quiet), NOW)["missing"] == ()
+    assert api.live(snapshot(beats=quiet, shelf=DAY), NOW)["missing"] == ()
 
 
 def test_progress_of_an_earlier_run_is_nobodys_number() -> None:
     left_behind = snapshot(window(WINDOW, **PAID), progress_age=5.0, started_at=NOW - 2)
     assert spans.state_of(left_behind, NOW) == "starting"
     assert spans.live_of(left_behind, NOW).measured("revenue_cents").value is None
+
+
+@pytest.mark.parametrize("trouble", [None, "Redis at nowhere does not answer."])
+def test_a_last_word_whose_windows_redis_has_begun_to_let_go_is_no_number(trouble: str | None) -> None:
+    said_at = WINDOW + 0.0
+    windows = {start: window(start, **PAID) for start in spans.span(said_at)}
+    first_gone_at = min(windows) + 30 + 3600  # When Redis lets go of the first of them.
+    for taken_at, value in ((first_gone_at - 1, 30 * PAID["revenue_cents"]), (first_gone_at, None)):
+        known = replace(snapshot(), progress=Progress(at=said_at), taken_at=taken_at, windows=windows, trouble=trouble)
+        told = api.live(known, taken_at)
+        assert (told["state"], told["kpis"]["revenue_cents"]["value"]) == ("broken" if trouble else "stale", value)
+        assert told["missing"], "What else is missing is told all the same."
+        shown = live.values(known, taken_at)
+        assert ("€" in texts(shown["live-kpis"]["children"])) == (value is not None)
+        assert ("no windows" in texts(shown["live-revenue-words"]["children"])) == (value is None)
+        banner = texts(shown["live-banner"]["children"])
+        assert ("are gone" in banner or "no numbers to show" in banner) == (value is None)
+        assert "never" not in banner
 
 
 def test_nothing_known_is_never_shown_as_zero() -> None:
@@ -242,6 +260,8 @@ def test_nothing_to_compare_with_is_said_once_and_each_number_has_a_dash() -> No
         (spans.Measured(0.062, 0.045), formats.share, "▲ 1.7\u00a0pts", "is-good"),
         (spans.Measured(0.0601, 0.06), formats.share, "▬ 0.0\u00a0pts", "is-flat"),
         (spans.Measured(0.0051, 0.005), formats.share, "▬ 0.0\u00a0pts", "is-flat"),
+        (spans.Measured(0.062, 0.045), formats.conversion, "▲ 1.7\u00a0pts", "is-good"),
+        (spans.Measured(4.0, 0.5), formats.conversion, "▲ 700.0 %", "is-good"),
     ],
 )
 def test_a_share_changes_by_points_and_a_small_change_is_neither_good_nor_bad(measured: spans.Measured, write: Any, words: str, tone: str) -> None:
@@ -334,6 +354,16 @@ def test_the_steps_from_gross_to_kept_add_up() -> None:
     assert re.findall(r"[+−]?€[\d,.]+", shown) == ["€110.00", "−€10.00", "€100.00", "+€19.00", "€119.00", "−€19.00", "€100.00"]
 
 
+def test_more_refunds_than_revenue_are_drawn_in_full_and_nothing_is_kept() -> None:
+    steps = sales.money_steps(spans.live_of(snapshot(window(WINDOW, **PAID, refund_cents=-23_800)), NOW))
+    drawn = [part.style for step in steps for part in step._traverse() if "bar-fill" in getattr(part, "className", "")]
+    revenue, refunds, kept = drawn[-3:]
+    assert (revenue["left"], revenue["width"]) == ("0.00%", "50.00%")
+    assert (refunds["left"], refunds["width"]) == ("0.00%", "100.00%")
+    assert kept["width"] == "0.00%"
+    assert texts(steps[-1]) == "Kept −€119.00"
+
+
 def test_categories_that_do_not_fit_are_added_up() -> None:
     shop = replace(spans.live_of(STATES["live"], NOW), categories={f"C{number}": 100 for number in range(10)})
     assert "3 others €3.00" in texts(sales.categories(shop))
@@ -356,6 +386,11 @@ def test_an_old_beat_of_a_running_service_is_silence(given: Beat | None, state: 
 def test_each_arrow_shows_rate_lag_and_age() -> None:
     known = snapshot(beats={"consumer": beat(events_per_second=18.4, lag_events=14, lag_seconds=0.4)})
     assert "consumer 18.4/s · lag ≤ 14, 0.4 s 1 s ago" in texts(way.picture(known, NOW))
+
+
+def test_the_warehouse_says_what_it_has_taken_in_and_not_that_all_of_it_are_events() -> None:
+    shown = texts(way.picture(snapshot(warehouse=Warehouse(read_at=NOW, messages=1_204)), NOW))
+    assert "Warehouse 1,204 messages taken in" in shown
 
 
 def test_the_generator_follows_nobody_and_a_lag_of_no_time_is_not_told() -> None:
@@ -467,6 +502,13 @@ def test_what_came_late_is_not_known_from_an_old_reading() -> None:
         assert says in texts(sales.came_late(spans.live_of(known, NOW), known.shelf.read_at, NOW))
 
 
+def test_what_came_late_is_not_known_of_windows_that_were_not_looked_at() -> None:
+    first = spans.span(NOW - 1)[0]
+    for read_at, says in ((first + LATE_LOOK_SECONDS, "Nothing came late"), (first + LATE_LOOK_SECONDS + 1, "not known yet")):
+        known = replace(snapshot(window(WINDOW, **PAID)), shelf=Shelf(read_at=read_at))
+        assert says in texts(sales.came_late(spans.live_of(known, read_at), read_at, read_at))
+
+
 @pytest.mark.parametrize(
     ("money", "highest", "axis"),
     [
@@ -521,6 +563,16 @@ def test_late_money_is_told_beside_the_live_one() -> None:
     assert "€119.00 live, €124.00 restated" in late.customdata[0][0]
 
 
+def test_late_money_is_drawn_and_told_also_when_none_came_in_time() -> None:
+    shown = live.values(snapshot(window(WINDOW, events=1), shelf=Shelf(read_at=NOW - 5, late={WINDOW: Late(3, 1, 500)})), NOW)
+    for name, late, words in (("revenue", 5.0, "€5.00"), ("orders", 1.0, "1")):
+        figure = shown[f"live-{name}"]["figure"]
+        assert (figure.data[-1].name, figure.data[-1].y, figure.data[-1].base) == ("came late", (late,), (0.0,))
+        assert figure.layout.yaxis.showticklabels is None, "An axis without numbers is of a chart without bars."
+        assert "none in these windows" not in [note.text for note in figure.layout.annotations]
+        assert texts(shown[f"live-{name}-words"]["children"]).startswith(f"Only what came late is drawn: {words}.")
+
+
 DAY = Shelf(
     read_at=NOW - 5,
     today={**dict.fromkeys(MEASURES, 0), "revenue_cents": 250_000, "orders_paid": 20, "checkouts": 5, "sessions": 40},
@@ -550,7 +602,6 @@ def test_today_and_who_is_here_are_told_apart_from_the_last_minutes() -> None:
     [
         (Shelf(), "— — — — — —", "has not been read yet"),
         (Shelf(trouble="gone; run `./instashop up`"), "— — — — — —", "gone; run ./instashop up"),
-        (replace(DAY, today=None, unbuilt=True), "— — — — 12 3", "The DAG build_warehouse has not run yet"),
         (replace(DAY, trouble="gone"), "€2,500.00 20 €125.00 12.5\u00a0% 12 3", "as of 5 s ago . gone"),
         (replace(DAY, read_at=NOW - 301, trouble="gone"), "€2,500.00 20 €125.00 12.5\u00a0% — 3", "as of 5 min 1 s ago . gone"),
         (replace(DAY, read_at=NOW - 86_400, trouble="gone"), "— — — — — —", "gone"),
@@ -576,15 +627,17 @@ def test_a_number_of_today_that_is_not_known_is_a_dash_and_says_why(shelf: Shelf
 def test_a_consumer_that_does_not_bring_what_it_should_leaves_the_windows_whole(consumer: Beat | None, words: str) -> None:
     known = snapshot(window(WINDOW, **PAID))
     known = replace(known, beats={**known.beats, **({"consumer": consumer} if consumer else {})})
-    assert spans.unread(known, NOW) == spans.unread(known, NOW, spans.TO_WAREHOUSE) == words
+    assert spans.unread(known, NOW) == words
     assert spans.state_of(known, NOW) == "live"
 
 
-def test_what_the_producer_has_not_brought_is_missing_in_the_warehouse_too() -> None:
-    known = snapshot(window(WINDOW, **PAID))
-    known = replace(known, beats={**known.beats, "consumer": beat(), "producer": beat(state="stopped")})
-    assert spans.unread(known, NOW, spans.TO_WAREHOUSE) == "The producer is stopped: what the shop did meanwhile is missing."
-    assert spans.unread(known, NOW) == ""
+def test_without_the_producer_nothing_of_now_is_known_and_without_the_enricher_only_the_stock_is_not() -> None:
+    well = {service: beat(service) for service in ("consumer", "producer", "enricher")}
+    for service, lacks, stock in (("producer", True, False), ("enricher", False, True)):
+        read = shelf_as_known(DAY, snapshot(beats={**well, service: beat(service, state="stopped")}), NOW)
+        said = f"The {service} is stopped: {spans.BRINGS[service]} meanwhile is missing."
+        assert (read.lacks, read.stock_trouble) == (said if lacks else "", said if stock else None)
+    assert shelf_as_known(replace(DAY, stock_trouble="slow"), snapshot(beats=well), NOW) == replace(DAY, stock_trouble="slow")
 
 
 @pytest.mark.parametrize(("consumer", "is_told"), [(None, False), (beat(age=11), False), (beat(state="stopped"), True)])
@@ -600,6 +653,14 @@ def test_a_warehouse_that_lacks_events_is_said_in_the_json_and_knows_nothing_of_
     assert texts(live.values(lacking, NOW)["live-late"]["children"]) == "What came late is not known yet."
 
 
+def test_the_json_says_once_that_the_producer_is_missing_in_windows_and_warehouse() -> None:
+    beats = {"consumer": beat(), "producer": beat("producer", state="stopped"), "enricher": beat("enricher")}
+    known = snapshot(window(WINDOW, **PAID), beats=beats)
+    told = api.live(replace(known, shelf=shelf_as_known(DAY, known, NOW)), NOW)
+    assert told["missing"] == ("The producer is stopped: what the shop did meanwhile is missing.",)
+    assert told["today"]["visitors"] is None
+
+
 def test_the_warehouse_lacks_events_from_its_newest_on_or_from_as_long_ago_as_the_consumer_is_behind() -> None:
     moved = Warehouse(read_at=NOW, moved_at=NOW - 2)
     assert spans.read_until(snapshot(warehouse=moved)) == NOW - 2
@@ -608,9 +669,29 @@ def test_the_warehouse_lacks_events_from_its_newest_on_or_from_as_long_ago_as_th
     assert spans.read_until(snapshot()) == 0
 
 
+def test_the_warehouse_lacks_items_from_its_newest_item_on_whatever_else_has_come_since() -> None:
+    moved = Warehouse(read_at=NOW, moved_at=NOW - 2, items_moved_at=NOW - 1800)
+    assert spans.items_until(snapshot(warehouse=moved, beats={"enricher": beat("enricher", state="stopped")})) == NOW - 1800
+    assert spans.items_until(snapshot(warehouse=moved, beats={"enricher": beat("enricher", lag_seconds=60.0)})) == NOW - 1860
+
+
 def test_the_json_tells_today_as_the_page_does() -> None:
     told = api.live(replace(STATES["live"], shelf=DAY), NOW)["today"]
     assert (told["revenue_cents"], told["conversion"], told["visitors"], told["read_at"]) == (250_000, 0.125, 12, NOW - 5)
+
+
+@pytest.mark.parametrize(
+    ("shelf", "missing"),
+    [
+        (Shelf(), ("The warehouse has not been read yet.",)),
+        (Shelf(trouble="gone"), ("gone",)),
+        (replace(DAY, trouble="gone", lacks="The consumer is stopped."), ("gone",)),
+        (replace(DAY, lacks="The consumer is stopped."), ("The consumer is stopped.",)),
+        (DAY, ()),
+    ],
+)
+def test_the_json_says_why_numbers_of_today_are_missing(shelf: Shelf, missing: tuple[str, ...]) -> None:
+    assert api.live(replace(STATES["live"], shelf=shelf), NOW)["missing"] == missing
 
 
 def test_nothing_late_is_said_and_not_known_is_not_nothing() -> None:

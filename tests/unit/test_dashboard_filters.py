@@ -19,7 +19,22 @@ HOSTILE = st.one_of(
     st.text(max_size=40),
     st.lists(st.text(max_size=10), max_size=3),
     st.sampled_from(
-        ["", "0d", "99999d", "1h", "-1", "1e9", "2026-13-01", "0001-01-01T00:00", "9999-12-31T23:59:59+14:00", "'; DROP TABLE", "١٢", "revenue_cents", "day"]
+        [
+            "",
+            "a\0b",
+            "0d",
+            "99999d",
+            "1h",
+            "-1",
+            "1e9",
+            "2026-13-01",
+            "0001-01-01T00:00",
+            "9999-12-31T23:59:59+14:00",
+            "'; DROP TABLE",
+            "١٢",
+            "revenue_cents",
+            "day",
+        ]
     ),
     st.datetimes().map(lambda moment: moment.isoformat()),
 )
@@ -40,6 +55,7 @@ def test_anything_in_an_address_gives_filters_within_the_limits(query: dict[str,
     assert asked.measure in MEASURES
     assert asked.category is None or asked.product is None
     assert all(note.strip() for note in notes)
+    assert "\0" not in f"{asked.category}{asked.term}", "Postgres takes no such text."
     assert conditions(asked)["kinds"]
 
 
@@ -70,6 +86,9 @@ def test_an_address_made_of_filters_gives_the_same_filters_without_a_note(query:
         ({"last": "40d", "step": "hour"}, "its last 31 days. A larger step reaches further."),
         ({"last": "4h", "step": "window"}, "its last 3 hours"),
         ({"category": "Books", "product": "7"}, "by category or by product, not by both; shown is product 7."),
+        ({"category": "Bo\0oks"}, "No category has the character U+0000"),
+        ({"term": "a\0b"}, "No term has the character U+0000"),
+        ({"kind": "\0"}, "There is no kind"),
         ({"category": "Books", "measure": "sessions"}, "Sessions is not known by category or product"),
     ],
 )

@@ -16,13 +16,16 @@ from typing import Any
 import pytest
 from dash import html
 
-from dashboard import figures, filters, goods, past, rows, spans, table, visits
+from dashboard import figures, filters, formats, goods, past, rows, sales, spans, table, visits
 from dashboard.filters import Filters
-from dashboard.pages import behaviour, event, history, products
+from dashboard.pages import behaviour, event, history, live, products
 from dashboard.past import Group, Past, Row
+from dashboard.readings import past_as_known
 from dashboard.shelf import Cart, Product, Searched, Shelf, Term
-from dashboard.snapshot import Sale, Snapshot, Window
-from tests.unit.test_dashboard import NOW, PAID, STATES, WINDOW, by_id, snapshot, texts, window
+from dashboard.snapshot import Sale, Snapshot, Warehouse, Window
+from instashop.metrics import MEASURES
+from instashop.streams import STREAMS
+from tests.unit.test_dashboard import DAY, NOW, PAID, STATES, WINDOW, beat, by_id, snapshot, texts, window
 
 LAMP = Product(7, "Lamp", "Home", stock=100, sold=40, active=True, at=NOW - 3600)
 SHELF = Shelf(
@@ -115,8 +118,7 @@ def test_products_not_on_sale_have_no_stock_to_watch() -> None:
     [
         (Shelf(), "has not been read yet"),
         (Shelf(trouble="gone; run `./instashop up`"), "gone; run ./instashop up"),
-        (Shelf(read_at=NOW, unbuilt=True), "The DAG build_warehouse has not run yet"),
-        (Shelf(read_at=NOW), "catalogue is empty"),
+        (Shelf(read_at=NOW), "No product has reached the warehouse yet."),
         (replace(SHELF, read_at=NOW - 9, trouble="gone"), "This is from 9 s ago . gone"),
         (replace(SHELF, products=(), stock_trouble="It takes too long."), "It takes too long."),
     ],
@@ -126,6 +128,7 @@ def test_stock_that_is_not_known_says_why(shelf: Shelf, words: str) -> None:
 
 
 LACKS = "The consumer is 11 s behind: what reached Kafka meanwhile is missing."
+NO_ITEMS = "The enricher is stopped: what was sold of each item and category meanwhile is missing."
 
 
 def test_a_warehouse_that_lacks_events_claims_no_stock_and_no_number_of_searches() -> None:
@@ -137,9 +140,19 @@ def test_a_warehouse_that_lacks_events_claims_no_stock_and_no_number_of_searches
     assert "— searches in the last hour — without result — different words" in searched
     for listed in (searched, texts(visits.carts(known.shelf, NOW))):
         assert f"This is from 5 s ago . {LACKS}" in listed
-    assert texts(by_id(products.layout(replace(known, shelf=replace(SHELF, stock_trouble="slow")), NOW), "kpi-low")) == "—"
+    without_items = products.layout(replace(known, shelf=replace(SHELF, stock_trouble=NO_ITEMS)), NOW)
+    assert texts(by_id(without_items, "kpi-low")) == "—"
+    assert texts(by_id(without_items, "products-stock")) == f"Not known. {NO_ITEMS}"
     nothing = replace(known.shelf, terms=(), carts=())
     assert {texts(visits.terms(nothing, NOW)), texts(visits.carts(nothing, NOW))} == {f"Not known. {LACKS}"}
+
+
+def test_a_list_without_rows_says_from_when_it_is_while_the_warehouse_is_away() -> None:
+    nothing = replace(SHELF, read_at=NOW - 300, terms=(), carts=())
+    away = replace(nothing, trouble="gone; run `./instashop up`")
+    for part, words in ((visits.carts, "No cart was abandoned in the last hour."), (visits.terms, "Nobody searched in the last hour.")):
+        assert texts(part(nothing, NOW)) == words
+        assert texts(part(away, NOW)) == f"{words} This is from 5 min 0 s ago . gone; run ./instashop up"
 
 
 @pytest.mark.parametrize("page", [products, behaviour])
@@ -170,6 +183,18 @@ def test_the_funnel_tells_each_rate_to_the_step_before() -> None:
     assert "paid" not in shown, "Orders are made apart from visits, so they are no step of them."
 
 
+def test_a_conversion_above_one_is_written_as_times_everywhere() -> None:
+    assert [formats.conversion(value) for value in (0.0, 0.125, 1.0, 4.0, None)] == ["0.0\u00a0%", "12.5\u00a0%", "100.0\u00a0%", "4.0\u00a0×", "—"]
+    few = {"events": 5, "sessions": 1, "checkouts": 4}
+    known = snapshot(window(WINDOW, **few), shelf=replace(DAY, today={**dict.fromkeys(MEASURES, 0), **few}))
+    asked = Filters(WINDOW, WINDOW + 30, "window")
+    of_history = by_id(rows.kpis(asked, Past(read_at=NOW, series={WINDOW: few}), NOW), "kpi-conversion")
+    of_live, of_today = by_id(live.layout(known, NOW), "kpi-conversion"), by_id(live.layout(known, NOW), "today-conversion")
+    of_behaviour, of_funnel = by_id(behaviour.layout(known, NOW), "kpi-checkouts"), by_id(behaviour.layout(known, NOW), "behaviour-funnel")
+    for part in (of_history, of_live, of_today, of_behaviour, of_funnel):
+        assert "4.0 ×" in " ".join(texts(part).split())
+
+
 def test_abandoned_carts_and_searches_are_listed_with_their_value_and_links() -> None:
     shown = html.Div(visits.carts(SHELF, NOW))
     assert "€19.99 a guest 1 min 0 s ago" in texts(shown)
@@ -197,6 +222,25 @@ def test_history_shows_numbers_rows_and_that_they_agree() -> None:
     assert "paid · 1 line · card · customer 5" in texts(shown)
 
 
+def test_what_the_shop_gave_no_name_has_a_label_wherever_it_is_drawn() -> None:
+    unnamed = "(without a name)"
+    nameless = replace(PAST, groups=(Group("", None, "", 3, 2700), Group(None, 7, "", 3, 2700)))
+    lamp = replace(LAMP, name="", category="")
+    known = snapshot(replace(sold(WINDOW, 3, name=""), categories={"": {"sales_cents": 2700}}), shelf=replace(SHELF, products=(lamp,)))
+    live, sales_of = spans.live_of(known, NOW), goods_of(known)
+    for drawn in (
+        rows.groups(ASKED, nameless, of_products=False),
+        rows.groups(ASKED, nameless, of_products=True),
+        sales.categories(live),
+        goods.top(sales_of, known.shelf, live),
+        goods.left(known, live, sales_of, NOW),
+    ):
+        assert texts(drawn).startswith(unnamed), texts(drawn)
+    page = history.layout(known, replace(ASKED, category="", measure="sales_cents"), (), PAST, NOW)
+    for choice in ("history-category", "history-product"):
+        assert unnamed in [one["label"] for one in by_id(page, choice).data]
+
+
 def test_rows_that_do_not_add_up_to_the_number_are_said_not_to() -> None:
     assert "≠ not the number above" in texts(rows.summary(ASKED, replace(PAST, rows_total=1)))
 
@@ -209,8 +253,9 @@ def test_rows_that_do_not_add_up_to_the_number_are_said_not_to() -> None:
             "broken",
             "The warehouse at x does not answer.",
         ),
-        (replace(PAST, trouble=past.NOT_BUILT, series={}, groups=()), "live", "The DAG build_warehouse has not run yet"),
-        (replace(PAST, trouble=past.TOO_LONG.format(seconds=8)), "live", "did not answer within 8 s"),
+        (replace(PAST, **past.too_long(ASKED, 8)), "live", "did not answer within 8 s; choose a shorter span or a larger step."),
+        (replace(PAST, **past.too_long(ASKED, 8)), "live", "did not find the rows within 8 s; choose a shorter span."),
+        (replace(PAST, **past.too_long(replace(ASKED, step="day"), 8)), "live", "did not answer within 8 s; choose a shorter span."),
         (Past(read_at=NOW, rows_count=0), "live", "No event of this span fits these filters."),
     ],
 )
@@ -225,7 +270,7 @@ def test_history_says_why_something_is_missing(known: Past, state: str, words: s
     [
         ("", -900, 30, PAST),
         (LACKS, -900, -60, PAST),
-        (LACKS, -900, 30, replace(PAST, lacks=LACKS)),
+        (LACKS, -900, 30, replace(PAST, lacks=f"{LACKS} Up to 2027-01-15T07:59 UTC nothing is missing.")),
         (LACKS, -60, 30, Past(read_at=NOW, trouble=LACKS, rows_trouble=LACKS)),
     ],
     ids=["nothing is lacked", "before it", "the newest part", "all of it"],
@@ -233,6 +278,26 @@ def test_history_says_why_something_is_missing(known: Past, state: str, words: s
 def test_a_span_is_known_as_far_as_the_warehouse_has_its_events(lacks: str, since: int, until: int, known: Past) -> None:
     asked = Filters(WINDOW + since, WINDOW + until, "window")
     assert past.lacking(PAST, asked, lacks, WINDOW - 60) == known
+
+
+@pytest.mark.parametrize(
+    ("more", "since", "until", "known"),
+    [
+        ({}, -900, 30, replace(PAST, lacks=NO_ITEMS)),
+        ({"measure": "events"}, -900, 30, replace(PAST, lacks=NO_ITEMS)),
+        ({}, -3600, -1800, PAST),
+        ({"measure": "sales_cents"}, -3600, 30, replace(PAST, lacks=f"{NO_ITEMS} Up to 2027-01-15T07:30 UTC nothing is missing.")),
+        ({"measure": "sales_cents"}, -900, 30, Past(read_at=NOW, trouble=NO_ITEMS, rows_trouble=NO_ITEMS)),
+        ({"measure": "events", "category": "Home"}, -900, 30, Past(read_at=NOW, trouble=NO_ITEMS, rows_trouble=NO_ITEMS)),
+        ({"measure": "events", "product": 7}, -900, 30, Past(read_at=NOW, trouble=NO_ITEMS, rows_trouble=NO_ITEMS)),
+    ],
+)
+def test_without_the_enricher_a_span_after_it_knows_everything_but_items(more: dict[str, Any], since: int, until: int, known: Past) -> None:
+    beats = {"consumer": beat(), "producer": beat("producer"), "enricher": beat("enricher", state="stopped")}
+    moved = snapshot(beats=beats, warehouse=Warehouse(read_at=NOW, moved_at=NOW, items_moved_at=float(WINDOW - 1800)))
+    assert past_as_known(PAST, Filters(WINDOW + since, WINDOW + until, "window", **more), moved, NOW) == known
+    running = replace(moved, beats={**beats, "enricher": beat("enricher")})
+    assert past_as_known(PAST, Filters(WINDOW + since, WINDOW + until, "window", **more), running, NOW) == PAST
 
 
 def test_a_history_that_lacks_its_newest_events_says_so_and_calls_nothing_none() -> None:
@@ -260,6 +325,20 @@ def test_rows_that_are_no_longer_kept_are_no_difference() -> None:
     none = replace(PAST, rows=(), rows_count=0, dropped_before=float(ASKED.until))
     assert texts(rows.table_of(ASKED, none)) == "The events of this span are no longer kept."
     assert "fits these filters" in texts(rows.table_of(ASKED, replace(none, dropped_before=begin)))
+
+
+@pytest.mark.parametrize(
+    ("step", "since", "dropped_before", "is_known"),
+    [
+        ("window", WINDOW - 30, WINDOW + 20.0, False),
+        ("window", WINDOW, WINDOW + 20.0, True),
+        ("window", WINDOW - 30, None, True),
+        ("hour", WINDOW - 3600, WINDOW + 20.0, True),
+    ],
+)
+def test_windows_whose_events_are_no_longer_kept_are_not_known_instead_of_zero(step: str, since: int, dropped_before: float | None, is_known: bool) -> None:
+    said = past.no_windows(Filters(since, WINDOW + 3600, step), dropped_before)
+    assert said == (None if is_known else past.NO_WINDOWS.format(day="Fri 15 Jan 2027 08:00"))
 
 
 def test_the_rows_of_searches_have_the_fields_of_every_version() -> None:
@@ -388,6 +467,13 @@ def test_an_event_shows_every_stage_and_every_field() -> None:
     assert "shop instashop.transactions id 1 window 08:00:00: 3 events in it now" in shown
     assert "total_cents 1,000 €10.00" in shown
     assert "note —" in shown
+
+
+@pytest.mark.parametrize(("kind", "is_live"), [(stream.name, stream.live) for stream in STREAMS])
+def test_an_event_leads_to_its_window_only_when_it_is_among_the_events_there(kind: str, is_live: bool) -> None:
+    found = {"kind": kind, "occurred_at": datetime.fromtimestamp(NOW, UTC), "payload": {}}
+    links = [part.href for part in event.layout("0192", "shop here", found, None, NOW)._traverse() if getattr(part, "className", "") == "number"]
+    assert links == ([filters.rows_behind("events", WINDOW, WINDOW + 30, counted="restated")] if is_live else [])
 
 
 def test_an_event_that_nobody_knows_says_so() -> None:
