@@ -3,6 +3,7 @@
 import ast
 import importlib
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -163,6 +164,26 @@ def test_the_platform_is_watched_each_minute_and_the_books_are_balanced_every_fi
 
 def test_plugins_are_flat_files_named_instashop():
     assert all(path.parent == ROOT / "plugins" and path.name.startswith("instashop_") for path in PLUGINS)
+
+
+LOAD_PLUGINS_THEN_CHANGE_A_SETTING = """
+import importlib, sys
+from pathlib import Path
+home, *plugins = sys.argv[1:]
+for plugin in plugins:
+    importlib.import_module(plugin)
+Path(home, ".env").write_text("INSTASHOP_AIRFLOW_HISTORY_DAYS=3")
+from instashop.settings import load
+print(load().airflow_history_days)
+"""
+
+
+def test_a_task_reads_the_settings_of_its_own_start_though_it_is_a_fork_of_what_loaded_the_plugins(tmp_path):
+    paths = os.pathsep.join(str(ROOT / name) for name in ("include", "plugins"))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("INSTASHOP_")} | {"PYTHONPATH": paths, "AIRFLOW_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", LOAD_PLUGINS_THEN_CHANGE_A_SETTING, str(tmp_path), *(path.stem for path in PLUGINS)]
+    done = subprocess.run(command, env=environment | {"INSTASHOP_HOME": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["3"], done.stderr
 
 
 def test_the_dashboard_is_in_the_navigation(dags):
