@@ -108,6 +108,12 @@ def test_a_servers_stamp_follows_command_and_configuration_and_of_ours_code_and_
     assert {name for name in before if before[name] != stamps(settings)[name]} == ours
 
 
+def test_the_folder_of_an_ended_spark_application_goes_within_hours(settings: Settings) -> None:
+    options = servers.table(settings)[servers.SPARK_WORKER].environment["SPARK_DAEMON_JAVA_OPTS"].split()
+    kept = {name: value for name, _, value in (option.partition("=") for option in options) if "cleanup" in name}
+    assert kept == {"-Dspark.worker.cleanup.enabled": "true", "-Dspark.worker.cleanup.appDataTtl": "3600"}
+
+
 def test_a_server_that_ends_at_once_is_tried_again_for_more_than_a_year(settings: Settings) -> None:
     settings.run_dir.mkdir()
     programs.write_config(settings)
