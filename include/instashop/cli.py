@@ -68,7 +68,9 @@ def doctor() -> None:
 def control(
     service: Annotated[str, typer.Argument(help="generator, producer, consumer, enricher or live_metrics.")],
     action: Annotated[Literal["stop", "start", "restart", "rate"], typer.Argument(help="What is to happen; it lasts over `down` and `up`.")],
-    rate: Annotated[float | None, typer.Argument(help="Events a second, for the action `rate` of the generator.")] = None,
+    rate: Annotated[
+        float | None, typer.Argument(help="Events a second, for the action `rate` of the generator; without it INSTASHOP_RATE counts again.")
+    ] = None,
 ) -> None:
     """Stop, start or restart a service, or change the generator's rate, as the DAG control_service does."""
     from instashop.control import supervision

@@ -196,7 +196,7 @@ def service_finding(service: str, beat: Beat | None, holder: Holder | None, want
             service,
             "fault",
             f"is {beat.lag_seconds:.0f} s behind.",
-            f"it catches up, or is too slow for this rate: lower it by `./instashop control generator rate`; {log}.",
+            f"it catches up, or is too slow for this rate: lower it by `./instashop control generator rate N`; {log}.",
         )
     lag = "" if beat.lag_events is None else f", {beat.lag_events} events behind"
     return Finding(service, "well", f"{beat.events_per_second:.1f} events/s{lag}, beat {age:.1f} s ago.")
