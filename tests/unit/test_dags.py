@@ -53,6 +53,15 @@ def test_each_service_has_a_dag_that_tries_again_soon_and_often(dags, service):
     assert type(dags[f"run_{service}"].timetable).__name__ == "ContinuousTimetable"
 
 
+def test_a_service_and_who_controls_it_get_the_next_free_slot(dags):
+    first = {f"run_{service}" for service in SERVICES} | {"control_service"}
+    given = {(name, task.priority_weight, str(task.weight_rule)) for name, dag in dags.items() for task in dag.tasks if name in first}
+    assert given == {(name, 100, "absolute") for name in first}
+    others = [dag for name, dag in dags.items() if name not in first]
+    assert {task.priority_weight for dag in others for task in dag.tasks} == {1}
+    assert max(len(dag.tasks) for dag in others) < 100  # Each weighs as much as it and all that wait for it.
+
+
 def test_the_form_of_control_service_offers_every_service_and_action(dags):
     from instashop.control import beats, intents
 
