@@ -5,6 +5,7 @@ import importlib
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -81,6 +82,11 @@ def test_the_forms_offer_every_reason_topic_and_drill_and_begin_with_none(dags):
     assert letters.get_param("topic").schema["examples"] == [stream.name for stream in STREAMS]
     assert drill.schema["enum"] == [name for name in DRILLS if name not in NOT_FROM_AIRFLOW]
     assert not drill.has_value
+
+
+def test_a_replay_ends_some_time_after_its_approval(dags):
+    dag = dags["replay_dead_letters"]
+    assert timedelta() < dag.dagrun_timeout - dag.get_task("approve").response_timeout < timedelta(hours=2)
 
 
 def test_what_a_person_starts_says_so(dags):
