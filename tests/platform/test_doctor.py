@@ -57,6 +57,12 @@ def _dag_paused(platform):
     return _changed(platform.airflow_dsn, switch.format("true"), switch.format("false"))
 
 
+def _dag_red(platform):
+    """As if the run had begun long after the platform."""
+    was = "UPDATE dag_run SET state = '{}', start_date = start_date {} interval '1 day' WHERE dag_id = 'prepare_platform' AND state = '{}'"
+    return _changed(platform.airflow_dsn, was.format("failed", "+", "success"), was.format("success", "-", "failed"))
+
+
 @contextmanager
 def _dag_broken(platform) -> Iterator[None]:
     """The folder of DAGs is the checkout's: the file breaks only where the fault is, in this home, and harms no other platform, nor when it is left behind."""
@@ -88,6 +94,7 @@ def _consumer_stopped(platform) -> Iterator[None]:
         (_migration_forgotten, "tables not applied yet: warehouse/"),
         (_table_away, "tables missing: warehouse: verdicts"),
         (_dag_paused, "airflow the DAG run_drill is paused"),
+        (_dag_red, "airflow the DAG prepare_platform is red: its last run failed"),
         (_dag_broken, "broken_by_a_test.py cannot be imported"),
         (_consumer_stopped, "consumer is stopped on purpose"),
         (_consumer_stopped, "warehouse its last event came"),
