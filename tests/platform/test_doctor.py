@@ -13,7 +13,7 @@ import pytest
 
 import instashop_watch
 from instashop import connect
-from instashop.control import doctor, lease
+from instashop.control import disk, doctor, lease
 from instashop.local import airflow_server
 from instashop.local.drills.stage import Platform
 from instashop.metrics import PROGRESS_KEY
@@ -78,6 +78,13 @@ def _dag_broken(platform) -> Iterator[None]:
 
 
 @contextmanager
+def _disk_nearly_full(platform) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disk, "FREE_BYTES", 10**18)
+        yield
+
+
+@contextmanager
 def _consumer_stopped(platform) -> Iterator[None]:
     stage = Platform(platform, print)
     stage.want("consumer", "stop")
@@ -94,6 +101,7 @@ def _consumer_stopped(platform) -> Iterator[None]:
         (_migration_forgotten, "tables not applied yet: warehouse/"),
         (_table_away, "tables missing: warehouse: verdicts"),
         (_dag_paused, "airflow the DAG run_drill is paused"),
+        (_disk_nearly_full, "disk only "),
         (_dag_red, "airflow the DAG prepare_platform is red: its last run failed"),
         (_dag_broken, "broken_by_a_test.py cannot be imported"),
         (_consumer_stopped, "consumer is stopped on purpose"),

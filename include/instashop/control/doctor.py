@@ -16,7 +16,7 @@ from redis import RedisError
 from rich.console import Console
 
 from instashop import connect, sql
-from instashop.control import beats, intents, lease
+from instashop.control import beats, disk, intents, lease
 from instashop.control.beats import Beat
 from instashop.control.lease import Holder
 from instashop.errors import InstaShopError
@@ -74,6 +74,7 @@ def examine(settings: Settings) -> list[Finding]:
     if here and not states:
         return [Finding("servers", "fault", f"the platform in {settings.home} does not run.", "`./instashop up` starts it.")]
     hops: dict[str, Callable[[Settings], list[Finding]]] = {
+        "disk": _disk,
         "servers": (lambda s: _servers(s, states)) if here else _servers_elsewhere,
         "tables": _tables,
         "topics": _topics,
@@ -98,6 +99,11 @@ def _surely(hop: str, look: Callable[[Settings], list[Finding]]) -> Callable[[Se
             return [Finding(hop, "fault", f"cannot be looked at: {text[0]}", "mend the servers named above first.")]
 
     return careful
+
+
+def _disk(settings: Settings) -> list[Finding]:
+    short = disk.shortage(settings.home)
+    return [Finding("disk", "fault", short, disk.CURE) if short else Finding("disk", "well", f"{disk.free_bytes(settings.home) / 1e9:.0f} GB are free.")]
 
 
 def _servers_elsewhere(settings: Settings) -> list[Finding]:
