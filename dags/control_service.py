@@ -19,10 +19,16 @@ with DAG(
     catchup=False,
     max_active_runs=4,
     is_paused_upon_creation=False,
+    default_args={"priority_weight": 100, "weight_rule": "absolute"},  # Somebody waits for it.
     params={
         "service": Param("generator", enum=["generator", "producer", "consumer", "enricher", "live_metrics"], description="Which one."),
         "action": Param("restart", enum=["stop", "start", "restart", "rate"], description="What is to happen."),
-        "rate": Param(None, type=["null", "number"], maximum=5000, description="Events a second, for the action `rate` of the generator."),
+        "rate": Param(
+            None,
+            type=["null", "number"],
+            maximum=5000,
+            description="Events a second, for the action `rate` of the generator; empty: INSTASHOP_RATE counts again.",
+        ),
     },
     tags=["by hand"],
 ) as dag:

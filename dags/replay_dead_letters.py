@@ -6,7 +6,7 @@ Start it by hand; `reason` and `topic` narrow the choice. The task `look` says w
 When red:
 - `look`: the reason or topic is not known, or the warehouse does not answer; the error says which.
 - `approve`: nobody approved it within a day, or the answer came in its first seconds, before Airflow had noted that it waits; start it again when it is wanted.
-- `replay`: Kafka did not take it; run it again, it goes on where it was.
+- `replay`: Kafka did not take it, or another replay was at work (`ReplayBusy`); run it again, it goes on where it was.
 """
 
 from datetime import timedelta
@@ -23,6 +23,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
+    dagrun_timeout=timedelta(days=1, hours=1),  # An hour more than `approve` waits; what a replay has left, the next one takes.
     params={
         "reason": Param(
             None,

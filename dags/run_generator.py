@@ -24,7 +24,8 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
-    default_args={"retries": 20, "retry_delay": timedelta(seconds=5)},
+    # Before all others that wait for one of Airflow's slots: the facts of the shop wait for it.
+    default_args={"retries": 20, "retry_delay": timedelta(seconds=5), "priority_weight": 100, "weight_rule": "absolute"},
     params={
         "seed": Param(None, type=["null", "integer"], description="Seed of customers and catalogue, which an empty shop gets; empty: the setting."),
         "lifetime_seconds": Param(None, type=["null", "integer"], minimum=60, description="Ends by itself after this; empty: the setting."),

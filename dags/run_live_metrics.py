@@ -25,7 +25,8 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
-    default_args={"retries": 20, "retry_delay": timedelta(seconds=2)},  # Sooner than the others: it is the slowest to start.
+    # Sooner than the others, since it is the slowest to start; and before all others that wait for one of Airflow's slots.
+    default_args={"retries": 20, "retry_delay": timedelta(seconds=2), "priority_weight": 100, "weight_rule": "absolute"},
     tags=["service"],
 ) as dag:
     LiveMetricsOperator(task_id="live_metrics")

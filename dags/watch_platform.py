@@ -1,10 +1,10 @@
-"""Look at every part each minute: services, brokers, Spark's progress, dead letters. Red means a real fault.
+"""Look at every part each minute: services and the disk, brokers, Spark's progress, dead letters. Red means a real fault.
 
 A service that has not beaten for a minute hangs; the task that follows it ends it, or else this look does, and its next try starts it again.
 A service stopped with `control_service` is no fault.
 
 When red:
-- `services`: the error names the service and what to do; the log of its DAG `run_...` has the cause.
+- `services`: the error names the service and what to do; the log of its DAG `run_...` has the cause. Or the disk has less than 2 GB left: make room.
 - `brokers`: `./instashop up` starts a broker that is down; copies catch up by themselves.
 - `spark_progress`: the log of `run_live_metrics`, then Spark's page.
 - `dead_letters`: many messages are refused; `./instashop dead-letters list` shows each with its reason.
@@ -31,7 +31,7 @@ with DAG(
 
     @task
     def services() -> None:
-        """Look at each service's process, beat and lag; end one that hangs."""
+        """Look at the disk and at each service's process, beat and lag; end one that hangs."""
         import instashop_watch
 
         instashop_watch.services()

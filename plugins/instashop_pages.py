@@ -2,11 +2,11 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
-from instashop.settings import load
+from instashop.settings import read
 from instashop_services import DashboardLink
 from instashop_spark import SparkLink
 
-_settings = load()
+_settings = read()  # Not `load`: Airflow's tasks are forks of what imports this, and would keep its settings.
 _SPARK = {"name": "Spark", "href": f"{_settings.page(_settings.spark_ui_port)}/", "url_route": "instashop-spark", "destination": "nav"}
 
 

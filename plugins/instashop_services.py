@@ -83,6 +83,7 @@ class FollowsService(ABC):
 
     def submit_job(self, context: Context) -> str:
         """Start the service, or adopt the one that is there; return its handle."""
+        load.cache_clear()  # The task may have waited for hours until somebody wanted it to run, and its settings changed meanwhile.
         settings = load()
         found = supervision.find(settings.run_dir, self.service)
         if found is not None:

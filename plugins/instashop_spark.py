@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from instashop import live
 from instashop.control import intents, supervision
-from instashop.settings import Settings, load
+from instashop.settings import Settings, load, read
 from instashop_services import DashboardLink, FollowsService
 
 
@@ -31,7 +31,8 @@ class LiveMetricsOperator(FollowsService, SparkSubmitOperator):
     and a log of its own; the next try adopts it; it is stopped by SIGTERM to the Python child, which holds the lease.
     """
 
-    operator_extra_links = (SparkLink(), DashboardLink()) if load().spark_pages else (DashboardLink(),)
+    # Not `load`: Airflow's tasks are forks of what imports this, and would keep its settings.
+    operator_extra_links = (SparkLink(), DashboardLink()) if read().spark_pages else (DashboardLink(),)
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("application", "spark_jobs/live_metrics.py")

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 from redis import RedisError
 
 from instashop import connect, metrics
-from instashop.control import beats, intents, supervision
+from instashop.control import beats, disk, intents, supervision
 from instashop.control.lease import Clock
 from instashop.errors import InstaShopError, KafkaUnreachable, RedisUnreachable
 from instashop.settings import Settings, load
@@ -42,14 +42,15 @@ class BooksDiffer(InstaShopError):
 
 
 def services() -> None:
-    """Return if every service that is to run does so; end those that hang.
+    """Return if every service that is to run does so, and has room to; end those that hang.
 
     Raises:
-        PlatformFault: which do not, and what to do.
+        PlatformFault: which do not, or how little room there is, and what to do.
     """
     settings = load()
     suspected: dict[str, str] = {}
-    _raise_what_stays(lambda: _service_faults(settings, suspected), lambda: _services_say(settings))
+    # The disk is looked at here, since one more task each minute would cost more than the look.
+    _raise_what_stays(lambda: [*_disk_faults(settings), *_service_faults(settings, suspected)], lambda: _services_say(settings))
 
 
 def brokers() -> None:
@@ -105,6 +106,11 @@ def _faults(look: Callable[[], list[str]]) -> list[str]:
         return look()
     except (KafkaUnreachable, RedisUnreachable) as error:
         return [str(error)]
+
+
+def _disk_faults(settings: Settings) -> list[str]:
+    short = disk.shortage(settings.home)
+    return [f"{short} {disk.CURE}"] if short else []
 
 
 def _service_faults(settings: Settings, suspected: dict[str, str]) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -68,7 +70,9 @@ def doctor() -> None:
 def control(
     service: Annotated[str, typer.Argument(help="generator, producer, consumer, enricher or live_metrics.")],
     action: Annotated[Literal["stop", "start", "restart", "rate"], typer.Argument(help="What is to happen; it lasts over `down` and `up`.")],
-    rate: Annotated[float | None, typer.Argument(help="Events a second, for the action `rate` of the generator.")] = None,
+    rate: Annotated[
+        float | None, typer.Argument(help="Events a second, for the action `rate` of the generator; without it INSTASHOP_RATE counts again.")
+    ] = None,
 ) -> None:
     """Stop, start or restart a service, or change the generator's rate, as the DAG control_service does."""
     from instashop.control import supervision
@@ -284,7 +288,8 @@ def main(name: str = "instashop") -> None:
     except InstaShopError as error:
         _fail(str(error))
     except Exception as error:
-        if (told := _of_a_server(error)) is None:
+        told = _of_another_user(error) if isinstance(error, PermissionError) else _of_a_server(error)
+        if told is None:
             raise
         _fail(told)
 
@@ -292,6 +297,17 @@ def main(name: str = "instashop") -> None:
 def _fail(message: str) -> NoReturn:
     typer.secho(f"error: {message}", fg="red", err=True)
     raise SystemExit(1) from None
+
+
+def _of_another_user(error: PermissionError) -> str | None:
+    """Return what to say of a file that is another user's; None of one that is our own, or of no file, which is ours to mend."""
+    if not isinstance(error.filename, str):
+        return None
+    path = Path(error.filename)
+    for place in (path, *path.parents):  # What lies in a closed folder, or is to be made in one, is whose the folder is.
+        with suppress(OSError):
+            return None if place.lstat().st_uid == os.geteuid() else f"{path} belongs to another user; run this as that user."
+    return None
 
 
 def _of_a_server(error: Exception) -> str | None:

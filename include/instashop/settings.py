@@ -274,9 +274,8 @@ class Settings(BaseSettings):
         return self.home / "secrets.env"
 
 
-@cache
-def load() -> Settings:
-    """Return the settings of this process.
+def read() -> Settings:
+    """Return the settings as environment and files have them now.
 
     Raises:
         WrongSetting: a value is not of its kind or out of its range; the message names each.
@@ -286,6 +285,12 @@ def load() -> Settings:
         return Settings(home=home, _env_file=(home / "secrets.env", ROOT / ".env", home / ".env"))  # type: ignore[call-arg]
     except ValidationError as error:
         raise WrongSetting(problems="; ".join(_said(problem) for problem in error.errors())) from None
+
+
+@cache
+def load() -> Settings:
+    """Return the settings of this process, read when they are first asked for; raises what `read` does."""
+    return read()
 
 
 def home_of(given: str) -> Path:

@@ -100,4 +100,4 @@ def test_the_platform_is_whole_again_after_the_restart_of(compose: Compose, cont
 
 def test_the_books_balance_after_all_that(compose: Compose) -> None:
     compose.instashop("verify", "--wait", "120")
-    wait_until(lambda: compose.run("exec", "-T", "airflow-scheduler", "instashop", "doctor", check=False).find("All is well") >= 0, 180, "a content doctor")
+    wait_until(lambda: compose.run("exec", "-T", "airflow-scheduler", "instashop", "doctor", check=False).find("All is well") >= 0, 330, "a content doctor")

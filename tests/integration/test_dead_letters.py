@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from instashop import connect
 from instashop.control import dead_letters
 from instashop.events import Reason, Refusal
 from instashop.transport import consumer
@@ -56,6 +57,15 @@ def test_a_replay_takes_no_more_bytes_at_once_than_the_client_holds(stack, dwh, 
     pages = [[(offset, body) for _topic, _number, offset, _reason, _key, body, *_ in page] for page in dead_letters._open(dwh, REASON, None)]
     ours = [page for page in pages if page[0][0] >= FAR]
     assert [[offset for offset, _body in page] for page in ours] == [[FAR + number] for number in range(5)]
+
+
+def test_a_replay_waits_for_another_and_then_says_so(stack, monkeypatch):
+    monkeypatch.setattr(dead_letters, "LOCK_SECONDS", 1)
+    with connect.warehouse(stack, "test", autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('instashop replay'))")
+        with pytest.raises(dead_letters.ReplayBusy, match="has been at work for 1 s; run this again"):
+            dead_letters.replay(stack, reason=REASON, topic="products")
+    assert not dead_letters.replay(stack, reason=REASON, topic="products").published
 
 
 @contextmanager

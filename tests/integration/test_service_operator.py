@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from instashop.settings import load
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,7 +123,7 @@ def test_a_service_that_hangs_is_ended_by_its_task_which_fails_and_says_so(home,
     task = Running(Store())
     process = process_of(home)
     os.kill(process.pid, signal.SIGSTOP)
-    monkeypatch.setattr(home, "beat_stale_seconds", 2.0)
+    monkeypatch.setattr(load(), "beat_stale_seconds", 2.0)
     assert "has not beaten for" in str(task.ended())
     assert process.process() is None
 
@@ -204,13 +205,16 @@ def test_going_down_stops_the_service_and_starts_none(home):
     assert supervision.find(home.run_dir, SERVICE) is None
 
 
-def test_a_stopped_service_waits_and_a_start_is_carried_out(home):
+def test_a_stopped_service_waits_and_a_start_is_carried_out_with_the_settings_of_then(home):
     from instashop.control.supervision import carry_out
 
     want(home, "stopped")
-    Running(Store())
+    store = Store()
+    Running(store)
+    wait_until(lambda: store.get("beat"))
+    (home.home / ".env").write_text("INSTASHOP_SERVICE_LIFETIME_SECONDS=77\n")
     assert "waiting" in carry_out(home.run_dir, SERVICE, "start")
-    assert process_of(home).process() is not None
+    assert process_of(home).process().environ()["INSTASHOP_SERVICE_LIFETIME_SECONDS"] == "77"
 
 
 def test_a_restart_gives_a_new_process(home):

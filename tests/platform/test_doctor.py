@@ -13,7 +13,7 @@ import pytest
 
 import instashop_watch
 from instashop import connect
-from instashop.control import doctor, lease
+from instashop.control import disk, doctor, lease
 from instashop.local import airflow_server
 from instashop.local.drills.stage import Platform
 from instashop.metrics import PROGRESS_KEY
@@ -57,6 +57,12 @@ def _dag_paused(platform):
     return _changed(platform.airflow_dsn, switch.format("true"), switch.format("false"))
 
 
+def _dag_red(platform):
+    """As if the run had begun long after the platform."""
+    was = "UPDATE dag_run SET state = '{}', start_date = start_date {} interval '1 day' WHERE dag_id = 'prepare_platform' AND state = '{}'"
+    return _changed(platform.airflow_dsn, was.format("failed", "+", "success"), was.format("success", "-", "failed"))
+
+
 @contextmanager
 def _dag_broken(platform) -> Iterator[None]:
     """The folder of DAGs is the checkout's: the file breaks only where the fault is, in this home, and harms no other platform, nor when it is left behind."""
@@ -69,6 +75,13 @@ def _dag_broken(platform) -> Iterator[None]:
     finally:
         file.unlink()
         fault.unlink()
+
+
+@contextmanager
+def _disk_nearly_full(platform) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disk, "FREE_BYTES", 10**18)
+        yield
 
 
 @contextmanager
@@ -88,6 +101,8 @@ def _consumer_stopped(platform) -> Iterator[None]:
         (_migration_forgotten, "tables not applied yet: warehouse/"),
         (_table_away, "tables missing: warehouse: verdicts"),
         (_dag_paused, "airflow the DAG run_drill is paused"),
+        (_disk_nearly_full, "disk only "),
+        (_dag_red, "airflow the DAG prepare_platform is red: its last run failed"),
         (_dag_broken, "broken_by_a_test.py cannot be imported"),
         (_consumer_stopped, "consumer is stopped on purpose"),
         (_consumer_stopped, "warehouse its last event came"),

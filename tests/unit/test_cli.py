@@ -1,5 +1,8 @@
 """An error that no person can use is ours to mend; everything else is a message."""
 
+import errno
+import os
+
 import psycopg
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -36,10 +39,27 @@ def test_a_server_that_goes_away_meanwhile_is_a_message(error, said, monkeypatch
     assert told.count("\n") == 1
 
 
-def test_an_error_of_our_own_code_is_no_message(monkeypatch):
+@pytest.mark.parametrize("there", ["secrets.env", "folder/secrets.env", ""], ids=["a file", "in a closed folder", "a file to be made"])
+def test_a_home_of_another_user_is_a_message(there, tmp_path, monkeypatch, capsys):
+    path = tmp_path / (there or "run.lock")
+    if there == path.name:
+        path.touch()
+
     def app(prog_name):
-        raise KeyError("a mistake")
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(cli, "app", app)
-    with pytest.raises(KeyError):
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    assert capsys.readouterr().err == f"error: {path} belongs to another user; run this as that user.\n"
+
+
+@pytest.mark.parametrize("error", [KeyError("a mistake"), PermissionError(errno.EPERM, "Operation not permitted"), PermissionError(1, "of ours", __file__)])
+def test_an_error_of_our_own_code_is_no_message(error, monkeypatch):
+    def app(prog_name):
+        raise error
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(type(error)):
         cli.main()

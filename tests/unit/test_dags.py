@@ -3,7 +3,9 @@
 import ast
 import importlib
 import os
+import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,6 +54,15 @@ def test_each_service_has_a_dag_that_tries_again_soon_and_often(dags, service):
     assert type(dags[f"run_{service}"].timetable).__name__ == "ContinuousTimetable"
 
 
+def test_a_service_and_who_controls_it_get_the_next_free_slot(dags):
+    first = {f"run_{service}" for service in SERVICES} | {"control_service"}
+    given = {(name, task.priority_weight, str(task.weight_rule)) for name, dag in dags.items() for task in dag.tasks if name in first}
+    assert given == {(name, 100, "absolute") for name in first}
+    others = [dag for name, dag in dags.items() if name not in first]
+    assert {task.priority_weight for dag in others for task in dag.tasks} == {1}
+    assert max(len(dag.tasks) for dag in others) < 100  # Each weighs as much as it and all that wait for it.
+
+
 def test_the_form_of_control_service_offers_every_service_and_action(dags):
     from instashop.control import beats, intents
 
@@ -71,6 +82,11 @@ def test_the_forms_offer_every_reason_topic_and_drill_and_begin_with_none(dags):
     assert letters.get_param("topic").schema["examples"] == [stream.name for stream in STREAMS]
     assert drill.schema["enum"] == [name for name in DRILLS if name not in NOT_FROM_AIRFLOW]
     assert not drill.has_value
+
+
+def test_a_replay_ends_some_time_after_its_approval(dags):
+    dag = dags["replay_dead_letters"]
+    assert timedelta() < dag.dagrun_timeout - dag.get_task("approve").response_timeout < timedelta(hours=2)
 
 
 def test_what_a_person_starts_says_so(dags):
@@ -163,6 +179,26 @@ def test_the_platform_is_watched_each_minute_and_the_books_are_balanced_every_fi
 
 def test_plugins_are_flat_files_named_instashop():
     assert all(path.parent == ROOT / "plugins" and path.name.startswith("instashop_") for path in PLUGINS)
+
+
+LOAD_PLUGINS_THEN_CHANGE_A_SETTING = """
+import importlib, sys
+from pathlib import Path
+home, *plugins = sys.argv[1:]
+for plugin in plugins:
+    importlib.import_module(plugin)
+Path(home, ".env").write_text("INSTASHOP_AIRFLOW_HISTORY_DAYS=3")
+from instashop.settings import load
+print(load().airflow_history_days)
+"""
+
+
+def test_a_task_reads_the_settings_of_its_own_start_though_it_is_a_fork_of_what_loaded_the_plugins(tmp_path):
+    paths = os.pathsep.join(str(ROOT / name) for name in ("include", "plugins"))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("INSTASHOP_")} | {"PYTHONPATH": paths, "AIRFLOW_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", LOAD_PLUGINS_THEN_CHANGE_A_SETTING, str(tmp_path), *(path.stem for path in PLUGINS)]
+    done = subprocess.run(command, env=environment | {"INSTASHOP_HOME": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["3"], done.stderr
 
 
 def test_the_dashboard_is_in_the_navigation(dags):

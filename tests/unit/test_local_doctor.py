@@ -5,7 +5,7 @@ import pytest
 
 from instashop.control import doctor
 from instashop.control.beats import Beat
-from instashop.control.doctor import books_finding, live_finding, service_finding, silence_seconds
+from instashop.control.doctor import books_finding, live_finding, red_finding, service_finding, silence_seconds
 from instashop.control.lease import Holder
 from instashop.local import health, programs, servers
 from instashop.local.status import server_rows
@@ -44,6 +44,14 @@ def test_a_service_is_judged_by_its_beat_its_lease_and_what_is_wanted(beat: Beat
     assert found.level == level
     assert says in found.text
     assert found.cure or level == "well"
+
+
+@pytest.mark.parametrize(("up", "level"), [(60, "fault"), (14, "fault"), (12, "note"), (5, "note"), (None, "fault")])
+def test_a_red_dag_is_a_fault_unless_its_run_began_before_the_platform_was_well(up: int | None, level: str) -> None:
+    began = NOW - timedelta(minutes=10)
+    found = red_finding("http://here:8090", "balance_books", "scheduled__2026-05-01T11:50:00+00:00", began, NOW, up and NOW - timedelta(minutes=up))
+    assert (found.level, found.text.split(" failed at ")[0]) == (level, "the DAG balance_books is red: its last run")
+    assert found.cure.startswith("http://here:8090/dags/balance_books/runs/scheduled__2026-05-01T11%3A50%3A00%2B00%3A00 has the log")
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_shell_of_another_python_changes_no_server(monkeypatch: pytest.MonkeyP
     assert "of somebody else" not in servers.shell_environment().values()
 
 
-def test_supervisord_runs_every_server_and_its_stamp_follows_command_configuration_and_code(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_servers_stamp_follows_command_and_configuration_and_of_ours_code_and_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.run_dir.mkdir()
 
     def stamps(of: Settings) -> dict[str, str]:
@@ -97,13 +97,21 @@ def test_supervisord_runs_every_server_and_its_stamp_follows_command_configurati
 
     before = stamps(settings)
     assert set(before) == set(servers.table(settings))
-    moved = stamps(settings.model_copy(update={"dashboard_port": 1, "spark_ui_port": 2}))
-    assert {name for name in before if before[name] != moved[name]} == {"spark-master"}
+    ours = {*servers.AIRFLOW, servers.DASHBOARD}
+    for changed, own in (({"spark_ui_port": 2}, {"spark-master"}), ({"warehouse_retention_days": 9}, set())):
+        after = stamps(settings.model_copy(update=changed))
+        assert {name for name in before if before[name] != after[name]} == own | ours
     (settings.run_dir / "redis.conf").write_text("port 1\n")
     assert {name for name in before if before[name] != stamps(settings)[name]} == {"redis"}
     (settings.run_dir / "redis.conf").unlink()
     monkeypatch.setattr(servers, "our_code", lambda: "of tomorrow")
-    assert {name for name in before if before[name] != stamps(settings)[name]} == {*servers.AIRFLOW, servers.DASHBOARD}
+    assert {name for name in before if before[name] != stamps(settings)[name]} == ours
+
+
+def test_the_folder_of_an_ended_spark_application_goes_within_hours(settings: Settings) -> None:
+    options = servers.table(settings)[servers.SPARK_WORKER].environment["SPARK_DAEMON_JAVA_OPTS"].split()
+    kept = {name: value for name, _, value in (option.partition("=") for option in options) if "cleanup" in name}
+    assert kept == {"-Dspark.worker.cleanup.enabled": "true", "-Dspark.worker.cleanup.appDataTtl": "3600"}
 
 
 def test_a_server_that_ends_at_once_is_tried_again_for_more_than_a_year(settings: Settings) -> None:

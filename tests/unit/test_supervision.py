@@ -47,6 +47,7 @@ def test_a_task_does_what_is_wanted_of_its_service(intent, platform, process, st
         ("start", None, Intent("running", 5.0, 10.0, "a boot")),
         ("restart", None, Intent("running", 5.0, 99.0, "this boot")),
         ("rate", 50.0, Intent("running", 50.0, 99.0, "this boot")),
+        ("rate", None, Intent("running", None, 99.0, "this boot")),
     ],
 )
 def test_an_action_changes_the_intent_and_keeps_the_rate(monkeypatch, action, rate, after):
@@ -60,7 +61,7 @@ def test_an_action_changes_the_intent_and_keeps_the_rate(monkeypatch, action, ra
     [
         ("shop", "stop", None, intents.UnknownService),
         ("producer", "rate", 5.0, intents.NotARate),
-        ("generator", "rate", None, intents.NotARate),
+        ("producer", "rate", None, intents.NotARate),
         ("generator", "rate", 0.0, intents.NotARate),
         ("generator", "rate", 5001.0, intents.NotARate),
     ],
@@ -137,6 +138,13 @@ def test_an_intent_survives_in_its_file_and_a_broken_one_means_run(tmp_path):
     assert intents.read(tmp_path, "consumer") == Intent("stopped", 3.0, 7.0)
     intents.path_of(tmp_path, "consumer").write_text("{")
     assert intents.read(tmp_path, "consumer") == Intent()
+
+
+def test_a_rate_is_taken_back_by_one_without_a_number(tmp_path):
+    intents.announce_down(tmp_path)
+    for given, kept in ((200.0, 200.0), (None, None)):
+        supervision.carry_out(tmp_path, "generator", "rate", given)
+        assert intents.read(tmp_path, "generator").rate == kept
 
 
 def test_what_is_asked_of_a_platform_that_is_down_waits_for_it(tmp_path):

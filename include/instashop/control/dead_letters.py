@@ -32,6 +32,14 @@ PAGE_LETTERS, PAGE_BYTES = 10_000, 32_000_000
 """Letters, and bytes of them, that a replay looks at and publishes at once, at most."""
 
 
+LOCK_SECONDS = 60
+"""How long a replay waits for another one: a page takes seconds."""
+
+
+class ReplayBusy(InstaShopError):
+    """Another replay of dead letters has been at work for {seconds} s; run this again once it has ended, which takes what it has left."""
+
+
 class UnknownChoice(InstaShopError):
     """{what} {name} is not known; choose one of {choices}."""
 
@@ -125,6 +133,7 @@ def replay(settings: Settings, reason: str | None = None, topic: str | None = No
 
     Raises:
         UnknownChoice: there is no such reason or topic.
+        ReplayBusy: another one did not end meanwhile.
         KafkaUnreachable: Kafka did not take it; the next replay goes on.
     """
     check(reason, topic)
@@ -140,7 +149,12 @@ def _replay(settings: Settings, reason: str | None, topic: str | None) -> Replay
     taken: set[UUID] = set()
     publisher: _Publisher | None = None
     with connect.warehouse(settings, "dead-letters", autocommit=True) as dwh:
-        dwh.execute("SELECT pg_advisory_lock(hashtext('instashop replay'))")
+        dwh.execute("SELECT set_config('lock_timeout', %s, false)", [f"{LOCK_SECONDS}s"])
+        try:
+            dwh.execute("SELECT pg_advisory_lock(hashtext('instashop replay'))")
+        except psycopg.errors.LockNotAvailable as error:
+            raise ReplayBusy(seconds=LOCK_SECONDS) from error
+        dwh.execute("SET lock_timeout = 0")
         for page in _open(dwh, reason, topic):
             publisher, good = publisher or _Publisher(settings), []
             for place_topic, number, offset, why, key, letter, _arrived_at, known in page:

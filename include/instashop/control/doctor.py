@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import psycopg
 from confluent_kafka import KafkaException
 from redis import RedisError
 from rich.console import Console
 
-from instashop import connect
-from instashop.control import beats, intents, lease
+from instashop import connect, sql
+from instashop.control import beats, disk, intents, lease
 from instashop.control.beats import Beat
 from instashop.control.lease import Holder
 from instashop.errors import InstaShopError
-from instashop.local import health, programs, servers
+from instashop.local import airflow_server, health, programs, servers
 from instashop.local.progress import at_once
 from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY, dropped
 from instashop.settings import Settings, variable
@@ -36,6 +37,8 @@ SILENCE_SECONDS = 60
 """As long as the generator runs, the warehouse gets an event at least so often."""
 VERDICT_SECONDS = 900
 """A platform that has been up for so long has a verdict of the books that is younger; a round begins every five minutes."""
+STARTING_SECONDS = 180
+"""A run of a DAG that began less than this after the platform has met servers and services that were still to come."""
 
 Level = Literal["well", "note", "fault"]
 
@@ -71,6 +74,7 @@ def examine(settings: Settings) -> list[Finding]:
     if here and not states:
         return [Finding("servers", "fault", f"the platform in {settings.home} does not run.", "`./instashop up` starts it.")]
     hops: dict[str, Callable[[Settings], list[Finding]]] = {
+        "disk": _disk,
         "servers": (lambda s: _servers(s, states)) if here else _servers_elsewhere,
         "tables": _tables,
         "topics": _topics,
@@ -95,6 +99,11 @@ def _surely(hop: str, look: Callable[[Settings], list[Finding]]) -> Callable[[Se
             return [Finding(hop, "fault", f"cannot be looked at: {text[0]}", "mend the servers named above first.")]
 
     return careful
+
+
+def _disk(settings: Settings) -> list[Finding]:
+    short = disk.shortage(settings.home)
+    return [Finding("disk", "fault", short, disk.CURE) if short else Finding("disk", "well", f"{disk.free_bytes(settings.home) / 1e9:.0f} GB are free.")]
 
 
 def _servers_elsewhere(settings: Settings) -> list[Finding]:
@@ -171,10 +180,21 @@ def _airflow(settings: Settings) -> list[Finding]:
     with connect.postgres(settings.airflow_dsn, seconds=3) as connection:
         broken = [row[0] for row in connection.execute("SELECT filename FROM import_error").fetchall()]
         paused = [row[0] for row in connection.execute("SELECT dag_id FROM dag WHERE is_paused AND NOT is_stale ORDER BY 1").fetchall()]
+        red = connection.execute(sql.statement("airflow/red_dags")).fetchall()  # type: ignore[arg-type]
         known = connection.execute("SELECT count(*) FROM dag WHERE NOT is_stale").fetchone()
     found = [Finding("airflow", "fault", f"{name} cannot be imported.", "Airflow's page shows its error at the top.") for name in broken]
+    up_since = _up_since(settings) if red else None  # Not else, so that a Redis that is away hides nothing here.
+    found += [red_finding(airflow_server.page(settings), dag, run, began, ended, up_since) for dag, run, began, ended in red]
     found += [Finding("airflow", "note", f"the DAG {name} is paused.", "switch it on with the toggle beside its name on Airflow's page.") for name in paused]
-    return found or [Finding("airflow", "well", f"{known[0] if known else 0} DAGs, none broken, none paused.")]
+    return found or [Finding("airflow", "well", f"{known[0] if known else 0} DAGs, none broken, none red, none paused.")]
+
+
+def red_finding(page: str, dag: str, run: str, began: datetime, ended: datetime, up_since: datetime | None) -> Finding:
+    """Return what the failed run of a DAG says; one that began before the platform was well has met what was not there yet, and is no fault."""
+    starting = up_since is not None and (began - up_since).total_seconds() < STARTING_SECONDS
+    text = f"the DAG {dag} is red: its last run failed at {ended:%Y-%m-%d %H:%M} UTC{', before the platform was well' if starting else ''}."
+    cure = f"{page}/dags/{dag}/runs/{quote(run)} has the log of its red task, docs/running.md says what to do; the next run that is green ends this."
+    return Finding("airflow", "note" if starting else "fault", text, cure)
 
 
 def service_finding(service: str, beat: Beat | None, holder: Holder | None, wanted: bool, now: datetime, stale_seconds: float, logs: Path) -> Finding:
@@ -196,7 +216,7 @@ def service_finding(service: str, beat: Beat | None, holder: Holder | None, want
             service,
             "fault",
             f"is {beat.lag_seconds:.0f} s behind.",
-            f"it catches up, or is too slow for this rate: lower it by `./instashop control generator rate`; {log}.",
+            f"it catches up, or is too slow for this rate: lower it by `./instashop control generator rate N`; {log}.",
         )
     lag = "" if beat.lag_events is None else f", {beat.lag_events} events behind"
     return Finding(service, "well", f"{beat.events_per_second:.1f} events/s{lag}, beat {age:.1f} s ago.")
@@ -279,7 +299,11 @@ def books_finding(verdict: tuple[bool, datetime] | None, up_since: datetime | No
 
 
 def _books(settings: Settings) -> list[Finding]:
-    up_since = connect.redis(settings).hget(PLATFORM_KEY, "started_at")
     with connect.warehouse(settings, "doctor") as connection:
         verdict = connection.execute("SELECT balanced, at FROM verdicts ORDER BY verdict_id DESC LIMIT 1").fetchone()
-    return [books_finding(verdict, datetime.fromisoformat(str(up_since)) if up_since else None, datetime.now(UTC))]
+    return [books_finding(verdict, _up_since(settings), datetime.now(UTC))]
+
+
+def _up_since(settings: Settings) -> datetime | None:
+    said = connect.redis(settings).hget(PLATFORM_KEY, "started_at")
+    return datetime.fromisoformat(str(said)) if said else None

@@ -25,7 +25,7 @@ ACTIONS: tuple[Action, ...] = ("stop", "start", "restart", "rate")
 
 
 class NotARate(InstaShopError):
-    """The action `rate` needs a service that has one (generator) and a number above 0 and up to 5000, not service {service} and rate {rate}."""
+    """The action `rate` needs a service that has one (generator) and a number above 0 and up to 5000, or none for that of INSTASHOP_RATE; not service {service} and rate {rate}."""
 
 
 class NotCarriedOut(InstaShopError):
@@ -37,7 +37,10 @@ class UnknownService(InstaShopError):
 
 
 class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is wanted of a service; a process that began before `since` (seconds since the boot `boot`) is to be replaced by a new one."""
+    """What is wanted of a service; a process that began before `since` (seconds since the boot `boot`) is to be replaced by a new one.
+
+    The generator's `rate` comes before INSTASHOP_RATE; without one the setting counts.
+    """
 
     state: Literal["running", "stopped"] = "running"
     rate: float | None = None
@@ -98,7 +101,7 @@ def check_request(service: str, action: Action, rate: float | None) -> None:
     """
     if service not in beats.SERVICES:
         raise UnknownService(service=service, services=", ".join(beats.SERVICES))
-    if action == "rate" and (service != "generator" or rate is None or not 0 < rate <= 5000):
+    if action == "rate" and (service != "generator" or (rate is not None and not 0 < rate <= 5000)):
         raise NotARate(service=service, rate=rate)
 
 

@@ -62,7 +62,8 @@ def _options(settings: Settings) -> dict[tuple[str, str], object]:
     home, dsn = folder(settings), settings.airflow_dsn.replace("postgres://", "postgresql://")
     return {
         ("core", "executor"): "LocalExecutor",
-        ("core", "parallelism"): 8,  # All of LocalExecutor's workers are forked at its start.
+        # Five services and, at a time, build, books and watch. No more: LocalExecutor forks all its workers at its start, and an idle one keeps 24 MB of its own.
+        ("core", "parallelism"): 8,
         ("core", "load_examples"): False,
         ("core", "dags_folder"): ROOT / "dags",
         ("core", "plugins_folder"): ROOT / "plugins",

@@ -84,7 +84,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _program(settings: Settings, server: Server) -> str:
-    """Write what launch.py reads, and return the server's section; its stamp changes with the server's command, environment, configuration and, where it is ours, code."""
+    """Write what launch.py reads, and return the server's section; its stamp changes with the server's command, environment, configuration and, where it is ours, code and settings."""
     text = json.dumps(
         {
             "argv": server.argv,
@@ -100,8 +100,8 @@ def _program(settings: Settings, server: Server) -> str:
     file = settings.run_dir / f"{server.name}.json"
     write_private(file, text)
     config = server.config.read_text(encoding="utf-8") if server.config and server.config.exists() else ""
-    code = servers.our_code() if server.is_ours else ""
-    stamp = hashlib.sha256(json.dumps([server.argv, server.environment, server.user, config, code]).encode()).hexdigest()[:12]
+    ours = [servers.our_code(), settings.model_dump_json()] if server.is_ours else []  # It reads `.env`, which its environment does not tell.
+    stamp = hashlib.sha256(json.dumps([server.argv, server.environment, server.user, config, ours]).encode()).hexdigest()[:12]
     lines = [
         f"[program:{server.name}]",
         f"command={_escape(sys.executable)} -I {_escape(Path(launch.__file__))} {_escape(file)}",

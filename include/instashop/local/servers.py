@@ -21,6 +21,9 @@ _LEFT_OUT = ("INSTASHOP_", "AIRFLOW", "SPARK_", "KAFKA_", "PG", "PYTHON", "VIRTU
 POSTGRES_STOP_SECONDS = 30
 """Until its checkpoint is written, as in containers; one that is killed has to repair itself at its next start."""
 
+WORK_SECONDS = 3600
+"""How long the folder of a Spark application that has ended stays, for its log: each start copies 10 MB of jars, and Spark itself would keep it for a week."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -93,6 +96,7 @@ def _spark(settings: Settings) -> list[Server]:
         *java.QUICK,
         *java.class_data("spark"),
         "-Dspark.worker.cleanup.enabled=true",
+        f"-Dspark.worker.cleanup.appDataTtl={WORK_SECONDS}",  # Looked at every half hour.
         "-Dspark.master.rest.enabled=false",
         "-Dspark.ui.killEnabled=false",
     ]
