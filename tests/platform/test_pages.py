@@ -34,6 +34,7 @@ PAGES = {
     "platform": "/platform",
     "missing": "/no-such-page",
 }
+WIDTHS = (320, 360, 768, 1024, 1180, 1440)
 TURN_MS = 20_000
 """How long the wall shows a page."""
 AGREES = "the same as the number above"
@@ -396,3 +397,16 @@ def test_a_page_fits_its_screen_and_asks_nobody_else(browser: Browser, dashboard
     assert not errors
     assert not [url for url in asked if not url.startswith((dashboard_url, "data:", "blob:"))]
     context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_scrolls_sideways_at_any_width(page: Page, dashboard_url: str, name: str) -> None:
+    page.goto(dashboard_url + PAGES[name])
+    page.wait_for_selector(f"#{name}")
+    page.wait_for_function("[...document.querySelectorAll('.chart')].every(chart => chart.querySelector('.main-svg'))")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function("width => document.documentElement.clientWidth === width", arg=width)
+        page.wait_for_function("document.documentElement.scrollWidth <= document.documentElement.clientWidth")  # Charts follow a moment later.
+        nav = page.locator(".nav")
+        assert nav.evaluate("nav => nav.scrollWidth <= nav.clientWidth"), f"A link is cut at {width} px."
