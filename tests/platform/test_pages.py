@@ -400,7 +400,7 @@ def test_a_page_fits_its_screen_and_asks_nobody_else(browser: Browser, dashboard
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_no_page_scrolls_sideways_at_any_width(page: Page, dashboard_url: str, name: str) -> None:
+def test_no_page_scrolls_sideways_and_no_head_leaves_its_card_at_any_width(page: Page, dashboard_url: str, name: str) -> None:
     page.goto(dashboard_url + PAGES[name])
     page.wait_for_selector(f"#{name}")
     page.wait_for_function("[...document.querySelectorAll('.chart')].every(chart => chart.querySelector('.main-svg'))")
@@ -408,5 +408,7 @@ def test_no_page_scrolls_sideways_at_any_width(page: Page, dashboard_url: str, n
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function("width => document.documentElement.clientWidth === width", arg=width)
         page.wait_for_function("document.documentElement.scrollWidth <= document.documentElement.clientWidth")  # Charts follow a moment later.
+        out = "[...document.querySelectorAll('.card-head > *')].filter(part => part.getBoundingClientRect().right > part.closest('.card').getBoundingClientRect().right)"
+        assert page.evaluate(f"{out}.map(part => part.textContent)") == [], f"Out of its card at {width} px."
         nav = page.locator(".nav")
         assert nav.evaluate("nav => nav.scrollWidth <= nav.clientWidth"), f"A link is cut at {width} px."
