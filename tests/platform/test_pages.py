@@ -109,6 +109,8 @@ def test_a_paused_page_changes_no_number_and_goes_on_when_asked(page: Page, dash
     page.get_by_text("1 s", exact=True).click()
     page.click("#pause")
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    said = "getComputedStyle(document.querySelector('#state .pill > span'), '::after').content"
+    assert page.evaluate(said) == '"paused"', "The header goes on saying that the numbers are live."
     pushed = "document.querySelector('#pulse').dataset.at"
     quiet_for = f"""milliseconds => {{
         if (window.lastPush !== {pushed}) [window.lastPush, window.quietSince] = [{pushed}, performance.now()];
