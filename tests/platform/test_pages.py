@@ -414,3 +414,17 @@ def test_no_page_scrolls_sideways_and_no_head_leaves_its_card_at_any_width(page:
         assert page.evaluate(f"{out}.map(part => part.textContent)") == [], f"Out of its card at {width} px."
         nav = page.locator(".nav")
         assert nav.evaluate("nav => nav.scrollWidth <= nav.clientWidth"), f"A link is cut at {width} px."
+
+
+@pytest.mark.parametrize("name", ["live", "products", "behaviour"])
+def test_the_numbers_of_a_row_stand_on_one_line(page: Page, dashboard_url: str, name: str) -> None:
+    page.goto(dashboard_url + PAGES[name])
+    page.wait_for_selector(f"#{name} .kpi")
+    for width in (320, 390, 1200, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function("width => document.documentElement.clientWidth === width", arg=width)
+        places = page.evaluate(
+            "[...document.querySelectorAll('.kpi')].map(kpi => [kpi, kpi.querySelector('.kpi-value')].map((part, end) => part.getBoundingClientRect()[end ? 'bottom' : 'top']))"
+        )
+        rows = {top: {round(bottom) for of, bottom in places if of == top} for top, _bottom in places}
+        assert all(len(bottoms) == 1 for bottoms in rows.values()), f"at {width} px: {rows}"
