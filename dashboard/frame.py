@@ -48,7 +48,7 @@ def frame(names: dict[str, str], snapshot: Snapshot, now: float) -> Any:
         html.Span(className="icon-wall"),
         id="wall",
         n_clicks=0,
-        title="Wall: bigger, no controls, turns through the pages; Esc ends it",
+        title="Wall: each page whole on the screen, no controls, turns through the pages; Esc ends it",
         **{"aria-label": "Wall"},
     )
     header = html.Header(

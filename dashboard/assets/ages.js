@@ -59,6 +59,7 @@
   }
   // A page of the wall is as large as fits the screen, and no larger than one laid out 1440 px wide would be; what it was is remembered for its next turn.
   const WALL_WIDTH = 1280; // A narrower screen scrolls.
+  const WALL_SLACK = 1.03; // It rises for no less: a line that wraps at one size and not at the other would turn it to and fro.
   const wallZooms = {};
   function fit() {
     const root = document.documentElement;
@@ -71,7 +72,7 @@
     const room = (window.innerHeight - box.top - window.scrollY) / box.height;
     const fitting = Math.min(now * room * 0.998, largest);
     const drawn = parseFloat(root.style.getPropertyValue("--wall-zoom")) === now;
-    wallZooms[path] = drawn && (fitting < now || fitting > now * 1.01) ? fitting : now;
+    wallZooms[path] = drawn && (fitting < now || fitting > now * WALL_SLACK) ? fitting : now;
     root.style.setProperty("--wall-zoom", wallZooms[path]);
   }
   setInterval(fit, 250);

@@ -428,3 +428,17 @@ def test_the_numbers_of_a_row_stand_on_one_line(page: Page, dashboard_url: str, 
         )
         rows = {top: {round(bottom) for of, bottom in places if of == top} for top, _bottom in places}
         assert all(len(bottoms) == 1 for bottoms in rows.values()), f"at {width} px: {rows}"
+
+
+@pytest.mark.parametrize("name", ["live", "products", "behaviour", "platform"])
+def test_the_wall_is_no_smaller_than_the_page_and_keeps_its_size(page: Page, dashboard_url: str, name: str) -> None:
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    page.goto(f"{dashboard_url}{PAGES[name]}?wall=1")
+    page.wait_for_selector(f"#{name} .card")
+    zoom = "Number(document.documentElement.style.getPropertyValue('--wall-zoom'))"
+    calm = f"""milliseconds => {{
+        if (window.lastZoom !== {zoom}) [window.lastZoom, window.sameSince] = [{zoom}, performance.now()];
+        return {zoom} && performance.now() - window.sameSince > milliseconds && document.documentElement.scrollHeight <= window.innerHeight;
+    }}"""
+    page.wait_for_function(calm, arg=4_000)
+    assert page.evaluate(zoom) >= 1
