@@ -442,3 +442,16 @@ def test_the_wall_is_no_smaller_than_the_page_and_keeps_its_size(page: Page, das
     }}"""
     page.wait_for_function(calm, arg=4_000)
     assert page.evaluate(zoom) >= 1
+
+
+def test_a_calendar_in_the_dark_has_the_colours_of_the_cards(page: Page, dashboard_url: str) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{dashboard_url}/history?last=15m")
+    page.click("#history-from")
+    day = page.locator(".mantine-DateTimePicker-day[data-weekend]:not([data-outside])").first
+    colour = "part => getComputedStyle(part).{}"
+    day.wait_for()
+    assert day.evaluate(colour.format("color")) == page.locator("body").evaluate(colour.format("color"))
+    assert page.locator(".mantine-Popover-dropdown:visible").evaluate(colour.format("backgroundColor")) == page.locator(".card").first.evaluate(
+        colour.format("backgroundColor")
+    )
