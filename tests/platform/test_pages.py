@@ -455,3 +455,15 @@ def test_a_calendar_in_the_dark_has_the_colours_of_the_cards(page: Page, dashboa
     assert page.locator(".mantine-Popover-dropdown:visible").evaluate(colour.format("backgroundColor")) == page.locator(".card").first.evaluate(
         colour.format("backgroundColor")
     )
+
+
+def test_the_head_of_the_rows_stays_below_the_header_which_covers_no_focus(page: Page, dashboard_url: str) -> None:
+    page.goto(f"{dashboard_url}/history?last=15m")
+    links = page.locator("#history-rows .rows .number")
+    links.nth(60).wait_for()
+    below = "part => part.getBoundingClientRect().top - document.querySelector('.top').getBoundingClientRect().bottom"
+    links.nth(60).evaluate("link => link.scrollIntoView({block: 'start'})")
+    head = page.locator(".rows thead th").first
+    assert head.evaluate(below) == pytest.approx(0, abs=1)
+    links.nth(40).focus()
+    assert links.nth(40).evaluate(below) >= head.evaluate("head => head.getBoundingClientRect().height")
