@@ -86,6 +86,7 @@
   });
   document.addEventListener("dblclick", leave);
 
+  const DRAWN_MS = 3000; // A page of History is drawn by then, or its reader has taken over.
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.instashop = {
     choose: function (address, seconds, clicks) {
@@ -151,11 +152,18 @@
       return parts.map((name) => (name in answer ? answer[name] : no));
     },
     goToRows: function (drawn) {
-      const rows = drawn && window.location.hash === "#rows" && document.getElementById("rows");
-      if (rows) requestAnimationFrame(function () {
-        rows.scrollIntoView();
-      });
-      return Boolean(rows);
+      const asked = drawn && window.location.hash === "#rows" && document.getElementById("rows");
+      if (asked) {
+        const growth = new ResizeObserver(function () { // What is above grows while it is drawn.
+          const rows = document.getElementById("rows");
+          if (rows) rows.scrollIntoView();
+        });
+        const end = growth.disconnect.bind(growth);
+        growth.observe(document.body);
+        setTimeout(end, DRAWN_MS);
+        ["wheel", "touchstart", "pointerdown", "keydown"].forEach((by) => window.addEventListener(by, end, { once: true }));
+      }
+      return Boolean(asked);
     },
     ask: function (n, choices) {
       const late = !choices.paused && silence() > choices.seconds + 2;

@@ -467,3 +467,10 @@ def test_the_head_of_the_rows_stays_below_the_header_which_covers_no_focus(page:
     assert head.evaluate(below) == pytest.approx(0, abs=1)
     links.nth(40).focus()
     assert links.nth(40).evaluate(below) >= head.evaluate("head => head.getBoundingClientRect().height")
+
+
+def test_an_address_of_rows_opens_at_them(page: Page, dashboard_url: str) -> None:
+    page.goto(f"{dashboard_url}/history?last=15m#rows")
+    page.wait_for_selector("#history-rows .rows")
+    page.wait_for_selector("#history-chart .main-svg")
+    page.wait_for_function("Math.abs(document.querySelector('#rows').getBoundingClientRect().top - document.querySelector('.top').offsetHeight) < 30")
