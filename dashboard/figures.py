@@ -17,7 +17,7 @@ from dashboard.snapshot import Window
 from dashboard.spans import Live
 from instashop.metrics import WINDOW_SECONDS
 
-REVENUE, ORDERS, LOST = "#0f9d8a", "#5f72e8", "#d99c20"
+REVENUE, ORDERS, LOST = "#0f9d8a", "#5f72e8", "#b87d0b"
 BAR_WIDTH = WINDOW_SECONDS * 1000 * 0.72
 """Of a window, in milliseconds: the rest is the gap between two."""
 _MINUTES_SHOW_ONCE = 600
@@ -27,7 +27,7 @@ PARTS = ("finished", "unfinished")
 CAME_LATE = "came late"
 SMALL = 5
 """An axis up to less than this has no more ticks than whole numbers of a count, and cents."""
-FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: "rgba(217,156,32,.16)"}
+FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: "rgba(184,125,11,.16)"}
 
 
 def revenue(windows: Mapping[int, Window], live: Live) -> go.Figure:

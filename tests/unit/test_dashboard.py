@@ -406,10 +406,25 @@ def test_messages_have_a_column_when_there_are_any() -> None:
 
 def test_bars_in_the_dark_have_the_tones_of_the_lists() -> None:
     style = (Path(live.__file__).parents[1] / "assets" / "style.css").read_text(encoding="utf-8")
-    for colour in (figures.REVENUE, figures.ORDERS):
+    for colour in (figures.REVENUE, figures.ORDERS, figures.LOST):
         red, green, blue = bytes.fromhex(colour[1:])
         for written in ('[style*="fill: {}"]', '[style*="stroke: {}"]', '[stroke="{}"]'):
             assert written.format(f"rgb({red}, {green}, {blue})") in style
+
+
+def light_of(colour: str) -> float:
+    """Return the relative luminance of a colour (WCAG 2.2)."""
+    red, green, blue = (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in (byte / 255 for byte in bytes.fromhex(colour[1:])))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", [":root {", ':root[data-mantine-color-scheme="dark"] {'])
+@pytest.mark.parametrize("tone", ["teal-fill", "indigo", "amber-fill", "red-fill"])
+def test_bars_stand_out_from_their_card(scheme: str, tone: str) -> None:
+    style = (Path(live.__file__).parents[1] / "assets" / "style.css").read_text(encoding="utf-8")
+    tones = dict(re.findall(r"--([\w-]+): (#\w{6})", style[style.index(scheme) :].split("}")[0]))
+    lighter, darker = sorted((light_of(tones[tone]), light_of(tones["card"])), reverse=True)
+    assert (lighter + 0.05) / (darker + 0.05) >= 3
 
 
 def test_a_silent_service_claims_no_rate() -> None:
