@@ -205,9 +205,10 @@ def test_going_down_stops_the_service_and_starts_none(home):
     assert supervision.find(home.run_dir, SERVICE) is None
 
 
-def test_a_stopped_service_waits_and_a_start_is_carried_out_with_the_settings_of_then(home):
+def test_a_stopped_service_waits_and_a_start_is_carried_out_with_the_settings_of_then(home, monkeypatch):
     from instashop.control.supervision import carry_out
 
+    monkeypatch.delenv("INSTASHOP_SERVICE_LIFETIME_SECONDS", raising=False)  # The suite's own environment comes before any `.env`.
     want(home, "stopped")
     store = Store()
     Running(store)
