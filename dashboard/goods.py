@@ -81,7 +81,7 @@ def _low(shelf: Shelf, live: Live, goods: list[Good], now: float) -> Component:
     ranked = stock(shelf, goods)
     low, out = (sum(_tone(product, lasts) == tone for product, lasts in ranked) for tone in ("soon", "out"))
     known = shelf.read_at is not None and not (shelf.lacks or shelf.stock_trouble) and live.as_of is not None
-    words = "last less than an hour at the pace of now" if known else "the stock is not known"
+    words = "sell out within an hour at this pace" if known else "the stock is not known"
     return html.Div(
         [
             html.H2(["Running low", html.Span(f"{formats.count(out)} sold out", className="kpi-hint")] if known else "Running low"),

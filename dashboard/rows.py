@@ -46,7 +46,7 @@ def notes(given: Iterable[str], asked: Filters, products: Iterable[Product]) -> 
         said.append(f"There is no category “{asked.category}” in the catalogue.")
     if not said:
         return []
-    return [cards.told("note", "Not everything in the address could be taken as it is", [html.P(note) for note in said])]
+    return [cards.told("note", "Not everything could be shown as asked", [html.P(note) for note in said])]
 
 
 def trouble(known: Past, kept: bool = False) -> Component | None:
@@ -76,7 +76,7 @@ def kpis(asked: Filters, known: Past, now: float) -> list[Component]:
             plain("revenue_cents"),
             plain("orders_paid"),
             one("Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, "revenue_cents"),
-            one("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.conversion, "checkouts", "checkouts by sessions"),
+            one("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.conversion, "checkouts", "checkouts per session"),
             plain("sessions"),
             plain("refund_cents", good_is_up=False),
         ]

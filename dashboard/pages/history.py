@@ -116,7 +116,7 @@ def _spans(asked: Filters) -> Component:
             html.Div(chips, className="chips"),
             html.Div(
                 [
-                    _moment("From (UTC)", "from", asked.since, asked.last and f"{filters.LAST.get(asked.last, asked.last)} ago"),
+                    _moment("From (UTC)", "from", asked.since, asked.last and f"{filters.length(asked.last)} ago"),
                     _moment("To (UTC)", "to", asked.until, asked.last and "now"),
                     html.Button("Show", id="history-show", n_clicks=0),
                 ],

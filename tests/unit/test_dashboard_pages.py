@@ -106,7 +106,7 @@ def test_sold_out_looks_worse_than_running_low_and_is_counted_apart() -> None:
     shelf = replace(SHELF, products=(LAMP, replace(LAMP, product_id=8, sold=100), replace(LAMP, product_id=9, sold=103), replace(LAMP, product_id=10)))
     shown = products.values(snapshot(sold(WINDOW, 60), sold(WINDOW - 30, 1, 8), shelf=shelf), NOW)
     assert [row.className for row in shown["products-stock"]["children"]] == ["step is-out", "step is-out", "step is-soon", "step is-category"]
-    assert "Running low 2 sold out 1 last less than an hour at the pace of now" in texts(shown["products-kpis"]["children"])
+    assert "Running low 2 sold out 1 sell out within an hour at this pace" in texts(shown["products-kpis"]["children"])
 
 
 def test_products_not_on_sale_have_no_stock_to_watch() -> None:
@@ -180,6 +180,8 @@ def test_the_funnel_tells_each_rate_to_the_step_before() -> None:
     assert "Added to cart 8 40.0 % of product views" in shown
     assert "Checkouts 2 25.0 % of added to cart" in shown
     assert "75.0 % of ended carts abandoned" in shown
+    assert "sessions to checkouts" not in shown, "The number at the top says it."
+    assert "Conversion checkouts per session" in texts(visits.kpis(spans.live_of(known, NOW), NOW))
     assert "paid" not in shown, "Orders are made apart from visits, so they are no step of them."
 
 
@@ -190,8 +192,8 @@ def test_a_conversion_above_one_is_written_as_times_everywhere() -> None:
     asked = Filters(WINDOW, WINDOW + 30, "window")
     of_history = by_id(rows.kpis(asked, Past(read_at=NOW, series={WINDOW: few}), NOW), "kpi-conversion")
     of_live, of_today = by_id(live.layout(known, NOW), "kpi-conversion"), by_id(live.layout(known, NOW), "today-conversion")
-    of_behaviour, of_funnel = by_id(behaviour.layout(known, NOW), "kpi-checkouts"), by_id(behaviour.layout(known, NOW), "behaviour-funnel")
-    for part in (of_history, of_live, of_today, of_behaviour, of_funnel):
+    of_behaviour = by_id(behaviour.layout(known, NOW), "kpi-checkouts")
+    for part in (of_history, of_live, of_today, of_behaviour):
         assert "4.0 ×" in " ".join(texts(part).split())
 
 
@@ -361,7 +363,10 @@ def test_an_open_history_keeps_its_numbers_with_their_span_while_the_warehouse_i
     assert "gone" in texts(answer["trouble"])
 
 
-@pytest.mark.parametrize(("last", "value", "placeholder"), [("24h", None, "24 hours ago"), (None, "2027-01-14 08:00:00", None)])
+@pytest.mark.parametrize(
+    ("last", "value", "placeholder"),
+    [("24h", None, "24 hours ago"), ("3h", None, "3 hours ago"), ("1d", None, "1 day ago"), (None, "2027-01-14 08:00:00", None)],
+)
 def test_a_picker_claims_no_moment_of_a_span_that_moves_on(last: str | None, value: str | None, placeholder: str | None) -> None:
     picker = by_id(history.layout(snapshot(), replace(ASKED, last=last), (), PAST, NOW), "history-from")
     assert (picker.value, picker.placeholder) == (value, placeholder)
@@ -375,6 +380,7 @@ def test_a_history_that_is_not_known_shows_no_number() -> None:
 
 def test_what_the_catalogue_does_not_know_is_said() -> None:
     said = texts(rows.notes(("a note",), replace(ASKED, product=99, category="Cars"), SHELF.products))
+    assert said.startswith("Not everything could be shown as asked")
     assert "a note There is no product 99 in the catalogue. There is no category “Cars” in the catalogue." in said
     assert rows.notes((), replace(ASKED, product=99), ()) == []  # Nothing is known of the catalogue.
 
