@@ -184,8 +184,12 @@ def _lasting(product: Product, lasts: float | None, live: Live) -> str:
 
 
 def stock_age(shelf: Shelf, now: float) -> list[object]:
-    """Return how old the stock is."""
-    return ["recorded stock less items paid since · as of ", cards.age(shelf.read_at, now, OLD_SECONDS)] if shelf.read_at else ["not read yet"]
+    """Return what the stock is, what its bars are a share of, and how old it is."""
+    return (
+        ["recorded less paid since · bar: share of the recorded stock · as of ", cards.age(shelf.read_at, now, OLD_SECONDS)]
+        if shelf.read_at
+        else ["not read yet"]
+    )
 
 
 def missing(shelf: Shelf) -> list[Component | str]:

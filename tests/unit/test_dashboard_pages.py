@@ -91,6 +91,13 @@ def test_stock_is_what_was_recorded_less_what_was_paid_and_lasts_at_the_pace_of_
     assert "60 left for 30 min" in texts(products.values(known, NOW)["products-stock"]["children"])
 
 
+def test_the_bars_of_the_stock_say_what_they_are_a_share_of() -> None:
+    known = snapshot(sold(WINDOW, 30), shelf=SHELF)
+    shown = by_id(products.layout(known, NOW), "products-stock")
+    assert [part.style["width"] for part in shown._traverse() if "bar-fill" in getattr(part, "className", "")] == ["60.00%"]
+    assert "bar: share of the recorded stock" in texts(by_id(products.layout(known, NOW), "products-stock-age"))
+
+
 def test_a_renamed_product_has_its_new_name_also_beside_a_span_of_the_old_one() -> None:
     before = [sold(start - 900, 1, name="Lamp") for start in spans.span(NOW)]
     (good,) = goods_of(snapshot(*before, sold(WINDOW, 40, name="Lantern"), progress_age=0.0))
