@@ -243,7 +243,7 @@ def progress_from(text: str | None) -> Progress | None:
     if text is None:
         return None
     known = json.loads(text)
-    names = ("batch", "checkpoint_ms", "behind", "rows_per_second", "batch_seconds")
+    names = ("batch", "checkpoint_ms", "behind", "batch_seconds")
     return Progress(at=datetime.fromisoformat(known["at"]).timestamp(), **{name: known[name] for name in names if name in known})
 
 

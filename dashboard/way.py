@@ -81,7 +81,7 @@ def _written(progress: Progress | None, now: float) -> Hop:
     if progress is None:
         return Hop("windows", "never", None, "", None)
     state = "silent" if now - progress.at > STALE_SECONDS else "running"
-    return Hop("windows", state, progress.rows_per_second if state == "running" else None, f"took {progress.batch_seconds:.1f} s", progress.at)
+    return Hop("windows", state, None, f"batch took {progress.batch_seconds:.1f} s", progress.at)
 
 
 def _stage(title: str, note: object, name: str) -> Component:

@@ -393,6 +393,13 @@ def test_the_warehouse_says_what_it_has_taken_in_and_not_that_all_of_it_are_even
     assert "Warehouse 1,204 messages taken in" in shown
 
 
+def test_the_pace_of_spark_while_it_works_is_not_told_as_events_a_second() -> None:
+    text = json.dumps({"at": datetime.fromtimestamp(NOW - 1, UTC).isoformat(), "batch": 4, "rows_per_second": 96.6, "batch_seconds": 0.31})
+    shown = texts(way.picture(replace(snapshot(), progress=progress_from(text)), NOW))
+    assert "windows batch took 0.3 s 1 s ago" in shown
+    assert "96.6" not in shown
+
+
 def test_the_generator_follows_nobody_and_a_lag_of_no_time_is_not_told() -> None:
     assert way.lag_of(beat("generator", lag_events=0, lag_seconds=0.0)) == ""
     assert way.lag_of(beat("producer", lag_events=1, lag_seconds=0.01)) == "≤ 1 event"
