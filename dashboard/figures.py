@@ -25,6 +25,8 @@ _MINUTES_SHOW_ONCE = 600
 PARTS = ("finished", "unfinished")
 """The bars of a measure itself, by their names; others stand on them."""
 CAME_LATE = "came late"
+HOVER = "<b>%{text}</b><br>%{customdata[0]}<extra></extra>"
+"""What a bar says when it is pointed at: its value as it is written everywhere, and when."""
 SMALL = 5
 """An axis up to less than this has no more ticks than whole numbers of a count, and cents."""
 FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: "rgba(217,156,32,.16)"}
@@ -32,22 +34,22 @@ FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: 
 
 def revenue(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return revenue by window."""
-    return _with_late(windows, live, REVENUE, "revenue_cents", "€%{y:,.2f}")
+    return _with_late(windows, live, REVENUE, "revenue_cents")
 
 
 def orders(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return orders paid by window."""
-    return _with_late(windows, live, ORDERS, "orders_paid", "%{y:,d} paid")
+    return _with_late(windows, live, ORDERS, "orders_paid", "{} paid")
 
 
 def abandoned(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return the value of abandoned carts by window."""
-    return _by_window(windows, live, LOST, "abandoned_cents", "€%{y:,.2f} abandoned")
+    return _by_window(windows, live, LOST, "abandoned_cents", "{} abandoned")
 
 
 def searches(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return searches by window; of each bar the upper part is those that found nothing."""
-    figure = _by_window(windows, live, ORDERS, "searches", "%{y:,d} searches")
+    figure = _by_window(windows, live, ORDERS, "searches", "{} searches")
     starts = [start for start in spans.span(live.until) if live.as_of and start in windows]
     found_nothing = {start: windows[start].total.get("searches_without_result", 0) for start in starts}
     if not any(found_nothing.values()):
@@ -60,9 +62,9 @@ def searches(windows: Mapping[int, Window], live: Live) -> go.Figure:
         width=BAR_WIDTH,
         marker={"color": LOST, "line": {"color": LOST, "width": 2}},
         customdata=[_told(start, WINDOW_SECONDS, "searches_without_result") for start in starts],
-        text=[formats.count(count) for count in found_nothing.values()],
+        text=[f"{formats.count(count)} without result" for count in found_nothing.values()],
         textposition="none",
-        hovertemplate="<b>%{text} without result</b><br>%{customdata[0]}<extra></extra>",
+        hovertemplate=HOVER,
     )
     return figure
 
@@ -73,7 +75,7 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
     scale = 100 if measure.is_money else 1
     values = {start: measured.get(asked.measure, 0) / scale for start, measured in past.series.items()}
     colour = REVENUE if measure.is_money else ORDERS
-    figure = go.Figure(layout=_layout("€" if measure.is_money else "", asked.since, asked.until, values.values()))
+    figure = go.Figure(layout=_layout(measure.is_money, asked.since, asked.until, values.values()))
     if size == filters.DAY:
         figure.update_xaxes(tickformat="%d %b", ticklabelmode="period")
     else:
@@ -81,7 +83,6 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
         figure.update_xaxes(tickformat=f"{clock}<br>%d %b" if asked.seconds >= filters.DAY else clock, automargin=True)
     if not any(values.values()):
         return _empty(figure, "none in this span" if past.read_at and past.is_whole else "not known")
-    hover = f"<b>{'€%{y:,.2f}' if measure.is_money else '%{y:,d}'}</b>"
     for name, some, marker in _parts(list(values), [start for start in values if start + size > now], colour):
         figure.add_bar(
             name=name,
@@ -90,7 +91,9 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
             width=size * 1000 * 0.78,
             marker=marker,
             customdata=[[_step_words(start, size, start + size > now), filters.href(asked, since=start, until=start + size)] for start in some],
-            hovertemplate=f"{hover}<br>%{{customdata[0]}}<br>a click leads to this span<extra></extra>",
+            text=[measure.write(past.series[start].get(asked.measure, 0)) for start in some],
+            textposition="none",
+            hovertemplate=HOVER.replace("<extra>", "<br>a click leads to this span<extra>"),
         )
     return figure
 
@@ -120,14 +123,14 @@ def _told(start: int, size: int, measure: str, is_open: bool = False) -> list[st
     return [words, filters.rows_behind(measure, start, start + size)]
 
 
-def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str, hover: str, above: Iterable[float] = ()) -> go.Figure:
-    """Return a bar for each window of the span; windows that can still change are hatched behind a dashed line. `above` are the ends of bars that will stand on them."""
+def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str, says: str = "{}", above: Iterable[float] = ()) -> go.Figure:
+    """Return a bar for each window of the span, which `says` its value when it is pointed at; windows that can still change are hatched behind a dashed line. `above` are the ends of bars that will stand on them."""
     starts = spans.span(live.until)
     money = MEASURES[name].is_money
     values = {start: value and value / (100 if money else 1) for start, value in _values(windows if live.as_of else {}, starts, name).items()}
     still_open = [start for start in starts if spans.unfinished(start, live.until)]
     drawn = [*values.values(), *above]
-    figure = go.Figure(layout=_layout("€" if money else "", starts[0], starts[-1] + WINDOW_SECONDS, drawn))
+    figure = go.Figure(layout=_layout(money, starts[0], starts[-1] + WINDOW_SECONDS, drawn))
     if not any(drawn):
         return _empty(figure, "no windows" if live.as_of is None else "not known: something is missing" if live.missing else "none in these windows")
     for part, some, marker in _parts(starts, still_open, colour):
@@ -138,7 +141,9 @@ def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str
             width=BAR_WIDTH,
             marker=marker,
             customdata=[_told(start, WINDOW_SECONDS, name, start in still_open) for start in some],
-            hovertemplate=f"<b>{hover}</b><br>%{{customdata[0]}}<extra></extra>",
+            text=[says.format(MEASURES[name].write(windows[start].total.get(name, 0) if start in windows else 0)) for start in some],
+            textposition="none",
+            hovertemplate=HOVER,
         )
     if still_open:
         figure.add_vline(x=_time(still_open[0]), line={"dash": "dash", "width": 1, "color": colour})
@@ -148,13 +153,12 @@ def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str
     return figure
 
 
-def _with_late(windows: Mapping[int, Window], live: Live, colour: str, name: str, hover: str) -> go.Figure:
+def _with_late(windows: Mapping[int, Window], live: Live, colour: str, name: str, says: str = "{}") -> go.Figure:
     """Return a bar for each window and on it, or where none is, what came late; both together are the window restated."""
     late = {start: getattr(came, name) for start, came in (live.late or {}).items() if getattr(came, name)}
-    money = MEASURES[name].is_money
-    scale, write = (100, formats.money) if money else (1, formats.count)
+    scale, write = (100 if MEASURES[name].is_money else 1), MEASURES[name].write
     counted = {start: windows[start].total.get(name, 0) if start in windows else 0 for start in late}
-    figure = _by_window(windows, live, colour, name, hover, [(counted[start] + late[start]) / scale for start in late])
+    figure = _by_window(windows, live, colour, name, says, [(counted[start] + late[start]) / scale for start in late])
     if not late:
         return figure
     figure.add_bar(
@@ -173,7 +177,7 @@ def _with_late(windows: Mapping[int, Window], live: Live, colour: str, name: str
         ],
         text=[f"+{write(value)} came late" for value in late.values()],
         textposition="none",
-        hovertemplate="<b>%{text}</b><br>%{customdata[0]}<extra></extra>",
+        hovertemplate=HOVER,
     )
     return figure
 
@@ -196,10 +200,10 @@ def _values(windows: Mapping[int, Window], starts: range, name: str) -> dict[int
     return {start: windows[start].total.get(name, 0) if start in windows else None if oldest is None or start < oldest else 0 for start in starts}
 
 
-def _layout(unit: str, since: float, until: float, values: Iterable[float | None]) -> dict[str, object]:
+def _layout(is_money: bool, since: float, until: float, values: Iterable[float | None]) -> dict[str, object]:
     """Return how a chart of these values is drawn, in euros or counts; refunds are below zero."""
     highest = max((abs(value or 0) for value in values), default=0)
-    small = {"tickformat": ",.2f"} if unit else {"nticks": round(highest) + 1}  # Else labels would be rounded until they repeat, or be thousandths.
+    small = {"tickformat": "$,.2f"} if is_money else {"nticks": round(highest) + 1}  # Else labels would be rounded until they repeat, or be thousandths.
     axis = {"showgrid": False, "zeroline": False, "fixedrange": True, "tickfont": {"size": 11}}
     return {
         "template": "none",
@@ -223,8 +227,7 @@ def _layout(unit: str, since: float, until: float, values: Iterable[float | None
             **axis,
             "showgrid": True,
             "rangemode": "tozero",
-            "tickprefix": unit,
-            "tickformat": "~s" if unit else ",d",
+            "tickformat": "$~s" if is_money else ",d",
             "nticks": 6,
             **(small if highest < SMALL else {}),
             **({} if highest else {"range": [0, 1], "showticklabels": False, "showgrid": False}),

@@ -519,14 +519,14 @@ def test_what_came_late_is_not_known_of_windows_that_were_not_looked_at() -> Non
 @pytest.mark.parametrize(
     ("money", "highest", "axis"),
     [
-        ("", 2, {"tickformat": ",d", "nticks": 3}),
-        ("", 5, {"tickformat": ",d", "nticks": 6}),
-        ("€", 2.5, {"tickformat": ",.2f", "nticks": 6}),
-        ("€", 50, {"tickformat": "~s", "nticks": 6}),
-        ("€", -50, {"tickformat": "~s", "nticks": 6}),
+        (False, 2, {"tickformat": ",d", "nticks": 3}),
+        (False, 5, {"tickformat": ",d", "nticks": 6}),
+        (True, 2.5, {"tickformat": "$,.2f", "nticks": 6}),
+        (True, 50, {"tickformat": "$~s", "nticks": 6}),
+        (True, -50, {"tickformat": "$~s", "nticks": 6}),
     ],
 )
-def test_no_two_ticks_of_an_axis_say_the_same(money: str, highest: float, axis: dict[str, Any]) -> None:
+def test_no_two_ticks_of_an_axis_say_the_same(money: bool, highest: float, axis: dict[str, Any]) -> None:
     drawn = figures._layout(money, 0, 900, [0, None, highest])["yaxis"]
     assert {name: drawn[name] for name in ("tickformat", "nticks")} == axis
     assert "range" not in drawn  # That is of a chart without values.

@@ -420,6 +420,18 @@ def test_the_step_that_has_not_ended_is_hatched_and_each_bar_leads_inside() -> N
     assert (inner.since, inner.seconds, inner.step, notes) == (ASKED.since, 3600, "window", ())
 
 
+def test_money_below_zero_is_written_one_way_on_axis_bar_and_number() -> None:
+    asked, known = replace(ASKED, measure="refund_cents"), replace(PAST, series={ASKED.since: Counter(refund_cents=-6_242_275)})
+    page = history.layout(snapshot(), asked, (), known, NOW)
+    graph = by_id(page, "history-chart")
+    assert [text for trace in graph.figure.data for text in trace.text] == ["−€62,422.75"]
+    assert all("%{y" not in trace.hovertemplate for trace in graph.figure.data)
+    assert "−€62,422.75 in all" in texts(page)
+    assert graph.figure.layout.yaxis.tickformat == "$~s"
+    assert graph.figure.layout.yaxis.tickprefix is None, "A prefix stands before the sign."
+    assert graph.config["locales"]["en"]["format"]["currency"] == ["€", ""]
+
+
 def test_a_chart_of_history_is_told_in_words_and_leads_to_the_rows_below() -> None:
     words = by_id(history.layout(snapshot(), ASKED, (), PAST, NOW), "history-chart-words")
     assert texts(words) == "€238.00 in all; the highest bar is €119.00, Thu 14 Jan, 08:00–09:00 UTC. Rows behind Revenue"
