@@ -5,7 +5,7 @@ Each bar carries what it is and the address of the rows behind it, where a click
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 import plotly.graph_objects as go
@@ -50,18 +50,17 @@ def abandoned(windows: Mapping[int, Window], live: Live) -> go.Figure:
 def searches(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return searches by window; of each bar the upper part is those that found nothing."""
     figure = _by_window(windows, live, ORDERS, "searches", "{} searches")
-    starts = [start for start in spans.span(live.until) if live.as_of and start in windows]
-    found_nothing = {start: windows[start].total.get("searches_without_result", 0) for start in starts}
-    if not any(found_nothing.values()):
+    found_nothing = _counted(windows, live, "searches_without_result")
+    if not found_nothing:
         return figure
     figure.add_bar(
         name="without result",
-        x=[_middle(start) for start in starts],
+        x=[_middle(start) for start in found_nothing],
         y=list(found_nothing.values()),
-        base=[windows[start].total.get("searches", 0) - found_nothing[start] for start in starts],
+        base=[windows[start].total.get("searches", 0) - found_nothing[start] for start in found_nothing],
         width=BAR_WIDTH,
         marker={"color": LOST, "line": {"color": LOST, "width": 2}},
-        customdata=[_told(start, WINDOW_SECONDS, "searches_without_result") for start in starts],
+        customdata=[_told(start, WINDOW_SECONDS, "searches_without_result") for start in found_nothing],
         text=[f"{formats.count(count)} without result" for count in found_nothing.values()],
         textposition="none",
         hovertemplate=HOVER,
@@ -73,7 +72,7 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
     """Return the chosen measure of History, a bar for each step; the step that has not ended is hatched."""
     measure, size = MEASURES[asked.measure], filters.STEP_SECONDS[asked.step]
     scale = 100 if measure.is_money else 1
-    values = {start: measured.get(asked.measure, 0) / scale for start, measured in past.series.items()}
+    values = {start: measured[asked.measure] / scale for start, measured in past.series.items() if measured.get(asked.measure)}
     colour = REVENUE if measure.is_money else ORDERS
     figure = go.Figure(layout=_layout(measure.is_money, asked.since, asked.until, values.values()))
     if size == filters.DAY:
@@ -81,9 +80,9 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
     else:
         clock = "%H:%M" if asked.seconds >= _MINUTES_SHOW_ONCE else "%H:%M:%S"
         figure.update_xaxes(tickformat=f"{clock}<br>%d %b" if asked.seconds >= filters.DAY else clock, automargin=True)
-    if not any(values.values()):
+    if not values:
         return _empty(figure, "none in this span" if past.read_at and past.is_whole else "not known")
-    for name, some, marker in _parts(list(values), [start for start in values if start + size > now], colour):
+    for name, some, marker in _parts(values, [start for start in values if start + size > now], colour):
         figure.add_bar(
             name=name,
             x=[_time(start + size / 2) for start in some],
@@ -91,7 +90,7 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
             width=size * 1000 * 0.78,
             marker=marker,
             customdata=[[_step_words(start, size, start + size > now), filters.href(asked, since=start, until=start + size)] for start in some],
-            text=[measure.write(past.series[start].get(asked.measure, 0)) for start in some],
+            text=[measure.write(past.series[start][asked.measure]) for start in some],
             textposition="none",
             hovertemplate=HOVER.replace("<extra>", "<br>a click leads to this span<extra>"),
         )
@@ -124,16 +123,16 @@ def _told(start: int, size: int, measure: str, is_open: bool = False) -> list[st
 
 
 def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str, says: str = "{}", above: Iterable[float] = ()) -> go.Figure:
-    """Return a bar for each window of the span, which `says` its value when it is pointed at; windows that can still change are hatched behind a dashed line. `above` are the ends of bars that will stand on them."""
+    """Return a bar for each window of the span that counted something, which `says` its value when it is pointed at; windows that can still change are hatched behind a dashed line. `above` are the ends of bars that will stand on them."""
     starts = spans.span(live.until)
     money = MEASURES[name].is_money
-    values = {start: value and value / (100 if money else 1) for start, value in _values(windows if live.as_of else {}, starts, name).items()}
+    values = {start: value / (100 if money else 1) for start, value in _counted(windows, live, name).items()}
     still_open = [start for start in starts if spans.unfinished(start, live.until)]
     drawn = [*values.values(), *above]
     figure = go.Figure(layout=_layout(money, starts[0], starts[-1] + WINDOW_SECONDS, drawn))
     if not any(drawn):
         return _empty(figure, "no windows" if live.as_of is None else "not known: something is missing" if live.missing else "none in these windows")
-    for part, some, marker in _parts(starts, still_open, colour):
+    for part, some, marker in _parts(values, still_open, colour):
         figure.add_bar(
             name=part,
             x=[_middle(start) for start in some],
@@ -141,7 +140,7 @@ def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str
             width=BAR_WIDTH,
             marker=marker,
             customdata=[_told(start, WINDOW_SECONDS, name, start in still_open) for start in some],
-            text=[says.format(MEASURES[name].write(windows[start].total.get(name, 0) if start in windows else 0)) for start in some],
+            text=[says.format(MEASURES[name].write(windows[start].total[name])) for start in some],
             textposition="none",
             hovertemplate=HOVER,
         )
@@ -182,11 +181,16 @@ def _with_late(windows: Mapping[int, Window], live: Live, colour: str, name: str
     return figure
 
 
-def _parts(starts: Sequence[int], still_open: list[int], colour: str) -> list[tuple[str, list[int], dict[str, object]]]:
+def _parts(starts: Collection[int], still_open: Collection[int], colour: str) -> list[tuple[str, list[int], dict[str, object]]]:
     """Return finished and unfinished bars, and how each part is drawn."""
-    hatched = {"color": FADED[colour], "line": {"color": colour, "width": 1}, "pattern": {"shape": "/", "fgcolor": colour, "size": 5, "solidity": 0.35}}
+    hatched: dict[str, object] = {
+        "color": FADED[colour],
+        "line": {"color": colour, "width": 1},
+        "pattern": {"shape": "/", "fgcolor": colour, "size": 5, "solidity": 0.35},
+    }
     finished, unfinished = PARTS
-    return [(finished, [start for start in starts if start not in still_open], {"color": colour}), (unfinished, still_open, hatched)]
+    parts: dict[str, dict[str, object]] = {finished: {"color": colour}, unfinished: hatched}
+    return [(name, [start for start in starts if (start in still_open) == (name == unfinished)], marker) for name, marker in parts.items()]
 
 
 def _empty(figure: go.Figure, text: str) -> go.Figure:
@@ -194,15 +198,15 @@ def _empty(figure: go.Figure, text: str) -> go.Figure:
     return figure
 
 
-def _values(windows: Mapping[int, Window], starts: range, name: str) -> dict[int, float | None]:
-    """Return the measure of each window: zero for one without events, None for one from before all that is kept."""
-    oldest = min(windows, default=None)
-    return {start: windows[start].total.get(name, 0) if start in windows else None if oldest is None or start < oldest else 0 for start in starts}
+def _counted(windows: Mapping[int, Window], live: Live, name: str) -> dict[int, int]:
+    """Return the measure of each window of the span that has some of it: a bar of nothing would still be a coloured line."""
+    counts = {start: windows[start].total.get(name, 0) for start in spans.span(live.until) if live.as_of and start in windows}
+    return {start: count for start, count in counts.items() if count}
 
 
-def _layout(is_money: bool, since: float, until: float, values: Iterable[float | None]) -> dict[str, object]:
+def _layout(is_money: bool, since: float, until: float, values: Iterable[float]) -> dict[str, object]:
     """Return how a chart of these values is drawn, in euros or counts; refunds are below zero."""
-    highest = max((abs(value or 0) for value in values), default=0)
+    highest = max((abs(value) for value in values), default=0)
     small = {"tickformat": "$,.2f"} if is_money else {"nticks": round(highest) + 1}  # Else labels would be rounded until they repeat, or be thousandths.
     axis = {"showgrid": False, "zeroline": False, "fixedrange": True, "tickfont": {"size": 11}}
     return {

@@ -343,10 +343,12 @@ def test_a_window_within_the_allowance_for_lateness_is_unfinished() -> None:
     assert not spans.unfinished(0, 40.0)
 
 
-def test_windows_older_than_all_that_is_kept_are_gaps_and_later_ones_zeros() -> None:
-    known = snapshot(window(WINDOW - 90, **PAID), progress_age=0.0)
-    finished = figures.orders(known.windows, spans.live_of(known, NOW)).data[0]
-    assert finished.y[-4:] == (None, 2, 0, 0)
+def test_a_window_of_nothing_is_no_bar() -> None:
+    nothing = {**PAID, "orders_paid": 0}
+    known = snapshot(window(WINDOW - 90, **PAID), window(WINDOW - 60, **nothing), window(WINDOW, **nothing), progress_age=0.0)
+    figure = figures.orders(known.windows, spans.live_of(known, NOW))
+    assert [(trace.name, trace.y) for trace in figure.data] == [("finished", (2,)), ("unfinished", ())]
+    assert "unfinished ▸" in [note.text for note in figure.layout.annotations]
 
 
 def test_the_steps_from_gross_to_kept_add_up() -> None:
@@ -527,10 +529,10 @@ def test_what_came_late_is_not_known_of_windows_that_were_not_looked_at() -> Non
     ],
 )
 def test_no_two_ticks_of_an_axis_say_the_same(money: bool, highest: float, axis: dict[str, Any]) -> None:
-    drawn = figures._layout(money, 0, 900, [0, None, highest])["yaxis"]
+    drawn = figures._layout(money, 0, 900, [0, highest])["yaxis"]
     assert {name: drawn[name] for name in ("tickformat", "nticks")} == axis
     assert "range" not in drawn  # That is of a chart without values.
-    assert figures._layout(money, 0, 900, [0, None])["yaxis"]["range"] == [0, 1]
+    assert figures._layout(money, 0, 900, [0, 0])["yaxis"]["range"] == [0, 1]
 
 
 def test_a_verdict_with_fields_of_a_later_version_is_read() -> None:

@@ -415,6 +415,7 @@ def test_no_two_ticks_of_an_axis_say_the_same(seconds: int, written: str) -> Non
 def test_the_step_that_has_not_ended_is_hatched_and_each_bar_leads_inside() -> None:
     series = {start: Counter(PAID) for start in range(ASKED.since, ASKED.until, 3600)}
     finished, unfinished = figures.by_step(replace(PAST, series=series), ASKED, ASKED.until - 60).data
+    assert figures.by_step(replace(PAST, series={**series, ASKED.until - 3600: Counter()}), ASKED, ASKED.until - 60).data[1].x == (), "Nothing is no bar."
     assert (len(finished.x), len(unfinished.x)) == (23, 1)
     inner, notes = filters.parse(filters.asked_in(finished.customdata[0][1].partition("?")[2]), NOW)
     assert (inner.since, inner.seconds, inner.step, notes) == (ASKED.since, 3600, "window", ())
