@@ -5,6 +5,7 @@ Each bar carries what it is and the address of the rows behind it, where a click
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
@@ -23,7 +24,7 @@ BAR_WIDTH = WINDOW_SECONDS * 1000 * 0.72
 _MINUTES_SHOW_ONCE = 600
 """From this span on, in seconds, no two ticks of an axis lie in one minute."""
 PARTS = ("finished", "unfinished")
-"""The bars of a measure itself, by their names; others stand on them."""
+"""The bars of a measure itself, by their names; those of a part of it have more in their name."""
 CAME_LATE = "came late"
 HOVER = "<b>%{text}</b><br>%{customdata[0]}<extra></extra>"
 """What a bar says when it is pointed at: its value as it is written everywhere, and when."""
@@ -44,27 +45,29 @@ def orders(windows: Mapping[int, Window], live: Live) -> go.Figure:
 
 def abandoned(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return the value of abandoned carts by window."""
-    return _by_window(windows, live, LOST, "abandoned_cents", "{} abandoned")
+    counted = _counted(windows, live, "abandoned_cents")
+    return _by_window(live, LOST, "abandoned_cents", counted, {start: f"{formats.money(cents)} abandoned" for start, cents in counted.items()})
 
 
 def searches(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return searches by window; of each bar the upper part is those that found nothing."""
-    figure = _by_window(windows, live, ORDERS, "searches", "{} searches")
-    found_nothing = _counted(windows, live, "searches_without_result")
-    if not found_nothing:
-        return figure
-    figure.add_bar(
-        name="without result",
-        x=[_middle(start) for start in found_nothing],
-        y=list(found_nothing.values()),
-        base=[windows[start].total.get("searches", 0) - found_nothing[start] for start in found_nothing],
-        width=BAR_WIDTH,
-        marker={"color": LOST, "line": {"color": LOST, "width": 2}},
-        customdata=[_told(start, WINDOW_SECONDS, "searches_without_result") for start in found_nothing],
-        text=[f"{formats.count(count)} without result" for count in found_nothing.values()],
-        textposition="none",
-        hovertemplate=HOVER,
-    )
+    searched, nothing = _counted(windows, live, "searches"), _counted(windows, live, "searches_without_result")
+    found = {start: count - nothing.get(start, 0) for start, count in searched.items()}
+    says = {start: _searched(count, nothing.get(start, 0)) for start, count in searched.items()}
+    figure = _by_window(live, ORDERS, "searches", {start: count for start, count in found.items() if count}, says, searched.values())
+    for part, some, marker in _parts(nothing, spans.still_open(live.until), LOST):
+        figure.add_bar(
+            name=f"{part} without result",
+            x=[_middle(start) for start in some],
+            y=[nothing[start] for start in some],
+            base=[found[start] for start in some],
+            width=BAR_WIDTH,
+            marker={"line": {"color": LOST, "width": 2}, **marker},
+            customdata=[_told(start, WINDOW_SECONDS, "searches_without_result", spans.unfinished(start, live.until)) for start in some],
+            text=[f"{formats.count(nothing[start])} without result" for start in some],
+            textposition="none",
+            hovertemplate=HOVER,
+        )
     return figure
 
 
@@ -100,12 +103,15 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
 def in_words(figure: go.Figure, measure: str) -> str:
     """Return what the bars of a measure come to and which is the highest, or why there are none."""
     scale, write = (100 if MEASURES[measure].is_money else 1), MEASURES[measure].write
-    bars = [(y, told[0]) for trace in figure.data if trace.name in PARTS for y, told in zip(trace.y, trace.customdata, strict=True) if y]
+    bars: Counter[str] = Counter()
+    for trace in figure.data:
+        if trace.name != CAME_LATE:  # All others are parts of the measure itself.
+            bars.update({told[0]: y for y, told in zip(trace.y, trace.customdata, strict=True)})
     late = sum(y for trace in figure.data if trace.name == CAME_LATE for y in trace.y)
     if not bars:
         return f"Only what came late is drawn: {write(round(scale * late))}." if late else f"{figure.layout.annotations[0].text}."
-    highest, when = max(bars, key=lambda bar: abs(bar[0]))
-    return f"{write(round(scale * sum(y for y, _when in bars)))} in all; the highest bar is {write(round(scale * highest))}, {when}."
+    when, highest = max(bars.items(), key=lambda bar: abs(bar[1]))
+    return f"{write(round(scale * sum(bars.values())))} in all; the highest bar is {write(round(scale * highest))}, {when}."
 
 
 def _step_words(start: int, size: int, is_open: bool) -> str:
@@ -122,25 +128,29 @@ def _told(start: int, size: int, measure: str, is_open: bool = False) -> list[st
     return [words, filters.rows_behind(measure, start, start + size)]
 
 
-def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str, says: str = "{}", above: Iterable[float] = ()) -> go.Figure:
-    """Return a bar for each window of the span that counted something, which `says` its value when it is pointed at; windows that can still change are hatched behind a dashed line. `above` are the ends of bars that will stand on them."""
+def _searched(searches: int, without_result: int) -> str:
+    """Return a window's searches in words: `10 searches, 2 without result`."""
+    return f"{formats.count(searches)} search{'' if searches == 1 else 'es'}" + (f", {formats.count(without_result)} without result" if without_result else "")
+
+
+def _by_window(live: Live, colour: str, name: str, counted: Mapping[int, int], says: Mapping[int, str], above: Iterable[int] = ()) -> go.Figure:
+    """Return a bar for each window that has counted something, and what it `says` when it is pointed at; windows that can still change are hatched behind a dashed line. `above` are the ends of bars that will stand on them."""
     starts = spans.span(live.until)
-    money = MEASURES[name].is_money
-    values = {start: value / (100 if money else 1) for start, value in _counted(windows, live, name).items()}
-    still_open = [start for start in starts if spans.unfinished(start, live.until)]
-    drawn = [*values.values(), *above]
-    figure = go.Figure(layout=_layout(money, starts[0], starts[-1] + WINDOW_SECONDS, drawn))
+    scale = 100 if MEASURES[name].is_money else 1
+    still_open = spans.still_open(live.until)
+    drawn = [count / scale for count in (*counted.values(), *above)]
+    figure = go.Figure(layout=_layout(MEASURES[name].is_money, starts[0], starts[-1] + WINDOW_SECONDS, drawn))
     if not any(drawn):
         return _empty(figure, "no windows" if live.as_of is None else "not known: something is missing" if live.missing else "none in these windows")
-    for part, some, marker in _parts(values, still_open, colour):
+    for part, some, marker in _parts(counted, still_open, colour):
         figure.add_bar(
             name=part,
             x=[_middle(start) for start in some],
-            y=[values[start] for start in some],
+            y=[counted[start] / scale for start in some],
             width=BAR_WIDTH,
             marker=marker,
             customdata=[_told(start, WINDOW_SECONDS, name, start in still_open) for start in some],
-            text=[says.format(MEASURES[name].write(windows[start].total[name])) for start in some],
+            text=[says[start] for start in some],
             textposition="none",
             hovertemplate=HOVER,
         )
@@ -156,20 +166,21 @@ def _with_late(windows: Mapping[int, Window], live: Live, colour: str, name: str
     """Return a bar for each window and on it, or where none is, what came late; both together are the window restated."""
     late = {start: getattr(came, name) for start, came in (live.late or {}).items() if getattr(came, name)}
     scale, write = (100 if MEASURES[name].is_money else 1), MEASURES[name].write
-    counted = {start: windows[start].total.get(name, 0) if start in windows else 0 for start in late}
-    figure = _by_window(windows, live, colour, name, says, [(counted[start] + late[start]) / scale for start in late])
+    counted = _counted(windows, live, name)
+    restated = {start: counted.get(start, 0) + value for start, value in late.items()}
+    figure = _by_window(live, colour, name, counted, {start: says.format(write(count)) for start, count in counted.items()}, restated.values())
     if not late:
         return figure
     figure.add_bar(
         name=CAME_LATE,
         x=[_middle(start) for start in late],
         y=[value / scale for value in late.values()],
-        base=[counted[start] / scale for start in late],
+        base=[counted.get(start, 0) / scale for start in late],
         width=BAR_WIDTH,
         marker={"color": LOST},
         customdata=[
             [
-                f"{write(counted[start])} live, {write(counted[start] + late[start])} restated",
+                f"{write(counted.get(start, 0))} live, {write(restated[start])} restated",
                 filters.rows_behind(name, start, start + WINDOW_SECONDS, counted="late"),
             ]
             for start in late

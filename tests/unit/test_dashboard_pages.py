@@ -220,8 +220,16 @@ def test_searches_lead_to_all_of_them_late_ones_too() -> None:
 
 def test_searches_without_result_stand_on_those_that_found_something() -> None:
     known = snapshot(window(WINDOW, events=1, searches=3, searches_without_result=1))
-    upper = figures.searches(known.windows, spans.live_of(known, NOW)).data[-1]
-    assert (upper.name, upper.base, upper.y) == ("without result", (2,), (1,))
+    _none, found, _none, upper = figures.searches(known.windows, spans.live_of(known, NOW)).data
+    assert (found.y, found.text) == ((2,), ("3 searches, 1 without result",))
+    assert (upper.name, upper.base, upper.y, upper.text) == ("unfinished without result", (2,), (1,), ("1 without result",))
+    assert upper.marker.pattern.shape == found.marker.pattern.shape == "/", "Also what found nothing can still grow."
+    assert texts(behaviour.values(known, NOW)["behaviour-searches-words"]["children"]).startswith(
+        "3 in all; the highest bar is 3, 08:00:00–08:00:30 UTC, unfin"
+    )
+    many = snapshot(window(WINDOW, events=1, searches=1), window(WINDOW - 60, searches=2, searches_without_result=2))
+    finished, unfinished, *_upper = figures.searches(many.windows, spans.live_of(many, NOW)).data
+    assert (finished.y, unfinished.text) == ((), ("1 search",))
 
 
 def test_history_shows_numbers_rows_and_that_they_agree() -> None:
