@@ -15,6 +15,7 @@ from dashboard.measures import MEASURES
 from dashboard.past import Past
 from dashboard.shelf import Product
 from dashboard.spans import Live, Measured
+from instashop.control.trace import Stop
 
 OLD_SECONDS = 90
 GROUPS = 8
@@ -158,10 +159,12 @@ def counted_choices() -> list[dict[str, str]]:
     return [{"value": name, "label": label} for name, label in COUNTED.items()]
 
 
-def way(lines: str) -> list[Component]:
-    """Return the stages that an event has passed, as `./instashop event` prints them."""
-    told = [line.split(None, 1) for line in lines.splitlines()]
-    return [html.Li([html.Strong(stage), html.Span(*facts)], className=f"is-{stage}") for stage, *facts in told]
+def way(stops: Iterable[Stop]) -> list[Component]:
+    """Return the stages of an event's way as `./instashop event` prints them; where it is not, or not yet, waits."""
+    return [
+        html.Li([html.Strong(stop.stage), html.Span(cards.marked(stop.text))], className=f"is-{stop.stage}{'' if stop.reached else ' is-waiting'}")
+        for stop in stops
+    ]
 
 
 def fields(payload: Mapping[str, Any]) -> Component:

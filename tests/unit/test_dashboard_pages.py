@@ -23,6 +23,7 @@ from dashboard.past import Group, Past, Row
 from dashboard.readings import past_as_known
 from dashboard.shelf import Cart, Product, Searched, Shelf, Term
 from dashboard.snapshot import Sale, Snapshot, Warehouse, Window
+from instashop.control.trace import Stop
 from instashop.metrics import MEASURES
 from instashop.streams import STREAMS
 from tests.unit.test_dashboard import DAY, NOW, PAID, STATES, WINDOW, beat, by_id, snapshot, texts, window
@@ -495,10 +496,13 @@ def test_csv_of_numbers_has_a_line_for_each_step() -> None:
 
 
 def test_an_event_shows_every_stage_and_every_field() -> None:
-    lines = "shop       instashop.transactions id 1\nwindow     08:00:00: 3 events in it now"
+    stops = [Stop("shop", "instashop.transactions id 1"), Stop("books", "not compared yet", reached=False), Stop("window", "08:00:00: 3 events in it now")]
     found = {"kind": "transactions", "occurred_at": datetime.fromtimestamp(NOW, UTC), "payload": {**BODY, "note": None}}
-    shown = texts(event.layout("0192", lines, found, None, NOW))
-    assert "shop instashop.transactions id 1 window 08:00:00: 3 events in it now" in shown
+    page = event.layout("0192", stops, found, None, NOW)
+    shown = texts(page)
+    assert "shop instashop.transactions id 1 books not compared yet window 08:00:00: 3 events in it now" in shown
+    dots = [part.className for part in page._traverse() if type(part).__name__ == "Li"]
+    assert dots == ["is-shop", "is-books is-waiting", "is-window"], "Where it is not yet looks so."
     assert "total_cents 1,000 €10.00" in shown
     assert "note —" in shown
 
@@ -506,12 +510,12 @@ def test_an_event_shows_every_stage_and_every_field() -> None:
 @pytest.mark.parametrize(("kind", "is_live"), [(stream.name, stream.live) for stream in STREAMS])
 def test_an_event_leads_to_its_window_only_when_it_is_among_the_events_there(kind: str, is_live: bool) -> None:
     found = {"kind": kind, "occurred_at": datetime.fromtimestamp(NOW, UTC), "payload": {}}
-    links = [part.href for part in event.layout("0192", "shop here", found, None, NOW)._traverse() if getattr(part, "className", "") == "number"]
+    links = [part.href for part in event.layout("0192", [Stop("shop", "here")], found, None, NOW)._traverse() if getattr(part, "className", "") == "number"]
     assert links == ([filters.rows_behind("events", WINDOW, WINDOW + 30, counted="restated")] if is_live else [])
 
 
 def test_an_event_that_nobody_knows_says_so() -> None:
-    assert "cannot be shown No event x" in texts(event.layout("x", "", None, "No event x", NOW))
+    assert "cannot be shown No event x" in texts(event.layout("x", [], None, "No event x", NOW))
 
 
 def test_an_address_that_leads_nowhere_says_which_pages_there_are() -> None:
