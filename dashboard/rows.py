@@ -16,6 +16,7 @@ from dashboard.past import Past
 from dashboard.shelf import Product
 from dashboard.spans import Live, Measured
 from instashop.control.trace import Stop
+from instashop.metrics import window_of
 
 OLD_SECONDS = 90
 GROUPS = 8
@@ -29,12 +30,17 @@ def live_of(asked: Filters, known: Past) -> Live:
 
 
 def span_words(asked: Filters, known: Past) -> str:
-    """Return the span in words, in UTC, and whether the span before is not known."""
+    """Return the span in words, in UTC, whether the span before is not known, and from when on the span itself is."""
     begin, end = formats.day(asked.since), formats.day(asked.until)
     ends = end[-5:] if begin[:-5] == end[:-5] else end
     counted = {"in_time": "events in time, as Live counts them", "late": "late events only", "restated": "restated: in time and late"}[asked.counted]
-    against = f"; {cards.NOTHING_BEFORE}" if known.read_at and known.trouble is None and known.before is None else ""
-    return f"{begin} to {ends} UTC, {STEP_WORDS[asked.step]}; {counted}{against}."
+    first = known.known_from
+    more = ""
+    if first is not None and asked.since < (window_of(first) if asked.step == "window" else first):  # In the window of the first event none is missing.
+        more = f"; the warehouse knows events from {formats.since(first, asked.until)} on"  # So nothing is from before, either.
+    elif known.read_at and known.trouble is None and known.before is None:
+        more = f"; {cards.NOTHING_BEFORE}"
+    return f"{begin} to {ends} UTC, {STEP_WORDS[asked.step]}; {counted}{more}."
 
 
 def notes(given: Iterable[str], asked: Filters, products: Iterable[Product]) -> list[Component]:
@@ -112,7 +118,7 @@ def title(asked: Filters) -> str:
 
 def summary(asked: Filters, known: Past) -> list[object]:
     """Return how many rows there are and what they add up to, and whether that is the number above."""
-    if known.rows_count is None:
+    if known.rows_count is None or not (known.rows_count or known.is_whole):
         return []
     counted = formats.counted(known.rows_count, "event")
     measure = MEASURES[asked.measure]

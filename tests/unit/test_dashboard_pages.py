@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections import Counter
 from dataclasses import replace
@@ -366,6 +367,44 @@ def test_the_rows_of_searches_have_the_fields_of_every_version() -> None:
 def test_a_span_without_one_before_is_said_once() -> None:
     assert rows.span_words(ASKED, replace(PAST, before=None)).endswith("as Live counts them; nothing from before to compare.")
     assert "before" not in rows.span_words(ASKED, PAST) + rows.span_words(ASKED, Past(trouble="gone"))
+
+
+@pytest.mark.parametrize(
+    ("step", "begin", "is_said"),
+    [("hour", WINDOW - 3600, True), ("hour", WINDOW, True), ("hour", WINDOW + 3600, False), ("window", WINDOW - 30, True), ("window", WINDOW, False)],
+)
+def test_a_span_that_begins_before_the_first_event_says_from_when_on_it_is_known(step: str, begin: int, is_said: bool) -> None:
+    said = rows.span_words(Filters(begin, begin + 7200, step), replace(PAST, before=None, known_from=WINDOW + 20.0))
+    assert said.endswith("; the warehouse knows events from 15 Jan 08:00 on.") == is_said
+    assert ("nothing from before" in said) != is_said, "One says the other."
+
+
+@pytest.mark.parametrize(
+    ("first_event", "first_hour", "known_from"),
+    [(500.0, 3600.0, 500.0), (500.0, math.inf, 500.0), (90_000.0, 3600.0, 0.0), (math.inf, 3600.0, 0.0), (math.inf, math.inf, None)],
+    ids=["all kept", "not built yet", "retention has dropped some", "retention has dropped all", "no event"],
+)
+def test_the_first_event_may_be_known_by_its_hour_alone(first_event: float, first_hour: float, known_from: float | None) -> None:
+    assert past.first_known(first_event, first_hour) == known_from
+
+
+@pytest.mark.parametrize(
+    ("until", "known_from", "counted_in", "is_known"),
+    [(-3600, WINDOW + 20.0, (), False), (0, WINDOW + 20.0, (), False), (30, WINDOW + 20.0, (), True), (0, None, (), True), (0, WINDOW + 20.0, (-3600,), True)],
+)
+def test_a_span_before_the_first_event_is_not_known_instead_of_zero(until: int, known_from: float | None, counted_in: tuple[int, ...], is_known: bool) -> None:
+    asked = Filters(WINDOW - 7200, WINDOW + until, "window")
+    said = past.not_yet(asked, known_from, [WINDOW + start for start in counted_in])
+    assert said == (None if is_known else "The warehouse knows events from Fri 15 Jan 2027 08:00 UTC on; choose a later span.")
+    if said:
+        shown = history.layout(snapshot(), asked, (), Past(read_at=NOW, trouble=said, rows_count=0), NOW)
+        assert said in texts(shown)
+        assert "€0" not in texts(shown)
+        assert "0 events" not in texts(shown)
+
+
+def test_a_moment_of_another_year_has_its_year() -> None:
+    assert [formats.since(WINDOW, until) for until in (WINDOW + 60, WINDOW + 365 * 86_400)] == ["15 Jan 08:00", "15 Jan 2027 08:00"]
 
 
 def test_numbers_of_a_row_are_of_one_size() -> None:
