@@ -198,8 +198,10 @@ def as_of(at: float | None, now: float, limit_seconds: float = STALE_SECONDS) ->
     return html.P(["as of ", age(at, now, limit_seconds)] if at else "no value", className="kpi-age")
 
 
-def step(label: str, begin: float, width: float, kind: str, value: str, small: object = None, href: str | None = None, of: str = "") -> Component:
-    """Return a named bar with its value, which leads to its rows; begin and width are shares of the widest, `of` stands small beside the name."""
+def step(
+    label: str, begin: float, width: float, kind: str, value: str, small: object = None, href: str | None = None, of: str = "", chosen: bool = False
+) -> Component:
+    """Return a named bar with its value, which leads to its rows; begin and width are shares of the widest, `of` stands small beside the name; one that is `chosen` is marked."""
     shown, label = to_rows(value, href), formats.named(label)
     return html.Div(
         [
@@ -207,7 +209,8 @@ def step(label: str, begin: float, width: float, kind: str, value: str, small: o
             bar(begin, width, kind),
             html.Span(shown if small is None else [shown, html.Small(small)], className="step-value"),
         ],
-        className=f"step is-{kind}",
+        className=f"step is-{kind}{' is-chosen' if chosen else ''}",
+        **({"aria-current": "true"} if chosen else {}),
     )
 
 

@@ -91,11 +91,13 @@ def kpis(asked: Filters, known: Past, now: float) -> list[Component]:
 
 
 def groups(asked: Filters, known: Past, of_products: bool) -> list[Component]:
-    """Return categories or products of the span by sales; each leads to itself alone."""
+    """Return categories or products of the span by sales, all of them whatever is chosen; each leads to itself alone, and the chosen one is marked."""
     ranked = [group for group in known.groups if (group.product_id is not None) == of_products and group.sales_cents]
     if not ranked:
         return [html.P("No items sold in this span." if known.is_whole else "Not known.", className="empty")]
     total, widest = sum(group.sales_cents for group in ranked), ranked[0].sales_cents or 1
+    chosen = [group for group in ranked if (group.product_id, group.category) == (asked.product, asked.category)]
+    shown = ranked[:GROUPS] if not chosen or chosen[0] in ranked[:GROUPS] else [*ranked[: GROUPS - 1], *chosen]
     return [
         cards.step(
             group.name,
@@ -105,9 +107,16 @@ def groups(asked: Filters, known: Past, of_products: bool) -> list[Component]:
             formats.money(group.sales_cents),
             formats.share(group.sales_cents / total) if total else "",
             filters.href(asked, measure="sales_cents", category=group.category, product=group.product_id, kind=None, term=None),
+            chosen=group in chosen,
         )
-        for group in ranked[:GROUPS]
+        for group in shown
     ]
+
+
+def groups_note(asked: Filters, of_products: bool) -> str:
+    """Return what the categories or products are, also that they are all of them when one is chosen."""
+    of_one = asked.category is not None or asked.product is not None
+    return f"all {'products' if of_products else 'categories'}, with tax" if of_one else "paid items, tax included"
 
 
 def title(asked: Filters) -> str:

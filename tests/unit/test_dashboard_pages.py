@@ -260,6 +260,27 @@ def test_what_the_shop_gave_no_name_has_a_label_wherever_it_is_drawn() -> None:
         assert unnamed in [one["label"] for one in by_id(page, choice).data]
 
 
+@pytest.mark.parametrize(
+    ("more", "notes", "marked"),
+    [
+        ({}, ["paid items, tax included"] * 2, []),
+        ({"category": "Home"}, ["all categories, with tax", "all products, with tax"], ["Home"]),
+        ({"product": 7}, ["all categories, with tax", "all products, with tax"], ["Lamp"]),
+        ({"product": 30}, ["all categories, with tax", "all products, with tax"], ["P30"]),
+        ({"category": "Cars"}, ["all categories, with tax", "all products, with tax"], []),
+    ],
+)
+def test_sales_of_all_say_so_beside_a_filter_and_mark_the_chosen_row(more: dict[str, Any], notes: list[str], marked: list[str]) -> None:
+    many = tuple(Group(None, number, f"P{number}", 1, 100 - number) for number in range(20, 31))
+    known = replace(PAST, groups=(*PAST.groups, Group("Garden", None, "Garden", 1, 50), *many))
+    parts = list(history.layout(snapshot(shelf=SHELF), replace(ASKED, measure="sales_cents", **more), (), known, NOW)._traverse())
+    assert [texts(part) for part in parts if getattr(part, "className", "") == "card-note" and " tax" in texts(part)] == notes
+    steps = [part for part in parts if str(getattr(part, "className", "")).startswith("step is-")]
+    assert [texts(part.children[0]) for part in steps if "is-chosen" in part.className] == marked
+    assert [getattr(part, "aria-current") for part in steps if hasattr(part, "aria-current")] == ["true"] * len(marked)
+    assert len(steps) == 2 + rows.GROUPS, "The chosen one is among those that are shown, however little it sold."
+
+
 def test_rows_that_do_not_add_up_to_the_number_are_said_not_to() -> None:
     assert "≠ not the number above" in texts(rows.summary(ASKED, replace(PAST, rows_total=1)))
 
