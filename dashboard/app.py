@@ -19,7 +19,7 @@ from dashboard import api, filters, frame
 from dashboard.frame import CHOICES
 from dashboard.pages import behaviour, event, history, live, platform, products
 from dashboard.readings import Reader, why
-from instashop.control.trace import NoSuchEvent
+from instashop.control.trace import NoSuchEvent, Stop
 from instashop.errors import InstaShopError
 
 PAGES = {page.PATH: page for page in (live, products, behaviour, platform)}
@@ -100,14 +100,15 @@ def _register_asked(reader: Reader) -> None:
 
     async def event_layout(event_in_path: Any = "", **_query: Any) -> Any:
         event_id = str(event_in_path)  # A query that has this name nevertheless, and twice, gives a list.
-        lines, found, trouble = "", None, None
+        stops: list[Stop] = []
+        found, trouble = None, None
         try:
-            lines, found = await asyncio.to_thread(reader.event, event_id)
+            stops, found = await asyncio.to_thread(reader.event, event_id)
         except NoSuchEvent as error:
             trouble = str(error)
         except (psycopg.Error, InstaShopError) as error:
             trouble = why(error)
-        return event.layout(event_id, lines, found, trouble, time.time())
+        return event.layout(event_id, stops, found, trouble, time.time())
 
     dash.register_page(history.__name__, path=history.PATH, name=history.NAME, title="History · InstaShop", layout=history_layout)
     dash.register_page(event.__name__, path_template=event.PATH, name=event.NAME, title="Event · InstaShop", layout=event_layout)

@@ -18,6 +18,8 @@ from instashop.metrics import WINDOW_SECONDS, window_of
 
 Write = Callable[[float | None], str]
 CHART_HEIGHT = 230
+CHART_CONFIG = {"displayModeBar": False, "locales": {"en": {"format": {"currency": ["€", ""]}}}}
+"""An axis writes money as everybody does, the sign first: `$` in its format is this currency."""
 SPAN_WORDS = f"{SPAN_SECONDS // 60} minutes"
 NOTHING_BEFORE = "nothing from before to compare"
 FLAT = 0.01
@@ -72,7 +74,7 @@ def charted(name: str, figure: Any, measure: str, href: str | None) -> dict[str,
 
 def chart(name: str, says: str, at: Mapping[str, dict[str, Any]]) -> list[Component]:
     """Return a chart that is as high as it will be before it is drawn, and its words; who cannot see it is told what it shows."""
-    graph = dcc.Graph(id=name, **at[name], className="chart", config={"displayModeBar": False}, responsive=True, style={"height": CHART_HEIGHT})
+    graph = dcc.Graph(id=name, **at[name], className="chart", config=CHART_CONFIG, responsive=True, style={"height": CHART_HEIGHT})
     frame = html.Div([graph], className="chart-frame", role="img", **{"aria-label": f"Chart: {says}", "aria-describedby": f"{name}-words"})
     return [frame, html.P(id=f"{name}-words", **at[f"{name}-words"], className="chart-words")]
 
@@ -196,8 +198,10 @@ def as_of(at: float | None, now: float, limit_seconds: float = STALE_SECONDS) ->
     return html.P(["as of ", age(at, now, limit_seconds)] if at else "no value", className="kpi-age")
 
 
-def step(label: str, begin: float, width: float, kind: str, value: str, small: object = None, href: str | None = None, of: str = "") -> Component:
-    """Return a named bar with its value, which leads to its rows; begin and width are shares of the widest, `of` stands small beside the name."""
+def step(
+    label: str, begin: float, width: float, kind: str, value: str, small: object = None, href: str | None = None, of: str = "", chosen: bool = False
+) -> Component:
+    """Return a named bar with its value, which leads to its rows; begin and width are shares of the widest, `of` stands small beside the name; one that is `chosen` is marked."""
     shown, label = to_rows(value, href), formats.named(label)
     return html.Div(
         [
@@ -205,7 +209,8 @@ def step(label: str, begin: float, width: float, kind: str, value: str, small: o
             bar(begin, width, kind),
             html.Span(shown if small is None else [shown, html.Small(small)], className="step-value"),
         ],
-        className=f"step is-{kind}",
+        className=f"step is-{kind}{' is-chosen' if chosen else ''}",
+        **({"aria-current": "true"} if chosen else {}),
     )
 
 

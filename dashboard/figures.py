@@ -5,7 +5,8 @@ Each bar carries what it is and the address of the rows behind it, where a click
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 import plotly.graph_objects as go
@@ -23,8 +24,10 @@ BAR_WIDTH = WINDOW_SECONDS * 1000 * 0.72
 _MINUTES_SHOW_ONCE = 600
 """From this span on, in seconds, no two ticks of an axis lie in one minute."""
 PARTS = ("finished", "unfinished")
-"""The bars of a measure itself, by their names; others stand on them."""
+"""The bars of a measure itself, by their names; those of a part of it have more in their name."""
 CAME_LATE = "came late"
+HOVER = "<b>%{text}</b><br>%{customdata[0]}<extra></extra>"
+"""What a bar says when it is pointed at: its value as it is written everywhere, and when."""
 SMALL = 5
 """An axis up to less than this has no more ticks than whole numbers of a count, and cents."""
 FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: "rgba(184,125,11,.16)"}
@@ -32,38 +35,39 @@ FADED = {REVENUE: "rgba(15,157,138,.14)", ORDERS: "rgba(95,114,232,.16)", LOST: 
 
 def revenue(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return revenue by window."""
-    return _with_late(windows, live, REVENUE, "revenue_cents", "€%{y:,.2f}")
+    return _with_late(windows, live, REVENUE, "revenue_cents")
 
 
 def orders(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return orders paid by window."""
-    return _with_late(windows, live, ORDERS, "orders_paid", "%{y:,d} paid")
+    return _with_late(windows, live, ORDERS, "orders_paid", "{} paid")
 
 
 def abandoned(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return the value of abandoned carts by window."""
-    return _by_window(windows, live, LOST, "abandoned_cents", "€%{y:,.2f} abandoned")
+    counted = _counted(windows, live, "abandoned_cents")
+    return _by_window(live, LOST, "abandoned_cents", counted, {start: f"{formats.money(cents)} abandoned" for start, cents in counted.items()})
 
 
 def searches(windows: Mapping[int, Window], live: Live) -> go.Figure:
     """Return searches by window; of each bar the upper part is those that found nothing."""
-    figure = _by_window(windows, live, ORDERS, "searches", "%{y:,d} searches")
-    starts = [start for start in spans.span(live.until) if live.as_of and start in windows]
-    found_nothing = {start: windows[start].total.get("searches_without_result", 0) for start in starts}
-    if not any(found_nothing.values()):
-        return figure
-    figure.add_bar(
-        name="without result",
-        x=[_middle(start) for start in starts],
-        y=list(found_nothing.values()),
-        base=[windows[start].total.get("searches", 0) - found_nothing[start] for start in starts],
-        width=BAR_WIDTH,
-        marker={"color": LOST, "line": {"color": LOST, "width": 2}},
-        customdata=[_told(start, WINDOW_SECONDS, "searches_without_result") for start in starts],
-        text=[formats.count(count) for count in found_nothing.values()],
-        textposition="none",
-        hovertemplate="<b>%{text} without result</b><br>%{customdata[0]}<extra></extra>",
-    )
+    searched, nothing = _counted(windows, live, "searches"), _counted(windows, live, "searches_without_result")
+    found = {start: count - nothing.get(start, 0) for start, count in searched.items()}
+    says = {start: _searched(count, nothing.get(start, 0)) for start, count in searched.items()}
+    figure = _by_window(live, ORDERS, "searches", {start: count for start, count in found.items() if count}, says, searched.values())
+    for part, some, marker in _parts(nothing, spans.still_open(live.until), LOST):
+        figure.add_bar(
+            name=f"{part} without result",
+            x=[_middle(start) for start in some],
+            y=[nothing[start] for start in some],
+            base=[found[start] for start in some],
+            width=BAR_WIDTH,
+            marker={"line": {"color": LOST, "width": 2}, **marker},
+            customdata=[_told(start, WINDOW_SECONDS, "searches_without_result", spans.unfinished(start, live.until)) for start in some],
+            text=[f"{formats.count(nothing[start])} without result" for start in some],
+            textposition="none",
+            hovertemplate=HOVER,
+        )
     return figure
 
 
@@ -71,18 +75,17 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
     """Return the chosen measure of History, a bar for each step; the step that has not ended is hatched."""
     measure, size = MEASURES[asked.measure], filters.STEP_SECONDS[asked.step]
     scale = 100 if measure.is_money else 1
-    values = {start: measured.get(asked.measure, 0) / scale for start, measured in past.series.items()}
+    values = {start: measured[asked.measure] / scale for start, measured in past.series.items() if measured.get(asked.measure)}
     colour = REVENUE if measure.is_money else ORDERS
-    figure = go.Figure(layout=_layout("€" if measure.is_money else "", asked.since, asked.until, values.values()))
+    figure = go.Figure(layout=_layout(measure.is_money, asked.since, asked.until, values.values()))
     if size == filters.DAY:
         figure.update_xaxes(tickformat="%d %b", ticklabelmode="period")
     else:
         clock = "%H:%M" if asked.seconds >= _MINUTES_SHOW_ONCE else "%H:%M:%S"
         figure.update_xaxes(tickformat=f"{clock}<br>%d %b" if asked.seconds >= filters.DAY else clock, automargin=True)
-    if not any(values.values()):
+    if not values:
         return _empty(figure, "none in this span" if past.read_at and past.is_whole else "not known")
-    hover = f"<b>{'€%{y:,.2f}' if measure.is_money else '%{y:,d}'}</b>"
-    for name, some, marker in _parts(list(values), [start for start in values if start + size > now], colour):
+    for name, some, marker in _parts(values, [start for start in values if start + size > now], colour):
         figure.add_bar(
             name=name,
             x=[_time(start + size / 2) for start in some],
@@ -90,7 +93,9 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
             width=size * 1000 * 0.78,
             marker=marker,
             customdata=[[_step_words(start, size, start + size > now), filters.href(asked, since=start, until=start + size)] for start in some],
-            hovertemplate=f"{hover}<br>%{{customdata[0]}}<br>a click leads to this span<extra></extra>",
+            text=[measure.write(past.series[start][asked.measure]) for start in some],
+            textposition="none",
+            hovertemplate=HOVER.replace("<extra>", "<br>a click leads to this span<extra>"),
         )
     return figure
 
@@ -98,12 +103,15 @@ def by_step(past: Past, asked: filters.Filters, now: float) -> go.Figure:
 def in_words(figure: go.Figure, measure: str) -> str:
     """Return what the bars of a measure come to and which is the highest, or why there are none."""
     scale, write = (100 if MEASURES[measure].is_money else 1), MEASURES[measure].write
-    bars = [(y, told[0]) for trace in figure.data if trace.name in PARTS for y, told in zip(trace.y, trace.customdata, strict=True) if y]
+    bars: Counter[str] = Counter()
+    for trace in figure.data:
+        if trace.name != CAME_LATE:  # All others are parts of the measure itself.
+            bars.update({told[0]: y for y, told in zip(trace.y, trace.customdata, strict=True)})
     late = sum(y for trace in figure.data if trace.name == CAME_LATE for y in trace.y)
     if not bars:
         return f"Only what came late is drawn: {write(round(scale * late))}." if late else f"{figure.layout.annotations[0].text}."
-    highest, when = max(bars, key=lambda bar: abs(bar[0]))
-    return f"{write(round(scale * sum(y for y, _when in bars)))} in all; the highest bar is {write(round(scale * highest))}, {when}."
+    when, highest = max(bars.items(), key=lambda bar: abs(bar[1]))
+    return f"{write(round(scale * sum(bars.values())))} in all; the highest bar is {write(round(scale * highest))}, {when}."
 
 
 def _step_words(start: int, size: int, is_open: bool) -> str:
@@ -120,25 +128,31 @@ def _told(start: int, size: int, measure: str, is_open: bool = False) -> list[st
     return [words, filters.rows_behind(measure, start, start + size)]
 
 
-def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str, hover: str, above: Iterable[float] = ()) -> go.Figure:
-    """Return a bar for each window of the span; windows that can still change are hatched behind a dashed line. `above` are the ends of bars that will stand on them."""
+def _searched(searches: int, without_result: int) -> str:
+    """Return a window's searches in words: `10 searches, 2 without result`."""
+    return f"{formats.count(searches)} search{'' if searches == 1 else 'es'}" + (f", {formats.count(without_result)} without result" if without_result else "")
+
+
+def _by_window(live: Live, colour: str, name: str, counted: Mapping[int, int], says: Mapping[int, str], above: Iterable[int] = ()) -> go.Figure:
+    """Return a bar for each window that has counted something, and what it `says` when it is pointed at; windows that can still change are hatched behind a dashed line. `above` are the ends of bars that will stand on them."""
     starts = spans.span(live.until)
-    money = MEASURES[name].is_money
-    values = {start: value and value / (100 if money else 1) for start, value in _values(windows if live.as_of else {}, starts, name).items()}
-    still_open = [start for start in starts if spans.unfinished(start, live.until)]
-    drawn = [*values.values(), *above]
-    figure = go.Figure(layout=_layout("€" if money else "", starts[0], starts[-1] + WINDOW_SECONDS, drawn))
+    scale = 100 if MEASURES[name].is_money else 1
+    still_open = spans.still_open(live.until)
+    drawn = [count / scale for count in (*counted.values(), *above)]
+    figure = go.Figure(layout=_layout(MEASURES[name].is_money, starts[0], starts[-1] + WINDOW_SECONDS, drawn))
     if not any(drawn):
         return _empty(figure, "no windows" if live.as_of is None else "not known: something is missing" if live.missing else "none in these windows")
-    for part, some, marker in _parts(starts, still_open, colour):
+    for part, some, marker in _parts(counted, still_open, colour):
         figure.add_bar(
             name=part,
             x=[_middle(start) for start in some],
-            y=[values[start] for start in some],
+            y=[counted[start] / scale for start in some],
             width=BAR_WIDTH,
             marker=marker,
             customdata=[_told(start, WINDOW_SECONDS, name, start in still_open) for start in some],
-            hovertemplate=f"<b>{hover}</b><br>%{{customdata[0]}}<extra></extra>",
+            text=[says[start] for start in some],
+            textposition="none",
+            hovertemplate=HOVER,
         )
     if still_open:
         figure.add_vline(x=_time(still_open[0]), line={"dash": "dash", "width": 1, "color": colour})
@@ -148,41 +162,46 @@ def _by_window(windows: Mapping[int, Window], live: Live, colour: str, name: str
     return figure
 
 
-def _with_late(windows: Mapping[int, Window], live: Live, colour: str, name: str, hover: str) -> go.Figure:
+def _with_late(windows: Mapping[int, Window], live: Live, colour: str, name: str, says: str = "{}") -> go.Figure:
     """Return a bar for each window and on it, or where none is, what came late; both together are the window restated."""
     late = {start: getattr(came, name) for start, came in (live.late or {}).items() if getattr(came, name)}
-    money = MEASURES[name].is_money
-    scale, write = (100, formats.money) if money else (1, formats.count)
-    counted = {start: windows[start].total.get(name, 0) if start in windows else 0 for start in late}
-    figure = _by_window(windows, live, colour, name, hover, [(counted[start] + late[start]) / scale for start in late])
+    scale, write = (100 if MEASURES[name].is_money else 1), MEASURES[name].write
+    counted = _counted(windows, live, name)
+    restated = {start: counted.get(start, 0) + value for start, value in late.items()}
+    figure = _by_window(live, colour, name, counted, {start: says.format(write(count)) for start, count in counted.items()}, restated.values())
     if not late:
         return figure
     figure.add_bar(
         name=CAME_LATE,
         x=[_middle(start) for start in late],
         y=[value / scale for value in late.values()],
-        base=[counted[start] / scale for start in late],
+        base=[counted.get(start, 0) / scale for start in late],
         width=BAR_WIDTH,
         marker={"color": LOST},
         customdata=[
             [
-                f"{write(counted[start])} live, {write(counted[start] + late[start])} restated",
+                f"{write(counted.get(start, 0))} live, {write(restated[start])} restated",
                 filters.rows_behind(name, start, start + WINDOW_SECONDS, counted="late"),
             ]
             for start in late
         ],
         text=[f"+{write(value)} came late" for value in late.values()],
         textposition="none",
-        hovertemplate="<b>%{text}</b><br>%{customdata[0]}<extra></extra>",
+        hovertemplate=HOVER,
     )
     return figure
 
 
-def _parts(starts: Sequence[int], still_open: list[int], colour: str) -> list[tuple[str, list[int], dict[str, object]]]:
+def _parts(starts: Collection[int], still_open: Collection[int], colour: str) -> list[tuple[str, list[int], dict[str, object]]]:
     """Return finished and unfinished bars, and how each part is drawn."""
-    hatched = {"color": FADED[colour], "line": {"color": colour, "width": 1}, "pattern": {"shape": "/", "fgcolor": colour, "size": 5, "solidity": 0.35}}
+    hatched: dict[str, object] = {
+        "color": FADED[colour],
+        "line": {"color": colour, "width": 1},
+        "pattern": {"shape": "/", "fgcolor": colour, "size": 5, "solidity": 0.35},
+    }
     finished, unfinished = PARTS
-    return [(finished, [start for start in starts if start not in still_open], {"color": colour}), (unfinished, still_open, hatched)]
+    parts: dict[str, dict[str, object]] = {finished: {"color": colour}, unfinished: hatched}
+    return [(name, [start for start in starts if (start in still_open) == (name == unfinished)], marker) for name, marker in parts.items()]
 
 
 def _empty(figure: go.Figure, text: str) -> go.Figure:
@@ -190,16 +209,16 @@ def _empty(figure: go.Figure, text: str) -> go.Figure:
     return figure
 
 
-def _values(windows: Mapping[int, Window], starts: range, name: str) -> dict[int, float | None]:
-    """Return the measure of each window: zero for one without events, None for one from before all that is kept."""
-    oldest = min(windows, default=None)
-    return {start: windows[start].total.get(name, 0) if start in windows else None if oldest is None or start < oldest else 0 for start in starts}
+def _counted(windows: Mapping[int, Window], live: Live, name: str) -> dict[int, int]:
+    """Return the measure of each window of the span that has some of it: a bar of nothing would still be a coloured line."""
+    counts = {start: windows[start].total.get(name, 0) for start in spans.span(live.until) if live.as_of and start in windows}
+    return {start: count for start, count in counts.items() if count}
 
 
-def _layout(unit: str, since: float, until: float, values: Iterable[float | None]) -> dict[str, object]:
+def _layout(is_money: bool, since: float, until: float, values: Iterable[float]) -> dict[str, object]:
     """Return how a chart of these values is drawn, in euros or counts; refunds are below zero."""
-    highest = max((abs(value or 0) for value in values), default=0)
-    small = {"tickformat": ",.2f"} if unit else {"nticks": round(highest) + 1}  # Else labels would be rounded until they repeat, or be thousandths.
+    highest = max((abs(value) for value in values), default=0)
+    small = {"tickformat": "$,.2f"} if is_money else {"nticks": round(highest) + 1}  # Else labels would be rounded until they repeat, or be thousandths.
     axis = {"showgrid": False, "zeroline": False, "fixedrange": True, "tickfont": {"size": 11}}
     return {
         "template": "none",
@@ -223,8 +242,7 @@ def _layout(unit: str, since: float, until: float, values: Iterable[float | None
             **axis,
             "showgrid": True,
             "rangemode": "tozero",
-            "tickprefix": unit,
-            "tickformat": "~s" if unit else ",d",
+            "tickformat": "$~s" if is_money else ",d",
             "nticks": 6,
             **(small if highest < SMALL else {}),
             **({} if highest else {"range": [0, 1], "showticklabels": False, "showgrid": False}),

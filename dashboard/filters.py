@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from dashboard.measures import MEASURES, OF_ITEMS
+from instashop import words
 from instashop.metrics import WINDOW_SECONDS
 from instashop.streams import BY_NAME
 
@@ -152,6 +153,11 @@ def _fitting(seconds: float) -> str:
 def fitting(last: str) -> str:
     """Return the step that a span that ends now is shown by, if no other is asked for."""
     return _fitting(int(last[:-1]) * _UNITS[last[-1]])
+
+
+def length(last: str) -> str:
+    """Return how long a span that ends now is, in words: `15 minutes`, `1 hour`."""
+    return words.counted(int(last[:-1]), {"m": "minute", "h": "hour", "d": "day"}[last[-1]])
 
 
 def _at_steps(since: float, until: float, step: str, ends_now: bool, now: float, notes: list[str]) -> tuple[int, int]:

@@ -84,6 +84,12 @@ def day(unix_seconds: float) -> str:
     return f"{datetime.fromtimestamp(unix_seconds, UTC):%a %d %b %Y %H:%M}"
 
 
+def since(unix_seconds: float, until: float) -> str:
+    """Return a moment in UTC short enough for a sentence that tells the day of `until`; its year when it is another: `29 Nov 08:25`."""
+    at, end = (datetime.fromtimestamp(moment, UTC) for moment in (unix_seconds, until))
+    return f"{at:%d %b %H:%M}" if at.year == end.year else f"{at:%d %b %Y %H:%M}"
+
+
 def minute(unix_seconds: float) -> str:
     """Return a time of day in UTC, without seconds: `14:05`."""
     return f"{datetime.fromtimestamp(unix_seconds, UTC):%H:%M}"

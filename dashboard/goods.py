@@ -81,7 +81,7 @@ def _low(shelf: Shelf, live: Live, goods: list[Good], now: float) -> Component:
     ranked = stock(shelf, goods)
     low, out = (sum(_tone(product, lasts) == tone for product, lasts in ranked) for tone in ("soon", "out"))
     known = shelf.read_at is not None and not (shelf.lacks or shelf.stock_trouble) and live.as_of is not None
-    words = "last less than an hour at the pace of now" if known else "the stock is not known"
+    words = "sell out within an hour at this pace" if known else "the stock is not known"
     return html.Div(
         [
             html.H2(["Running low", html.Span(f"{formats.count(out)} sold out", className="kpi-hint")] if known else "Running low"),
@@ -184,8 +184,12 @@ def _lasting(product: Product, lasts: float | None, live: Live) -> str:
 
 
 def stock_age(shelf: Shelf, now: float) -> list[object]:
-    """Return how old the stock is."""
-    return ["recorded stock less items paid since · as of ", cards.age(shelf.read_at, now, OLD_SECONDS)] if shelf.read_at else ["not read yet"]
+    """Return what the stock is, what its bars are a share of, and how old it is."""
+    return (
+        ["recorded less paid since · bar: share of the recorded stock · as of ", cards.age(shelf.read_at, now, OLD_SECONDS)]
+        if shelf.read_at
+        else ["not read yet"]
+    )
 
 
 def missing(shelf: Shelf) -> list[Component | str]:

@@ -16,7 +16,7 @@ import msgspec
 import psycopg
 
 from dashboard import formats, measures
-from dashboard.filters import STEP_SECONDS, Filters, iso
+from dashboard.filters import HOUR, STEP_SECONDS, Filters, iso
 from dashboard.shelf import as_of_one_moment
 from dashboard.sql import statement
 from instashop import sql
@@ -26,6 +26,7 @@ from instashop.streams import BY_NAME
 
 ROWS_SHOWN = 200
 ROWS_IN_CSV = 100_000
+NOT_YET = "The warehouse knows events from {day} UTC on; choose a later span."
 NO_WINDOWS = "Events before {day} UTC are no longer kept, only their hours and days; choose hours or days, or a later span."
 
 
@@ -72,6 +73,8 @@ class Past:
     rows_trouble: str | None = None
     dropped_before: float | None = None
     """Events of before this moment are no longer kept, only their hours and days; None when all are kept."""
+    known_from: float | None = None
+    """When the first event that the warehouse counts happened: of before nothing is known, which is not zero. None when there is no event."""
 
     @property
     def is_whole(self) -> bool:
@@ -152,21 +155,27 @@ class _Asking:
 
 
 def _numbers(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
-    trouble = no_windows(filters, _dropped_before(ask, now))
+    first = _firsts(ask)
+    trouble = no_windows(filters, _dropped_before(*first, now))
     if trouble:
         return {"trouble": trouble}
     exact = _exact(filters)
     group = {"category": filters.category, "product": filters.product, "late": filters.late}
     span = {"since": _time(filters.since - filters.seconds), "until": _time(filters.until)}
     found = ask(f"WITH {exact} {statement('series')}", {**group, **span})
+    known_from = first_known(*first)
     steps: dict[int, Counter[str]] = {}
     for row in found:
         steps.setdefault(int(row["start"].timestamp()), Counter()).update({name: int(row[name]) for name in MEASURES})
+    trouble = not_yet(filters, known_from, steps)
+    if trouble:
+        return {"trouble": trouble}
     groups = ask(f"WITH {exact} {statement('groups')}", {**group, **span, "since": _time(filters.since)})
     return {
         "series": {start: steps.get(start, Counter()) for start in range(filters.since, filters.until, STEP_SECONDS[filters.step])},
-        "before": before(steps, filters, now, _known_from(ask, filters)),
+        "before": before(steps, filters, now, _lived_from(*first, filters)),
         "groups": tuple(Group(**row) for row in groups),
+        "known_from": known_from,
     }
 
 
@@ -188,20 +197,35 @@ def no_windows(filters: Filters, dropped_before: float | None) -> str | None:
     return NO_WINDOWS.format(day=formats.day(dropped_before))
 
 
-def _dropped_before(ask: _Asking, now: float) -> float | None:
+def first_known(first_event: float, first_hour: float) -> float | None:
+    """Return when the first event that is counted happened; of one that is no longer kept only its hour is known, by whose end. None when there is none."""
+    if math.isinf(min(first_event, first_hour)):
+        return None
+    return first_event if first_event < first_hour else first_hour - HOUR
+
+
+def not_yet(filters: Filters, known_from: float | None, steps: Iterable[int]) -> str | None:
+    """Return why a span is not known: it ends before the first event, and none was counted in it since. None when it is known."""
+    if known_from is None or filters.until > known_from or any(start >= filters.since for start in steps):
+        return None
+    return NOT_YET.format(day=formats.day(known_from))
+
+
+def _dropped_before(first_event: float, first_hour: float, now: float) -> float | None:
     """Return from when on events are kept, when those of before are known only by hour and day; None when all are kept."""
-    first_kept = min(_first(ask, "first_event"), now)
-    return first_kept if _first(ask, "first_hour") <= first_kept else None
+    first_kept = min(first_event, now)
+    return first_kept if first_hour <= first_kept else None
 
 
-def _known_from(ask: _Asking, filters: Filters) -> float:
-    """Return from when on the source of a step knows what happened."""
-    sources = ("first_event",) if filters.step == "window" else ("first_event", "first_hour")
-    return min(_first(ask, source) for source in sources)
+def _lived_from(first_event: float, first_hour: float, filters: Filters) -> float:
+    """Return from when on the source of a step knows all that happened."""
+    return first_event if filters.step == "window" else min(first_event, first_hour)
 
 
-def _first(ask: _Asking, source: str) -> float:
-    return min((row["first_at"].timestamp() for row in ask(statement(source)) if row["first_at"]), default=math.inf)
+def _firsts(ask: _Asking) -> tuple[float, float]:
+    """Return when the first event that is kept happened, and by when the first one ever had; infinity when there is none."""
+    event, hour = ([row["first_at"].timestamp() for row in ask(statement(source)) if row["first_at"]] for source in ("first_event", "first_hour"))
+    return min(event, default=math.inf), min(hour, default=math.inf)
 
 
 def before(steps: Mapping[int, Mapping[str, int]], filters: Filters, now: float, known_from: float) -> dict[str, float] | None:
@@ -223,7 +247,7 @@ def _rows(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
     rows = ask(of_rows("rows"), {**asked, "limit": ROWS_SHOWN})
     (total,) = ask(of_rows("rows_total"), asked)
     return {
-        "dropped_before": _dropped_before(ask, now),
+        "dropped_before": _dropped_before(*_firsts(ask), now),
         "rows": tuple(Row(**{**row, "event_id": str(row["event_id"])}) for row in rows),
         "rows_count": total["rows"],
         "rows_total": total["total"] if asked["field"] else None,

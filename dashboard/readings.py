@@ -27,7 +27,7 @@ from instashop import connect
 from instashop.control import beats
 from instashop.control.beats import Beat
 from instashop.control.books import Line
-from instashop.control.trace import trace
+from instashop.control.trace import Stop, stops
 from instashop.errors import InstaShopError, RedisUnreachable
 from instashop.metrics import FILLED_KEY, PLATFORM_KEY, PROGRESS_KEY, WINDOW_SECONDS, WRITTEN_FIELD, window_key, window_of
 from instashop.settings import Settings
@@ -155,15 +155,15 @@ class Reader:
             cursor.execute(past.of_rows("rows"), {**asked, "limit": past.ROWS_IN_CSV})
             yield from past.rows_csv(cursor, asked["kinds"])
 
-    def event(self, event_id: str) -> tuple[str, Mapping[str, Any] | None]:
-        """Return the way of an event, a line for each stage, and the event as the warehouse keeps it.
+    def event(self, event_id: str) -> tuple[list[Stop], Mapping[str, Any] | None]:
+        """Return the way of an event, stage by stage, and the event as the warehouse keeps it.
 
         Raises:
             psycopg.Error, InstaShopError: no stage knows it, or a stage does not answer.
         """
-        lines = trace(self._settings, event_id)
+        passed = stops(self._settings, event_id)
         with self._open() as connection:
-            return lines, connection.execute(statement("event"), {"event_id": event_id}).fetchone()
+            return passed, connection.execute(statement("event"), {"event_id": event_id}).fetchone()
 
     def _open(self, autocommit: bool = True) -> psycopg.Connection[dict[str, Any]]:
         return connect.warehouse(self._settings, "dashboard", autocommit=autocommit, row_factory=dict_row)  # type: ignore[return-value]
@@ -243,7 +243,7 @@ def progress_from(text: str | None) -> Progress | None:
     if text is None:
         return None
     known = json.loads(text)
-    names = ("batch", "checkpoint_ms", "behind", "rows_per_second", "batch_seconds")
+    names = ("batch", "checkpoint_ms", "behind", "batch_seconds")
     return Progress(at=datetime.fromisoformat(known["at"]).timestamp(), **{name: known[name] for name in names if name in known})
 
 

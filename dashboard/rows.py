@@ -15,6 +15,8 @@ from dashboard.measures import MEASURES
 from dashboard.past import Past
 from dashboard.shelf import Product
 from dashboard.spans import Live, Measured
+from instashop.control.trace import Stop
+from instashop.metrics import window_of
 
 OLD_SECONDS = 90
 GROUPS = 8
@@ -28,12 +30,17 @@ def live_of(asked: Filters, known: Past) -> Live:
 
 
 def span_words(asked: Filters, known: Past) -> str:
-    """Return the span in words, in UTC, and whether the span before is not known."""
+    """Return the span in words, in UTC, whether the span before is not known, and from when on the span itself is."""
     begin, end = formats.day(asked.since), formats.day(asked.until)
     ends = end[-5:] if begin[:-5] == end[:-5] else end
     counted = {"in_time": "events in time, as Live counts them", "late": "late events only", "restated": "restated: in time and late"}[asked.counted]
-    against = f"; {cards.NOTHING_BEFORE}" if known.read_at and known.trouble is None and known.before is None else ""
-    return f"{begin} to {ends} UTC, {STEP_WORDS[asked.step]}; {counted}{against}."
+    first = known.known_from
+    more = ""
+    if first is not None and asked.since < (window_of(first) if asked.step == "window" else first):  # In the window of the first event none is missing.
+        more = f"; the warehouse knows events from {formats.since(first, asked.until)} on"  # So nothing is from before, either.
+    elif known.read_at and known.trouble is None and known.before is None:
+        more = f"; {cards.NOTHING_BEFORE}"
+    return f"{begin} to {ends} UTC, {STEP_WORDS[asked.step]}; {counted}{more}."
 
 
 def notes(given: Iterable[str], asked: Filters, products: Iterable[Product]) -> list[Component]:
@@ -46,7 +53,7 @@ def notes(given: Iterable[str], asked: Filters, products: Iterable[Product]) -> 
         said.append(f"There is no category “{asked.category}” in the catalogue.")
     if not said:
         return []
-    return [cards.told("note", "Not everything in the address could be taken as it is", [html.P(note) for note in said])]
+    return [cards.told("note", "Not everything could be shown as asked", [html.P(note) for note in said])]
 
 
 def trouble(known: Past, kept: bool = False) -> Component | None:
@@ -76,7 +83,7 @@ def kpis(asked: Filters, known: Past, now: float) -> list[Component]:
             plain("revenue_cents"),
             plain("orders_paid"),
             one("Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, "revenue_cents"),
-            one("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.conversion, "checkouts", "checkouts by sessions"),
+            one("Conversion", "conversion", live.ratio("checkouts", "sessions"), formats.conversion, "checkouts", "checkouts per session"),
             plain("sessions"),
             plain("refund_cents", good_is_up=False),
         ]
@@ -84,11 +91,13 @@ def kpis(asked: Filters, known: Past, now: float) -> list[Component]:
 
 
 def groups(asked: Filters, known: Past, of_products: bool) -> list[Component]:
-    """Return categories or products of the span by sales; each leads to itself alone."""
+    """Return categories or products of the span by sales, all of them whatever is chosen; each leads to itself alone, and the chosen one is marked."""
     ranked = [group for group in known.groups if (group.product_id is not None) == of_products and group.sales_cents]
     if not ranked:
         return [html.P("No items sold in this span." if known.is_whole else "Not known.", className="empty")]
     total, widest = sum(group.sales_cents for group in ranked), ranked[0].sales_cents or 1
+    chosen = [group for group in ranked if (group.product_id, group.category) == (asked.product, asked.category)]
+    shown = ranked[:GROUPS] if not chosen or chosen[0] in ranked[:GROUPS] else [*ranked[: GROUPS - 1], *chosen]
     return [
         cards.step(
             group.name,
@@ -98,9 +107,16 @@ def groups(asked: Filters, known: Past, of_products: bool) -> list[Component]:
             formats.money(group.sales_cents),
             formats.share(group.sales_cents / total) if total else "",
             filters.href(asked, measure="sales_cents", category=group.category, product=group.product_id, kind=None, term=None),
+            chosen=group in chosen,
         )
-        for group in ranked[:GROUPS]
+        for group in shown
     ]
+
+
+def groups_note(asked: Filters, of_products: bool) -> str:
+    """Return what the categories or products are, also that they are all of them when one is chosen."""
+    of_one = asked.category is not None or asked.product is not None
+    return f"all {'products' if of_products else 'categories'}, with tax" if of_one else "paid items, tax included"
 
 
 def title(asked: Filters) -> str:
@@ -111,7 +127,7 @@ def title(asked: Filters) -> str:
 
 def summary(asked: Filters, known: Past) -> list[object]:
     """Return how many rows there are and what they add up to, and whether that is the number above."""
-    if known.rows_count is None:
+    if known.rows_count is None or not (known.rows_count or known.is_whole):
         return []
     counted = formats.counted(known.rows_count, "event")
     measure = MEASURES[asked.measure]
@@ -158,10 +174,12 @@ def counted_choices() -> list[dict[str, str]]:
     return [{"value": name, "label": label} for name, label in COUNTED.items()]
 
 
-def way(lines: str) -> list[Component]:
-    """Return the stages that an event has passed, as `./instashop event` prints them."""
-    told = [line.split(None, 1) for line in lines.splitlines()]
-    return [html.Li([html.Strong(stage), html.Span(*facts)], className=f"is-{stage}") for stage, *facts in told]
+def way(stops: Iterable[Stop]) -> list[Component]:
+    """Return the stages of an event's way as `./instashop event` prints them; where it is not, or not yet, waits."""
+    return [
+        html.Li([html.Strong(stop.stage), html.Span(cards.marked(stop.text))], className=f"is-{stop.stage}{'' if stop.reached else ' is-waiting'}")
+        for stop in stops
+    ]
 
 
 def fields(payload: Mapping[str, Any]) -> Component:

@@ -39,7 +39,7 @@ def kpis(live: Live, now: float, kept_seconds: int, started_at: float | None) ->
             formats.conversion,
             live,
             now,
-            "checkouts by sessions",
+            "checkouts per session",
             href=cards.behind(live, "checkouts"),
         ),
         cards.kpi("Sessions", "sessions", live.measured("sessions"), formats.count, live, now, href=cards.behind(live, "sessions")),

@@ -40,7 +40,6 @@ class Progress:
     checkpoint_ms: int = 0
     behind: int = 0
     """Events of one partition, at most, that the batch left to later ones; 0 when it took all there were."""
-    rows_per_second: float = 0.0
     batch_seconds: float = 0.0
 
 

@@ -161,6 +161,11 @@ def unfinished(start: int, as_of: float) -> bool:
     return start + WINDOW_SECONDS + LATE_SECONDS > as_of
 
 
+def still_open(as_of: float) -> list[int]:
+    """Return the windows of the live span that can still grow."""
+    return [start for start in span(as_of) if unfinished(start, as_of)]
+
+
 def sums(windows: Mapping[int, Window], starts: Iterable[int]) -> Counter[str]:
     """Return every measure added up over windows of a span that is kept; one that is not there had no events."""
     added: Counter[str] = Counter()

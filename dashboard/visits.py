@@ -31,7 +31,7 @@ def kpis(live: Live, now: float) -> list[Component]:
     return cards.alike(
         [
             measured("Sessions", "sessions"),
-            ratio("Conversion", "checkouts", "sessions", formats.conversion, "checkouts by sessions", True),
+            ratio("Conversion", "checkouts", "sessions", formats.conversion, "checkouts per session", True),
             measured("Carts abandoned", "carts_abandoned", False),
             measured("Value abandoned", "abandoned_cents", False),
             measured("Searches", "searches", None),
@@ -48,11 +48,8 @@ def funnel(live: Live) -> list[Component]:
         above = FUNNEL[number - 1] if number else None
         rate = _rate(live, name, above[1], above[0]) if above else "events, not visitors"
         rows.append(cards.step(label, 0, live.now.get(name, 0) / widest, "visit", formats.count(live.measured(name).value), rate, cards.behind(live, name)))
-    facts = [
-        cards.fact(formats.conversion(live.ratio("checkouts", "sessions").value), "sessions to checkouts", cards.behind(live, "checkouts")),
-        cards.fact(formats.share(_abandoned_share(live)), "of ended carts abandoned", cards.behind(live, "carts_abandoned")),
-    ]
-    return [*rows, html.Div(facts, className="facts")]
+    abandoned = cards.fact(formats.share(_abandoned_share(live)), "of ended carts abandoned", cards.behind(live, "carts_abandoned"))
+    return [*rows, html.Div(abandoned, className="facts")]
 
 
 def _rate(live: Live, name: str, above: str, label: str) -> str:

@@ -1,4 +1,4 @@
-"""The pipeline that every fact goes through, as a picture, and the table of services: pure functions from beats to components."""
+"""The pipeline that every event goes through, as a picture, and the table of services: pure functions from beats to components."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def lag_of(beat: Beat) -> str:
         return ""
     if beat.lag_events is None and beat.lag_seconds is None:
         return formats.UNKNOWN
-    events = "" if beat.lag_events is None else "0" if beat.lag_events == 0 else f"≤ {formats.count(beat.lag_events)}"
+    events = "" if beat.lag_events is None else "0" if beat.lag_events == 0 else f"≤ {formats.counted(beat.lag_events, 'event')}"
     seconds = f"{beat.lag_seconds:.1f} s" if beat.lag_seconds and beat.lag_seconds >= 0.05 else ""
     return ", ".join(part for part in (events, seconds) if part) or "0"
 
@@ -81,7 +81,7 @@ def _written(progress: Progress | None, now: float) -> Hop:
     if progress is None:
         return Hop("windows", "never", None, "", None)
     state = "silent" if now - progress.at > STALE_SECONDS else "running"
-    return Hop("windows", state, progress.rows_per_second if state == "running" else None, f"took {progress.batch_seconds:.1f} s", progress.at)
+    return Hop("windows", state, None, f"batch took {progress.batch_seconds:.1f} s", progress.at)
 
 
 def _stage(title: str, note: object, name: str) -> Component:

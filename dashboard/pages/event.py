@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import cards, filters, rows
+from instashop.control.trace import Stop
 from instashop.metrics import WINDOW_SECONDS, window_of
 from instashop.streams import BY_NAME
 
@@ -16,7 +17,7 @@ PATH, NAME = "/event/<event_in_path>", "Event"
 """The part of the path has a name that no query has by chance: Dash would take the query's value."""
 
 
-def layout(event_id: str, lines: str, event: Mapping[str, Any] | None, trouble: str | None, read_at: float) -> Component:
+def layout(event_id: str, stops: Iterable[Stop], event: Mapping[str, Any] | None, trouble: str | None, read_at: float) -> Component:
     """Return the page of an event that is known, or why there is none."""
     head = html.Div(
         [
@@ -31,7 +32,7 @@ def layout(event_id: str, lines: str, event: Mapping[str, Any] | None, trouble: 
             cards.told("broken", "This event cannot be shown", [html.P(cards.marked(trouble)), html.P([again, " shows the events that there are."])])
         ]
     else:
-        body = [cards.card("Its way", html.Ul(rows.way(lines), className="stages-passed"), note="as the command event prints it")]
+        body = [cards.card("Its way", html.Ul(rows.way(stops), className="stages-passed"), note="as the command event prints it; times are in UTC")]
         if event:
             body.append(
                 cards.card(f"What it says: {event['kind']}", rows.fields(event["payload"]), note=_to_window(event) if BY_NAME[event["kind"]].live else "")

@@ -82,8 +82,8 @@ def shown(asked: Filters, past: Past, now: float) -> list[Component]:
                     note=html.Span([html.Strong(total), " in all"]) if past.trouble is None else "",
                     name="is-wide",
                 ),
-                cards.card("Sales by category", html.Div(rows.groups(asked, past, False), className="steps"), note="paid items, tax included"),
-                cards.card("Sales by product", html.Div(rows.groups(asked, past, True), className="steps"), note="paid items, tax included"),
+                cards.card("Sales by category", html.Div(rows.groups(asked, past, False), className="steps"), note=rows.groups_note(asked, False)),
+                cards.card("Sales by product", html.Div(rows.groups(asked, past, True), className="steps"), note=rows.groups_note(asked, True)),
             ],
             className="row is-history",
         ),
@@ -116,7 +116,7 @@ def _spans(asked: Filters) -> Component:
             html.Div(chips, className="chips"),
             html.Div(
                 [
-                    _moment("From (UTC)", "from", asked.since, asked.last and f"{filters.LAST.get(asked.last, asked.last)} ago"),
+                    _moment("From (UTC)", "from", asked.since, asked.last and f"{filters.length(asked.last)} ago"),
                     _moment("To (UTC)", "to", asked.until, asked.last and "now"),
                     html.Button("Show", id="history-show", n_clicks=0),
                 ],

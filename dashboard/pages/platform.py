@@ -1,4 +1,4 @@
-"""Page Platform: how facts travel now, who carries them, whether the books balance, and what was refused."""
+"""Page Platform: how events travel now, who carries them, whether the books balance, and what was refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def layout(snapshot: Snapshot, now: float) -> Component:
         [
             html.Div(
                 [
-                    html.Div([html.H1(NAME), html.P("How facts travel from the shop to this screen, and whether every stage agrees.")]),
+                    html.Div([html.H1(NAME), html.P("How events travel from the shop to this screen, and whether every stage agrees.")]),
                     part("platform-ages", html.P, className="page-age"),
                 ],
                 className="page-head",

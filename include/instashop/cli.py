@@ -140,7 +140,7 @@ def bench(
 
 @app.command(rich_help_panel=_BOOKS)
 def event(event_id: str) -> None:
-    """Show the whole way of one event: shop row, topic and offset, warehouse row, window, or why it was refused."""
+    """Show the whole way of one event: shop row, topic and offset, warehouse row, window, or why it was refused; times are in UTC."""
     from instashop.control.trace import trace
 
     typer.echo(trace(load(), event_id))

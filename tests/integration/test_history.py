@@ -15,7 +15,7 @@ import pytest
 from psycopg.rows import dict_row, tuple_row
 
 from dashboard import past, readings, shelf
-from dashboard.filters import COUNTED, DAY, Filters
+from dashboard.filters import COUNTED, DAY, EARLIEST, Filters
 from dashboard.readings import Reader
 from dashboard.sql import statement
 from instashop import connect
@@ -91,6 +91,15 @@ def test_by_window_nothing_is_known_of_events_that_are_no_longer_kept(filled: An
     assert "are no longer kept" in (by_window.trouble or "")
     assert past.read(filled, Filters(begin, begin + 7200, "hour"), ASKED.until, 8).totals["revenue_cents"] == 7
     assert past.read(filled, ASKED, ASKED.until, 8).trouble is None
+
+
+def test_of_before_the_first_event_nothing_is_known(filled: Any) -> None:
+    before = past.read(filled, Filters(EARLIEST, EARLIEST + DAY, "day"), ASKED.until, 8)
+    assert (before.read_at, before.series) == (ASKED.until, {})
+    assert "The warehouse knows events from" in (before.trouble or "")
+    since = past.read(filled, replace(ASKED, step="hour", since=EARLIEST), ASKED.until, 8)
+    assert (since.trouble, since.totals["revenue_cents"] > 0) == (None, True)
+    assert EARLIEST < (since.known_from or 0) < ASKED.until
 
 
 def test_numbers_are_read_without_their_rows_when_nobody_wants_them(filled: Any) -> None:

@@ -343,10 +343,12 @@ def test_a_window_within_the_allowance_for_lateness_is_unfinished() -> None:
     assert not spans.unfinished(0, 40.0)
 
 
-def test_windows_older_than_all_that_is_kept_are_gaps_and_later_ones_zeros() -> None:
-    known = snapshot(window(WINDOW - 90, **PAID), progress_age=0.0)
-    finished = figures.orders(known.windows, spans.live_of(known, NOW)).data[0]
-    assert finished.y[-4:] == (None, 2, 0, 0)
+def test_a_window_of_nothing_is_no_bar() -> None:
+    nothing = {**PAID, "orders_paid": 0}
+    known = snapshot(window(WINDOW - 90, **PAID), window(WINDOW - 60, **nothing), window(WINDOW, **nothing), progress_age=0.0)
+    figure = figures.orders(known.windows, spans.live_of(known, NOW))
+    assert [(trace.name, trace.y) for trace in figure.data] == [("finished", (2,)), ("unfinished", ())]
+    assert "unfinished ▸" in [note.text for note in figure.layout.annotations]
 
 
 def test_the_steps_from_gross_to_kept_add_up() -> None:
@@ -385,7 +387,7 @@ def test_an_old_beat_of_a_running_service_is_silence(given: Beat | None, state: 
 
 def test_each_arrow_shows_rate_lag_and_age() -> None:
     known = snapshot(beats={"consumer": beat(events_per_second=18.4, lag_events=14, lag_seconds=0.4)})
-    assert "consumer 18.4/s · lag ≤ 14, 0.4 s 1 s ago" in texts(way.picture(known, NOW))
+    assert "consumer 18.4/s · lag ≤ 14 events, 0.4 s 1 s ago" in texts(way.picture(known, NOW))
 
 
 def test_the_warehouse_says_what_it_has_taken_in_and_not_that_all_of_it_are_events() -> None:
@@ -393,9 +395,16 @@ def test_the_warehouse_says_what_it_has_taken_in_and_not_that_all_of_it_are_even
     assert "Warehouse 1,204 messages taken in" in shown
 
 
+def test_the_pace_of_spark_while_it_works_is_not_told_as_events_a_second() -> None:
+    text = json.dumps({"at": datetime.fromtimestamp(NOW - 1, UTC).isoformat(), "batch": 4, "rows_per_second": 96.6, "batch_seconds": 0.31})
+    shown = texts(way.picture(replace(snapshot(), progress=progress_from(text)), NOW))
+    assert "windows batch took 0.3 s 1 s ago" in shown
+    assert "96.6" not in shown
+
+
 def test_the_generator_follows_nobody_and_a_lag_of_no_time_is_not_told() -> None:
     assert way.lag_of(beat("generator", lag_events=0, lag_seconds=0.0)) == ""
-    assert way.lag_of(beat("producer", lag_events=1, lag_seconds=0.01)) == "≤ 1"
+    assert way.lag_of(beat("producer", lag_events=1, lag_seconds=0.01)) == "≤ 1 event"
 
 
 def test_messages_have_a_column_when_there_are_any() -> None:
@@ -527,18 +536,18 @@ def test_what_came_late_is_not_known_of_windows_that_were_not_looked_at() -> Non
 @pytest.mark.parametrize(
     ("money", "highest", "axis"),
     [
-        ("", 2, {"tickformat": ",d", "nticks": 3}),
-        ("", 5, {"tickformat": ",d", "nticks": 6}),
-        ("€", 2.5, {"tickformat": ",.2f", "nticks": 6}),
-        ("€", 50, {"tickformat": "~s", "nticks": 6}),
-        ("€", -50, {"tickformat": "~s", "nticks": 6}),
+        (False, 2, {"tickformat": ",d", "nticks": 3}),
+        (False, 5, {"tickformat": ",d", "nticks": 6}),
+        (True, 2.5, {"tickformat": "$,.2f", "nticks": 6}),
+        (True, 50, {"tickformat": "$~s", "nticks": 6}),
+        (True, -50, {"tickformat": "$~s", "nticks": 6}),
     ],
 )
-def test_no_two_ticks_of_an_axis_say_the_same(money: str, highest: float, axis: dict[str, Any]) -> None:
-    drawn = figures._layout(money, 0, 900, [0, None, highest])["yaxis"]
+def test_no_two_ticks_of_an_axis_say_the_same(money: bool, highest: float, axis: dict[str, Any]) -> None:
+    drawn = figures._layout(money, 0, 900, [0, highest])["yaxis"]
     assert {name: drawn[name] for name in ("tickformat", "nticks")} == axis
     assert "range" not in drawn  # That is of a chart without values.
-    assert figures._layout(money, 0, 900, [0, None])["yaxis"]["range"] == [0, 1]
+    assert figures._layout(money, 0, 900, [0, 0])["yaxis"]["range"] == [0, 1]
 
 
 def test_a_verdict_with_fields_of_a_later_version_is_read() -> None:

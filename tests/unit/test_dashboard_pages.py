@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections import Counter
 from dataclasses import replace
@@ -23,6 +24,7 @@ from dashboard.past import Group, Past, Row
 from dashboard.readings import past_as_known
 from dashboard.shelf import Cart, Product, Searched, Shelf, Term
 from dashboard.snapshot import Sale, Snapshot, Warehouse, Window
+from instashop.control.trace import Stop
 from instashop.metrics import MEASURES
 from instashop.streams import STREAMS
 from tests.unit.test_dashboard import DAY, NOW, PAID, STATES, WINDOW, beat, by_id, snapshot, texts, window
@@ -91,6 +93,13 @@ def test_stock_is_what_was_recorded_less_what_was_paid_and_lasts_at_the_pace_of_
     assert "60 left for 30 min" in texts(products.values(known, NOW)["products-stock"]["children"])
 
 
+def test_the_bars_of_the_stock_say_what_they_are_a_share_of() -> None:
+    known = snapshot(sold(WINDOW, 30), shelf=SHELF)
+    shown = by_id(products.layout(known, NOW), "products-stock")
+    assert [part.style["width"] for part in shown._traverse() if "bar-fill" in getattr(part, "className", "")] == ["60.00%"]
+    assert "bar: share of the recorded stock" in texts(by_id(products.layout(known, NOW), "products-stock-age"))
+
+
 def test_a_renamed_product_has_its_new_name_also_beside_a_span_of_the_old_one() -> None:
     before = [sold(start - 900, 1, name="Lamp") for start in spans.span(NOW)]
     (good,) = goods_of(snapshot(*before, sold(WINDOW, 40, name="Lantern"), progress_age=0.0))
@@ -106,7 +115,7 @@ def test_sold_out_looks_worse_than_running_low_and_is_counted_apart() -> None:
     shelf = replace(SHELF, products=(LAMP, replace(LAMP, product_id=8, sold=100), replace(LAMP, product_id=9, sold=103), replace(LAMP, product_id=10)))
     shown = products.values(snapshot(sold(WINDOW, 60), sold(WINDOW - 30, 1, 8), shelf=shelf), NOW)
     assert [row.className for row in shown["products-stock"]["children"]] == ["step is-out", "step is-out", "step is-soon", "step is-category"]
-    assert "Running low 2 sold out 1 last less than an hour at the pace of now" in texts(shown["products-kpis"]["children"])
+    assert "Running low 2 sold out 1 sell out within an hour at this pace" in texts(shown["products-kpis"]["children"])
 
 
 def test_products_not_on_sale_have_no_stock_to_watch() -> None:
@@ -180,6 +189,8 @@ def test_the_funnel_tells_each_rate_to_the_step_before() -> None:
     assert "Added to cart 8 40.0 % of product views" in shown
     assert "Checkouts 2 25.0 % of added to cart" in shown
     assert "75.0 % of ended carts abandoned" in shown
+    assert "sessions to checkouts" not in shown, "The number at the top says it."
+    assert "Conversion checkouts per session" in texts(visits.kpis(spans.live_of(known, NOW), NOW))
     assert "paid" not in shown, "Orders are made apart from visits, so they are no step of them."
 
 
@@ -190,8 +201,8 @@ def test_a_conversion_above_one_is_written_as_times_everywhere() -> None:
     asked = Filters(WINDOW, WINDOW + 30, "window")
     of_history = by_id(rows.kpis(asked, Past(read_at=NOW, series={WINDOW: few}), NOW), "kpi-conversion")
     of_live, of_today = by_id(live.layout(known, NOW), "kpi-conversion"), by_id(live.layout(known, NOW), "today-conversion")
-    of_behaviour, of_funnel = by_id(behaviour.layout(known, NOW), "kpi-checkouts"), by_id(behaviour.layout(known, NOW), "behaviour-funnel")
-    for part in (of_history, of_live, of_today, of_behaviour, of_funnel):
+    of_behaviour = by_id(behaviour.layout(known, NOW), "kpi-checkouts")
+    for part in (of_history, of_live, of_today, of_behaviour):
         assert "4.0 ×" in " ".join(texts(part).split())
 
 
@@ -211,8 +222,16 @@ def test_searches_lead_to_all_of_them_late_ones_too() -> None:
 
 def test_searches_without_result_stand_on_those_that_found_something() -> None:
     known = snapshot(window(WINDOW, events=1, searches=3, searches_without_result=1))
-    upper = figures.searches(known.windows, spans.live_of(known, NOW)).data[-1]
-    assert (upper.name, upper.base, upper.y) == ("without result", (2,), (1,))
+    _none, found, _none, upper = figures.searches(known.windows, spans.live_of(known, NOW)).data
+    assert (found.y, found.text) == ((2,), ("3 searches, 1 without result",))
+    assert (upper.name, upper.base, upper.y, upper.text) == ("unfinished without result", (2,), (1,), ("1 without result",))
+    assert upper.marker.pattern.shape == found.marker.pattern.shape == "/", "Also what found nothing can still grow."
+    assert texts(behaviour.values(known, NOW)["behaviour-searches-words"]["children"]).startswith(
+        "3 in all; the highest bar is 3, 08:00:00–08:00:30 UTC, unfin"
+    )
+    many = snapshot(window(WINDOW, events=1, searches=1), window(WINDOW - 60, searches=2, searches_without_result=2))
+    finished, unfinished, *_upper = figures.searches(many.windows, spans.live_of(many, NOW)).data
+    assert (finished.y, unfinished.text) == ((), ("1 search",))
 
 
 def test_history_shows_numbers_rows_and_that_they_agree() -> None:
@@ -239,6 +258,27 @@ def test_what_the_shop_gave_no_name_has_a_label_wherever_it_is_drawn() -> None:
     page = history.layout(known, replace(ASKED, category="", measure="sales_cents"), (), PAST, NOW)
     for choice in ("history-category", "history-product"):
         assert unnamed in [one["label"] for one in by_id(page, choice).data]
+
+
+@pytest.mark.parametrize(
+    ("more", "notes", "marked"),
+    [
+        ({}, ["paid items, tax included"] * 2, []),
+        ({"category": "Home"}, ["all categories, with tax", "all products, with tax"], ["Home"]),
+        ({"product": 7}, ["all categories, with tax", "all products, with tax"], ["Lamp"]),
+        ({"product": 30}, ["all categories, with tax", "all products, with tax"], ["P30"]),
+        ({"category": "Cars"}, ["all categories, with tax", "all products, with tax"], []),
+    ],
+)
+def test_sales_of_all_say_so_beside_a_filter_and_mark_the_chosen_row(more: dict[str, Any], notes: list[str], marked: list[str]) -> None:
+    many = tuple(Group(None, number, f"P{number}", 1, 100 - number) for number in range(20, 31))
+    known = replace(PAST, groups=(*PAST.groups, Group("Garden", None, "Garden", 1, 50), *many))
+    parts = list(history.layout(snapshot(shelf=SHELF), replace(ASKED, measure="sales_cents", **more), (), known, NOW)._traverse())
+    assert [texts(part) for part in parts if getattr(part, "className", "") == "card-note" and " tax" in texts(part)] == notes
+    steps = [part for part in parts if str(getattr(part, "className", "")).startswith("step is-")]
+    assert [texts(part.children[0]) for part in steps if "is-chosen" in part.className] == marked
+    assert [getattr(part, "aria-current") for part in steps if hasattr(part, "aria-current")] == ["true"] * len(marked)
+    assert len(steps) == 2 + rows.GROUPS, "The chosen one is among those that are shown, however little it sold."
 
 
 def test_rows_that_do_not_add_up_to_the_number_are_said_not_to() -> None:
@@ -350,6 +390,44 @@ def test_a_span_without_one_before_is_said_once() -> None:
     assert "before" not in rows.span_words(ASKED, PAST) + rows.span_words(ASKED, Past(trouble="gone"))
 
 
+@pytest.mark.parametrize(
+    ("step", "begin", "is_said"),
+    [("hour", WINDOW - 3600, True), ("hour", WINDOW, True), ("hour", WINDOW + 3600, False), ("window", WINDOW - 30, True), ("window", WINDOW, False)],
+)
+def test_a_span_that_begins_before_the_first_event_says_from_when_on_it_is_known(step: str, begin: int, is_said: bool) -> None:
+    said = rows.span_words(Filters(begin, begin + 7200, step), replace(PAST, before=None, known_from=WINDOW + 20.0))
+    assert said.endswith("; the warehouse knows events from 15 Jan 08:00 on.") == is_said
+    assert ("nothing from before" in said) != is_said, "One says the other."
+
+
+@pytest.mark.parametrize(
+    ("first_event", "first_hour", "known_from"),
+    [(500.0, 3600.0, 500.0), (500.0, math.inf, 500.0), (90_000.0, 3600.0, 0.0), (math.inf, 3600.0, 0.0), (math.inf, math.inf, None)],
+    ids=["all kept", "not built yet", "retention has dropped some", "retention has dropped all", "no event"],
+)
+def test_the_first_event_may_be_known_by_its_hour_alone(first_event: float, first_hour: float, known_from: float | None) -> None:
+    assert past.first_known(first_event, first_hour) == known_from
+
+
+@pytest.mark.parametrize(
+    ("until", "known_from", "counted_in", "is_known"),
+    [(-3600, WINDOW + 20.0, (), False), (0, WINDOW + 20.0, (), False), (30, WINDOW + 20.0, (), True), (0, None, (), True), (0, WINDOW + 20.0, (-3600,), True)],
+)
+def test_a_span_before_the_first_event_is_not_known_instead_of_zero(until: int, known_from: float | None, counted_in: tuple[int, ...], is_known: bool) -> None:
+    asked = Filters(WINDOW - 7200, WINDOW + until, "window")
+    said = past.not_yet(asked, known_from, [WINDOW + start for start in counted_in])
+    assert said == (None if is_known else "The warehouse knows events from Fri 15 Jan 2027 08:00 UTC on; choose a later span.")
+    if said:
+        shown = history.layout(snapshot(), asked, (), Past(read_at=NOW, trouble=said, rows_count=0), NOW)
+        assert said in texts(shown)
+        assert "€0" not in texts(shown)
+        assert "0 events" not in texts(shown)
+
+
+def test_a_moment_of_another_year_has_its_year() -> None:
+    assert [formats.since(WINDOW, until) for until in (WINDOW + 60, WINDOW + 365 * 86_400)] == ["15 Jan 08:00", "15 Jan 2027 08:00"]
+
+
 def test_numbers_of_a_row_are_of_one_size() -> None:
     assert {number.style["--length"] for number in rows.kpis(ASKED, PAST, NOW)} == {len("€119.00")}
 
@@ -361,7 +439,10 @@ def test_an_open_history_keeps_its_numbers_with_their_span_while_the_warehouse_i
     assert "gone" in texts(answer["trouble"])
 
 
-@pytest.mark.parametrize(("last", "value", "placeholder"), [("24h", None, "24 hours ago"), (None, "2027-01-14 08:00:00", None)])
+@pytest.mark.parametrize(
+    ("last", "value", "placeholder"),
+    [("24h", None, "24 hours ago"), ("3h", None, "3 hours ago"), ("1d", None, "1 day ago"), (None, "2027-01-14 08:00:00", None)],
+)
 def test_a_picker_claims_no_moment_of_a_span_that_moves_on(last: str | None, value: str | None, placeholder: str | None) -> None:
     picker = by_id(history.layout(snapshot(), replace(ASKED, last=last), (), PAST, NOW), "history-from")
     assert (picker.value, picker.placeholder) == (value, placeholder)
@@ -375,6 +456,7 @@ def test_a_history_that_is_not_known_shows_no_number() -> None:
 
 def test_what_the_catalogue_does_not_know_is_said() -> None:
     said = texts(rows.notes(("a note",), replace(ASKED, product=99, category="Cars"), SHELF.products))
+    assert said.startswith("Not everything could be shown as asked")
     assert "a note There is no product 99 in the catalogue. There is no category “Cars” in the catalogue." in said
     assert rows.notes((), replace(ASKED, product=99), ()) == []  # Nothing is known of the catalogue.
 
@@ -402,9 +484,22 @@ def test_no_two_ticks_of_an_axis_say_the_same(seconds: int, written: str) -> Non
 def test_the_step_that_has_not_ended_is_hatched_and_each_bar_leads_inside() -> None:
     series = {start: Counter(PAID) for start in range(ASKED.since, ASKED.until, 3600)}
     finished, unfinished = figures.by_step(replace(PAST, series=series), ASKED, ASKED.until - 60).data
+    assert figures.by_step(replace(PAST, series={**series, ASKED.until - 3600: Counter()}), ASKED, ASKED.until - 60).data[1].x == (), "Nothing is no bar."
     assert (len(finished.x), len(unfinished.x)) == (23, 1)
     inner, notes = filters.parse(filters.asked_in(finished.customdata[0][1].partition("?")[2]), NOW)
     assert (inner.since, inner.seconds, inner.step, notes) == (ASKED.since, 3600, "window", ())
+
+
+def test_money_below_zero_is_written_one_way_on_axis_bar_and_number() -> None:
+    asked, known = replace(ASKED, measure="refund_cents"), replace(PAST, series={ASKED.since: Counter(refund_cents=-6_242_275)})
+    page = history.layout(snapshot(), asked, (), known, NOW)
+    graph = by_id(page, "history-chart")
+    assert [text for trace in graph.figure.data for text in trace.text] == ["−€62,422.75"]
+    assert all("%{y" not in trace.hovertemplate for trace in graph.figure.data)
+    assert "−€62,422.75 in all" in texts(page)
+    assert graph.figure.layout.yaxis.tickformat == "$~s"
+    assert graph.figure.layout.yaxis.tickprefix is None, "A prefix stands before the sign."
+    assert graph.config["locales"]["en"]["format"]["currency"] == ["€", ""]
 
 
 def test_a_chart_of_history_is_told_in_words_and_leads_to_the_rows_below() -> None:
@@ -461,10 +556,13 @@ def test_csv_of_numbers_has_a_line_for_each_step() -> None:
 
 
 def test_an_event_shows_every_stage_and_every_field() -> None:
-    lines = "shop       instashop.transactions id 1\nwindow     08:00:00: 3 events in it now"
+    stops = [Stop("shop", "instashop.transactions id 1"), Stop("books", "not compared yet", reached=False), Stop("window", "08:00:00: 3 events in it now")]
     found = {"kind": "transactions", "occurred_at": datetime.fromtimestamp(NOW, UTC), "payload": {**BODY, "note": None}}
-    shown = texts(event.layout("0192", lines, found, None, NOW))
-    assert "shop instashop.transactions id 1 window 08:00:00: 3 events in it now" in shown
+    page = event.layout("0192", stops, found, None, NOW)
+    shown = texts(page)
+    assert "shop instashop.transactions id 1 books not compared yet window 08:00:00: 3 events in it now" in shown
+    dots = [part.className for part in page._traverse() if type(part).__name__ == "Li"]
+    assert dots == ["is-shop", "is-books is-waiting", "is-window"], "Where it is not yet looks so."
     assert "total_cents 1,000 €10.00" in shown
     assert "note —" in shown
 
@@ -472,12 +570,12 @@ def test_an_event_shows_every_stage_and_every_field() -> None:
 @pytest.mark.parametrize(("kind", "is_live"), [(stream.name, stream.live) for stream in STREAMS])
 def test_an_event_leads_to_its_window_only_when_it_is_among_the_events_there(kind: str, is_live: bool) -> None:
     found = {"kind": kind, "occurred_at": datetime.fromtimestamp(NOW, UTC), "payload": {}}
-    links = [part.href for part in event.layout("0192", "shop here", found, None, NOW)._traverse() if getattr(part, "className", "") == "number"]
+    links = [part.href for part in event.layout("0192", [Stop("shop", "here")], found, None, NOW)._traverse() if getattr(part, "className", "") == "number"]
     assert links == ([filters.rows_behind("events", WINDOW, WINDOW + 30, counted="restated")] if is_live else [])
 
 
 def test_an_event_that_nobody_knows_says_so() -> None:
-    assert "cannot be shown No event x" in texts(event.layout("x", "", None, "No event x", NOW))
+    assert "cannot be shown No event x" in texts(event.layout("x", [], None, "No event x", NOW))
 
 
 def test_an_address_that_leads_nowhere_says_which_pages_there_are() -> None:

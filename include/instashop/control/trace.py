@@ -18,7 +18,7 @@ from instashop.errors import InstaShopError
 from instashop.metrics import LATE_SECONDS, WINDOW_SECONDS, window_key, window_of
 from instashop.settings import Settings
 from instashop.streams import BY_NAME, DATABASES, of_database
-from instashop.words import counted, euros
+from instashop.words import counted, euros, moment
 
 
 class NoSuchEvent(InstaShopError):
@@ -27,10 +27,11 @@ class NoSuchEvent(InstaShopError):
 
 @dataclass(frozen=True)
 class Stop:
-    """One place on an event's way, and what is there of it."""
+    """One place on an event's way, and what is there of it; one that is not `reached` has no place for it, or none yet."""
 
     stage: str
     text: str
+    reached: bool = True
 
 
 def trace(settings: Settings, event_id: str) -> str:
@@ -69,7 +70,7 @@ def stops(settings: Settings, event_id: str) -> list[Stop]:
         if kept:
             found += _kept(settings, dwh, kept)  # type: ignore[arg-type]
         elif not letters:
-            found.append(Stop("kafka", _not_kept(settings, wanted, datetime.now(UTC))))
+            found.append(_not_kept(settings, wanted, datetime.now(UTC)))
     return found
 
 
@@ -82,38 +83,38 @@ def in_shop(settings: Settings, event_id: UUID) -> list[tuple[Stop, int]]:
             for stream in of_database(database):
                 row = connection.execute(f"SELECT txid::text::bigint, id, recorded_at FROM {stream.table} WHERE event_id = %s", [event_id]).fetchone()  # type: ignore[arg-type]
                 if row:
-                    found.append((Stop("shop", f"{database}.{stream.table} id {row[1]}, txid {row[0]}, recorded {row[2]}"), row[0]))
+                    found.append((Stop("shop", f"{database}.{stream.table} id {row[1]}, txid {row[0]}, recorded {moment(row[2])}"), row[0]))
     return found
 
 
 def _page(dwh: psycopg.Connection[Any], txid: int) -> Stop:
     row = dwh.execute(sql.statement("trace/page"), {"txid": txid}).fetchone()  # type: ignore[arg-type]
     if row is None:
-        return Stop("books", "on no page yet; the next round of the books cuts it")
-    return Stop("books", f"page {row['page_id']}, cut {row['cut_at']:%Y-%m-%d %H:%M:%S}: {'balances' if row['balanced'] else 'does NOT balance'}")
+        return Stop("books", "not compared yet; the next round of the books will", reached=False)
+    return Stop("books", f"page {row['page_id']}, cut {moment(row['cut_at'])}: {'balances' if row['balanced'] else 'does NOT balance'}")
 
 
-def _not_kept(settings: Settings, event_id: UUID, now: datetime) -> str:
+def _not_kept(settings: Settings, event_id: UUID, now: datetime) -> Stop:
     """Return why the warehouse has no event that the shop has."""
     made, days = datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC), settings.warehouse_retention_days
     if days and made < now - timedelta(days=days):
-        return f"the warehouse keeps events for {days} days (INSTASHOP_WAREHOUSE_RETENTION_DAYS) and has let it go; its roll-ups count it"
-    return "not in the warehouse yet; producer and consumer bring it, `./instashop status` shows their lag"
+        return Stop("kafka", f"the warehouse keeps events for {days} days (INSTASHOP_WAREHOUSE_RETENTION_DAYS) and has let it go; its roll-ups count it")
+    return Stop("kafka", "not in the warehouse yet; producer and consumer bring it, `./instashop status` shows their lag", reached=False)
 
 
 def _accepted(row: dict[str, Any]) -> Stop:
-    return Stop("books", f"accepted as foreign at {row['accepted_at']:%Y-%m-%d %H:%M:%S}: {row['why']}")
+    return Stop("books", f"accepted as foreign on {moment(row['accepted_at'])}: {row['why']}")
 
 
 def _refused(letter: dict[str, Any]) -> Stop:
-    again = f"; replayed {letter['replayed_at']}" if letter["replayed_at"] else ""
+    again = f"; replayed {moment(letter['replayed_at'])}" if letter["replayed_at"] else ""
     return Stop("refused", f"{letter['topic']}/{letter['partition']} offset {letter['offset']}: {letter['reason']} ({letter['detail']}){again}")
 
 
 def _kept(settings: Settings, dwh: psycopg.Connection[Any], kept: dict[str, Any]) -> list[Stop]:
     found = [
         Stop("kafka", f"{kept['topic']}/{kept['partition']} offset {kept['offset']}"),
-        Stop("warehouse", f"realtime_events as {kept['kind']}, arrived {kept['arrived_at']}"),
+        Stop("warehouse", f"realtime_events as {kept['kind']}, arrived {moment(kept['arrived_at'])}"),
     ]
     if kept["source_id"]:
         found.append(Stop("items", f"made of the transaction's event {kept['source_id']}"))
@@ -121,7 +122,7 @@ def _kept(settings: Settings, dwh: psycopg.Connection[Any], kept: dict[str, Any]
     if BY_NAME[kept["kind"]].live:
         found.append(_window(settings, dwh, kept))
     else:
-        found.append(Stop("window", f"none: {kept['kind']} are in no live metric"))
+        found.append(Stop("window", f"none: {kept['kind']} are in no live metric", reached=False))
     return found
 
 
@@ -151,6 +152,8 @@ def _window(settings: Settings, dwh: psycopg.Connection[Any], kept: dict[str, An
     live = _live_value(settings, start)
     now = dwh.execute(sql.statement("trace/window"), {"since": begin, "until": end}).fetchone()  # type: ignore[arg-type]
     assert now is not None
-    reason = f"left out of the live value: recorded {kept['recorded_at']}, more than {LATE_SECONDS} s after the window's end" if late else "counted in time"
+    reason = (
+        f"left out of the live value: recorded {moment(kept['recorded_at'])}, more than {LATE_SECONDS} s after the window's end" if late else "counted in time"
+    )
     restated = f"in the warehouse now {_sum(now['events'], now['cents'])} in time and {_sum(now['late_events'], now['late_cents'])} late"
-    return Stop("window", f"{begin:%Y-%m-%d %H:%M:%S}: {reason}; live value {live}; {restated}")
+    return Stop("window", f"{moment(begin)}: {reason}; live value {live}; {restated}")
