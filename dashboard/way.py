@@ -46,7 +46,7 @@ def lag_of(beat: Beat) -> str:
         return ""
     if beat.lag_events is None and beat.lag_seconds is None:
         return formats.UNKNOWN
-    events = "" if beat.lag_events is None else "0" if beat.lag_events == 0 else f"≤ {formats.counted(beat.lag_events, 'event')}"
+    events = "" if beat.lag_events is None else "0" if beat.lag_events == 0 else f"≤ {formats.count(beat.lag_events)}"
     seconds = f"{beat.lag_seconds:.1f} s" if beat.lag_seconds and beat.lag_seconds >= 0.05 else ""
     return ", ".join(part for part in (events, seconds) if part) or "0"
 
