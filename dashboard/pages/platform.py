@@ -45,7 +45,9 @@ def layout(snapshot: Snapshot, now: float) -> Component:
                 className="page-head",
             ),
             part("platform-banner"),
-            cards.card("Pipeline", part("platform-way", className="way"), note="on each arrow: events a second, lag in events and seconds, age of the last beat"),
+            cards.card(
+                "Pipeline", part("platform-way", className="way"), note="on each arrow: events a second, lag in events and seconds, age of the last beat"
+            ),
             cards.card(
                 "Services", part("platform-services", className="table-frame"), note="rates over ten seconds, lag in events and seconds, events since the start"
             ),
