@@ -1,7 +1,7 @@
 """Hanging transactions: still open in a partition, though their coordinator says that they are over. Readers of the partition wait for ever.
 
 Kafka leaves them behind (its issue KAFKA-20734, in 4.3 and 4.4) when a coordinator completes a transaction while a partition of it has
-no leader, as after a kill of a lone broker, or of all. Their writer ends them here, each as the coordinator had decided.
+no leader, as after a kill of a lone broker. Their writer ends them here, each as the coordinator had decided.
 """
 
 from __future__ import annotations
