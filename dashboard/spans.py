@@ -181,9 +181,8 @@ def live_of(snapshot: Snapshot, now: float) -> Live:
     if progress is None or state == "starting":  # What an earlier run left behind is nobody's number now.
         return _nothing(state, now)
     starts = span(progress.at)
-    if (
-        starts[0] + WINDOW_SECONDS + snapshot.kept_seconds <= snapshot.taken_at
-    ):  # Redis has begun to let go of what Spark said last: its sums would shrink to zero.
+    redis_lets_go = starts[0] + WINDOW_SECONDS + snapshot.kept_seconds
+    if redis_lets_go <= snapshot.taken_at:  # Of what Spark said last; its sums would shrink to zero.
         return replace(_nothing(state, now), missing=missing(snapshot, now))
     categories: Counter[str] = Counter()
     for start in starts:

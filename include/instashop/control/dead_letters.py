@@ -20,6 +20,7 @@ from confluent_kafka import KafkaException
 from psycopg.rows import dict_row
 
 from instashop import connect, sql
+from instashop.control import turn
 from instashop.errors import InstaShopError, KafkaUnreachable
 from instashop.events import Event, Reason, TransactionItem, judge_of
 from instashop.settings import Settings
@@ -149,12 +150,7 @@ def _replay(settings: Settings, reason: str | None, topic: str | None) -> Replay
     taken: set[UUID] = set()
     publisher: _Publisher | None = None
     with connect.warehouse(settings, "dead-letters", autocommit=True) as dwh:
-        dwh.execute("SELECT set_config('lock_timeout', %s, false)", [f"{LOCK_SECONDS}s"])
-        try:
-            dwh.execute("SELECT pg_advisory_lock(hashtext('instashop replay'))")
-        except psycopg.errors.LockNotAvailable as error:
-            raise ReplayBusy(seconds=LOCK_SECONDS) from error
-        dwh.execute("SET lock_timeout = 0")
+        turn.take(dwh, "instashop replay", LOCK_SECONDS, ReplayBusy)
         for page in _open(dwh, reason, topic):
             publisher, good = publisher or _Publisher(settings), []
             for place_topic, number, offset, why, key, letter, _arrived_at, known in page:
@@ -211,9 +207,7 @@ class _Publisher:
     """Publishes letters again, each with a note in topic `cursors`; whoever had its id before publishes nothing any more."""
 
     def __init__(self, settings: Settings) -> None:
-        self._producer = connect.kafka_producer(settings, "instashop-replay")
-        self._producer.init_transactions(30)
-        hanging.finish(settings, "instashop-replay", [CURSORS, *BY_NAME])
+        self._producer = hanging.writer(settings, "instashop-replay", [CURSORS, *BY_NAME])
         self.published = _published_before(settings)
         """Where the letters are, as topic/partition/offset, that a replay has published."""
 

@@ -222,9 +222,7 @@ def work(settings: Settings, _stop: threading.Event) -> Work:
     def session() -> Iterator[tuple[Source, Sink]]:
         with consumer(settings, GROUP, **FOR_LONG, **NEVER_ELSEWHERE) as client:
             require(client, settings, ["transactions", "products", "transaction_items"])
-            producer = connect.kafka_producer(settings, "instashop-enricher")
-            producer.init_transactions(30)
-            hanging.finish(settings, "instashop-enricher", ["transaction_items", hanging.GROUP_OFFSETS])
+            producer = hanging.writer(settings, "instashop-enricher", ["transaction_items", hanging.GROUP_OFFSETS])
             with published(settings, "instashop-catalogue", ["products"], **FOR_LONG) as products:
                 catalogue = Catalogue(products)
                 catalogue.read_to_end()

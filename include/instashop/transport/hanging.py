@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Producer
 
 from instashop import connect
 from instashop.errors import TransactionHangs
@@ -31,8 +31,16 @@ _STATE = "__transaction_state"
 _CLIENT = "instashop-hanging"
 
 
+def writer(settings: Settings, transactional_id: str, topics: Sequence[str]) -> Producer:
+    """Return the transactional producer of a writer, with nothing of its id open any more in these topics; raises what `finish` does."""
+    producer = connect.kafka_producer(settings, transactional_id)
+    producer.init_transactions(30)
+    finish(settings, transactional_id, topics)
+    return producer
+
+
 def finish(settings: Settings, transactional_id: str, topics: Sequence[str]) -> None:
-    """End what hangs of this id's transactions in these topics. Its writer calls it after `init_transactions`, when Kafka has ended all that it knows of.
+    """End what hangs of this id's transactions in these topics, once Kafka itself has ended all that it knows of (`init_transactions`).
 
     Raises:
         TransactionHangs: one cannot be ended; whatever the writer did next would decide it by chance.

@@ -281,9 +281,7 @@ def work(settings: Settings, stop: threading.Event) -> Work:
                 connection = opened.enter_context(connect.feed(settings, database, "producer", autocommit=True))
                 feeds.append(_feed(database, connection, settings))
             _only_one(feeds[0], settings)
-            producer = connect.kafka_producer(settings, "instashop-producer")
-            producer.init_transactions(30)
-            hanging.finish(settings, "instashop-producer", [CURSORS, *(stream.name for feed in feeds for stream in feed.streams)])
+            producer = hanging.writer(settings, "instashop-producer", [CURSORS, *(stream.name for feed in feeds for stream in feed.streams)])
             systems = {feed.database: feed.system_identifier for feed in feeds}
             cursor = stored_cursor(settings, systems)
             for feed in feeds:

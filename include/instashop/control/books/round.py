@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 from redis import RedisError
 
 from instashop import connect, sql
+from instashop.control import turn
 from instashop.control.books.comparing import FORGOTTEN, Shops, as_found, compare, letters, shop_sums, warehouse_sums
 from instashop.control.books.explained import Explained, explained
 from instashop.control.books.pages import Ledger, Page
@@ -160,12 +161,7 @@ def _open(settings: Settings, wait_seconds: float) -> Iterator[_Books]:
     ):
         for connection in (shop, crm, dwh):
             connection.autocommit = True
-        dwh.execute("SELECT set_config('lock_timeout', %s, false)", [f"{max(1, round(wait_seconds * 1000))}ms"])
-        try:
-            dwh.execute("SELECT pg_advisory_lock(hashtext('instashop books'))")
-        except psycopg.errors.LockNotAvailable as error:
-            raise BooksBusy(seconds=wait_seconds) from error
-        dwh.execute("SET lock_timeout = 0")
+        turn.take(dwh, "instashop books", wait_seconds, BooksBusy)
         with closing(Client(partial(connect.independent_reader, settings))) as kafka:
             yield _Books(settings, {"instashop": shop, "crm_db": crm}, dwh, Ledger(dwh), kafka)
 
