@@ -1,4 +1,4 @@
-"""The drills by name. Each breaks one thing, lets it last as long as it must, and returns when it broke."""
+"""The drills by name. Each breaks one thing, lets it last as long as it must, and returns when it broke, unless that was at once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class Drill:
 
     name: str
     what: str
-    act: Callable[[Platform], datetime]
+    act: Callable[[Platform], datetime | None]
+    """Returns when it broke; None: as soon as it began."""
     live_within_seconds: float
     short: bool = False
     needs: tuple[str, ...] = ()
@@ -46,15 +47,6 @@ class Drill:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _kill(service: str) -> Callable[[Platform], datetime]:
-    def act(platform: Platform) -> datetime:
-        at = _now()
-        platform.kill_service(service)
-        return at
-
-    return act
 
 
 def _hang(service: str, part: Callable[[Platform], psutil.Process] | None = None) -> Callable[[Platform], datetime]:
@@ -71,30 +63,6 @@ def _hang(service: str, part: Callable[[Platform], psutil.Process] | None = None
             with suppress(psutil.NoSuchProcess):
                 process.resume()
         platform.say(f"another {service} has its place after {since(at):.1f} s")
-        return at
-
-    return act
-
-
-def _kill_server(server: str) -> Callable[[Platform], datetime]:
-    def act(platform: Platform) -> datetime:
-        at = _now()
-        platform.kill_server(server)
-        return at
-
-    return act
-
-
-def _kill_spark_driver(platform: Platform) -> datetime:
-    at = _now()
-    platform.kill_spark_driver()
-    return at
-
-
-def _restart(server: str, down_seconds: float = 0) -> Callable[[Platform], datetime]:
-    def act(platform: Platform) -> datetime:
-        at = _now()
-        platform.restart_server(server, down_seconds)
         return at
 
     return act
@@ -142,8 +110,7 @@ def _kept(platform: Platform, event_id: str) -> bool:
         return dwh.execute("SELECT 1 FROM realtime_events WHERE event_id = %s", [event_id]).fetchone() is not None
 
 
-def _rollbacks(platform: Platform) -> datetime:
-    at = _now()
+def _rollbacks(platform: Platform) -> None:
     with connect.shop(platform.settings, "drill") as shop:
         for number in range(200):
             _search(shop, _now())
@@ -152,7 +119,6 @@ def _rollbacks(platform: Platform) -> datetime:
             else:
                 shop.commit()
     platform.say("200 transactions, of which 150 were rolled back")
-    return at
 
 
 def long_outage(seconds: float = OUTAGE_SECONDS) -> Drill:
@@ -175,9 +141,8 @@ def long_outage(seconds: float = OUTAGE_SECONDS) -> Drill:
     return Drill("long-outage", "keep the producer down longer than any window", act, limit)
 
 
-def _two_producers(platform: Platform) -> datetime:
+def _two_producers(platform: Platform) -> None:
     """Start a second producer as if on another machine: same servers, no lease in common."""
-    at = _now()
     with tempfile.TemporaryDirectory() as folder:
         secrets = platform.settings.home / "secrets.env"
         (Path(folder) / "secrets.env").write_text(secrets.read_text() if secrets.exists() else "")
@@ -192,7 +157,6 @@ def _two_producers(platform: Platform) -> datetime:
     if "another producer" not in said.lower():
         raise DidNotHappen(what=f"the second producer's clear message (it said: {said[-300:]})", seconds=8)
     platform.say(f"the second producer waited: {said.strip().splitlines()[0][-160:]}")
-    return at
 
 
 POISON = (
@@ -258,28 +222,28 @@ def _slow_network(platform: Platform) -> datetime:
 DRILLS = {
     drill.name: drill
     for drill in (
-        Drill("kill-producer", "SIGKILL the producer", _kill("producer"), 30, short=True),
-        Drill("kill-consumer", "SIGKILL the consumer", _kill("consumer"), 30, short=True),
-        Drill("kill-enricher", "SIGKILL the enricher", _kill("enricher"), 30, short=True),
-        Drill("kill-spark-driver", "SIGKILL the JVM of the Spark job", _kill_spark_driver, 60, short=True),
-        Drill("kill-spark-worker", "SIGKILL Spark's worker", _kill_server("spark-worker"), 60, needs=("spark_master",)),
-        Drill("kill-broker", "SIGKILL one of three brokers", _kill_server("kafka-2"), 15, short=True, needs=("kafka_bootstrap",), brokers=3),
+        Drill("kill-producer", "SIGKILL the producer", lambda p: p.kill_service("producer"), 30, short=True),
+        Drill("kill-consumer", "SIGKILL the consumer", lambda p: p.kill_service("consumer"), 30, short=True),
+        Drill("kill-enricher", "SIGKILL the enricher", lambda p: p.kill_service("enricher"), 30, short=True),
+        Drill("kill-spark-driver", "SIGKILL the JVM of the Spark job", Platform.kill_spark_driver, 60, short=True),
+        Drill("kill-spark-worker", "SIGKILL Spark's worker", lambda p: p.kill_server("spark-worker"), 60, needs=("spark_master",)),
+        Drill("kill-broker", "SIGKILL one of three brokers", lambda p: p.kill_server("kafka-2"), 15, short=True, needs=("kafka_bootstrap",), brokers=3),
         Drill(
             "kill-controller", "SIGKILL the broker that is Kafka's active controller", lost_broker.kill_controller, 15, needs=("kafka_bootstrap",), brokers=3
         ),
         Drill("pause-broker", "let one of three brokers stand still for 30 s", lost_broker.pause, 45, needs=("kafka_bootstrap",), brokers=3),
-        Drill("kill-scheduler", "SIGKILL Airflow's scheduler", _kill_server("airflow-scheduler"), 30),
-        Drill("kill-api-server", "SIGKILL Airflow's API server", _kill_server("airflow-api-server"), 30),
+        Drill("kill-scheduler", "SIGKILL Airflow's scheduler", lambda p: p.kill_server("airflow-scheduler"), 30),
+        Drill("kill-api-server", "SIGKILL Airflow's API server", lambda p: p.kill_server("airflow-api-server"), 30),
         Drill("hang-producer", "let the producer stand still for good", _hang("producer"), HANG_SECONDS),
         Drill("hang-spark", "let the Spark job stand still for good", _hang("live_metrics"), HANG_SECONDS),
         Drill(
             "hang-executor", "let Spark's executor stand still for good", _hang("live_metrics", Platform.spark_executor), HANG_SECONDS, needs=("spark_master",)
         ),
-        Drill("restart-shop-db", "restart the shop's Postgres", _restart("postgres-shop"), 30, short=True, needs=("shop_dsn",)),
+        Drill("restart-shop-db", "restart the shop's Postgres", lambda p: p.restart_server("postgres-shop"), 30, short=True, needs=("shop_dsn",)),
         Drill("restart-warehouse", "restart the warehouse in the middle of a batch", _restart_warehouse, 30, short=True, needs=("warehouse_dsn",)),
         Drill("flush-redis", "empty Redis", lost_redis.flush, 60, short=True, needs=("redis_url",)),
         Drill("kill-redis", "SIGKILL Redis, which comes back with what it saved a minute before", lost_redis.kill, 60, needs=("redis_url",)),
-        Drill("stop-redis", "stop Redis for 20 s", _restart("redis", 20), 60, needs=("redis_url",)),
+        Drill("stop-redis", "stop Redis for 20 s", lambda p: p.restart_server("redis", 20), 60, needs=("redis_url",)),
         Drill("late-commit", "keep a transaction open for 3 minutes across a producer's restart", _late_commit(180), 60),
         Drill("rollbacks", "roll transactions back between committed ones", _rollbacks, 30, short=True),
         long_outage(),

@@ -130,10 +130,8 @@ def soak(settings: Settings, minutes: float, seed: int, rate: float | None, say:
             platform.rest(min(chance.uniform(5, 30), max(0.0, until - time.monotonic())))
             drill = chance.choice(short)
             say(f"{drill.name}: {drill.what}")
-            outcome = Outcome(drill.name, live_within_seconds=drill.live_within_seconds)
-            _break(platform, drill, outcome)
-            say(outcome.describe())
-            outcomes.append(outcome)
+            outcomes.append(_break(platform, drill))
+            say(outcomes[-1].describe())
     whole = Outcome("soak")
     judge(whole, verify(settings, wait_seconds=BOOKS_SECONDS))
     return [*outcomes, whole]
@@ -181,17 +179,19 @@ def _want(platform: Platform, intent: intents.Intent) -> None:
 
 
 def _run(platform: Platform, drill: Drill) -> Outcome:
-    outcome = Outcome(drill.name, live_within_seconds=drill.live_within_seconds)
-    _break(platform, drill, outcome)
+    outcome = _break(platform, drill)
     judge(outcome, verify(platform.settings, wait_seconds=BOOKS_SECONDS))
     return outcome
 
 
-def _break(platform: Platform, drill: Drill, outcome: Outcome) -> None:
+def _break(platform: Platform, drill: Drill) -> Outcome:
+    outcome = Outcome(drill.name, live_within_seconds=drill.live_within_seconds)
     with _troubles_noted(outcome):
-        broke_at = drill.act(platform)
+        began = datetime.now(UTC)
+        broke_at = drill.act(platform) or began
         _measure(platform, outcome, broke_at, drill.live_within_seconds + 120)
         platform.wait_until_well()
+    return outcome
 
 
 def _measure(platform: Platform, outcome: Outcome, broke_at: datetime, seconds: float) -> None:

@@ -62,19 +62,17 @@ class Platform:
             raise NotRunning(what=name)
         return holder
 
-    def kill_service(self, name: str) -> int:
-        """SIGKILL a service, and return the pid that it had."""
+    def kill_service(self, name: str) -> None:
+        """SIGKILL a service."""
         pid = self.service(name).pid
         os.kill(pid, signal.SIGKILL)
         self.say(f"killed {name}, process {pid}")
-        return pid
 
-    def kill_spark_driver(self) -> int:
+    def kill_spark_driver(self) -> None:
         """SIGKILL the JVM of the Spark job; its Python child holds the lease and must end by itself."""
         pid = psutil.Process(self.service("live_metrics").pid).parents()[0].pid
         os.kill(pid, signal.SIGKILL)
         self.say(f"killed Spark's driver, process {pid}")
-        return pid
 
     def spark_executor(self) -> psutil.Process:
         """Return the process in which Spark's worker runs the tasks of the job.
