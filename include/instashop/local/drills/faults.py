@@ -25,6 +25,7 @@ from instashop.settings import ROOT
 
 OUTAGE_SECONDS = 100
 HANG_SECONDS = 150
+HOLD_SECONDS = 180
 CATCH_UP = 5
 """How many times as fast as facts come a service must be when it catches up."""
 
@@ -87,22 +88,19 @@ def _search(connection: psycopg.Connection, occurred_at: datetime) -> str:
     return str(event_id)
 
 
-def _late_commit(hold_seconds: float) -> Callable[[Platform], datetime]:
-    def act(platform: Platform) -> datetime:
-        with connect.shop(platform.settings, "drill") as shop:
-            shop.execute("SET idle_in_transaction_session_timeout = 0")
-            shop.commit()
-            event_id = _search(shop, _now())
-            platform.say(f"a transaction of the shop is open; nothing above it may be published for {hold_seconds:.0f} s")
-            platform.rest(hold_seconds / 2)
-            platform.kill_service("producer")
-            platform.rest(hold_seconds / 2)
-            shop.commit()
-        at = _now()
-        platform.wait(lambda: _kept(platform, event_id), 60, "the row committed late in the warehouse")
-        return at
-
-    return act
+def _late_commit(platform: Platform) -> datetime:
+    with connect.shop(platform.settings, "drill") as shop:
+        shop.execute("SET idle_in_transaction_session_timeout = 0")
+        shop.commit()
+        event_id = _search(shop, _now())
+        platform.say(f"a transaction of the shop is open; nothing above it may be published for {HOLD_SECONDS} s")
+        platform.rest(HOLD_SECONDS / 2)
+        platform.kill_service("producer")
+        platform.rest(HOLD_SECONDS / 2)
+        shop.commit()
+    at = _now()
+    platform.wait(lambda: _kept(platform, event_id), 60, "the row committed late in the warehouse")
+    return at
 
 
 def _kept(platform: Platform, event_id: str) -> bool:
@@ -244,7 +242,7 @@ DRILLS = {
         Drill("flush-redis", "empty Redis", lost_redis.flush, 60, short=True, needs=("redis_url",)),
         Drill("kill-redis", "SIGKILL Redis, which comes back with what it saved a minute before", lost_redis.kill, 60, needs=("redis_url",)),
         Drill("stop-redis", "stop Redis for 20 s", lambda p: p.restart_server("redis", 20), 60, needs=("redis_url",)),
-        Drill("late-commit", "keep a transaction open for 3 minutes across a producer's restart", _late_commit(180), 60),
+        Drill("late-commit", "keep a transaction open for 3 minutes across a producer's restart", _late_commit, 60),
         Drill("rollbacks", "roll transactions back between committed ones", _rollbacks, 30, short=True),
         long_outage(),
         Drill("two-producers", "start a second producer", _two_producers, 30, short=True),
