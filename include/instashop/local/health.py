@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import psycopg
@@ -35,9 +34,9 @@ def get_json(url: str, seconds: float = 3) -> Any:
         return json.load(answer)
 
 
-def _postgres(dsn_of: Callable[[Settings], str]) -> Check:
+def _postgres(setting: str) -> Check:
     def check(settings: Settings) -> str | None:
-        dsn = dsn_of(settings)
+        dsn = getattr(settings, setting)
         try:
             with connect.postgres(dsn, seconds=2) as connection:
                 connection.execute("SELECT 1")
@@ -96,13 +95,9 @@ def _master(settings: Settings) -> str | None:
 
 def elsewhere(settings: Settings) -> dict[str, Check]:
     """Return how to ask each server of somebody else, by the setting that says where it is."""
-    checks: dict[str, Check] = {name: _postgres(partial(_setting, name)) for name in DSNS}
+    checks = {name: _postgres(name) for name in DSNS}
     checks |= {"kafka_bootstrap": _cluster, "redis_url": _redis, "spark_master": _master}
     return {name: check for name, check in checks.items() if name in settings.elsewhere}
-
-
-def _setting(name: str, settings: Settings) -> str:
-    return str(getattr(settings, name))
 
 
 def _broker(number: int) -> Check:
@@ -188,9 +183,9 @@ def live_events(settings: Settings) -> tuple[int, str]:
 
 
 CHECKS: dict[str, Check] = {
-    servers.SHOP: _postgres(lambda s: s.shop_dsn),
-    servers.WAREHOUSE: _postgres(lambda s: s.warehouse_dsn),
-    servers.AIRFLOW_DB: _postgres(lambda s: s.airflow_dsn),
+    servers.SHOP: _postgres("shop_dsn"),
+    servers.WAREHOUSE: _postgres("warehouse_dsn"),
+    servers.AIRFLOW_DB: _postgres("airflow_dsn"),
     servers.REDIS: _redis,
     **{servers.broker(i): _broker(i) for i in (1, 2, 3)},
     servers.SPARK_MASTER: _spark_master,
