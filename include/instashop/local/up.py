@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -297,17 +297,17 @@ def services_said(run_dir: Path) -> str:
 
 def addresses(settings: Settings) -> list[tuple[str, str]]:
     """Return where a person finds what."""
-    table: dict[str, Callable[[], str | None]] = {
-        "Dashboard": lambda: settings.page(settings.dashboard_port),
-        "Airflow": lambda: f"{airflow_server.page(settings)}  (user admin, password {settings.airflow_password})",
-        "Spark": lambda: settings.page(settings.spark_ui_port) if settings.spark_pages and settings.runs_here("spark_master") else settings.spark_master,
-        "Kafka": lambda: settings.kafka_bootstrap,
-        "Shop": lambda: connect.address(settings.shop_dsn),
-        "Warehouse": lambda: connect.address(settings.warehouse_dsn),
-        "Passwords": lambda: str(settings.secrets_file),
-        "Logs": lambda: str(settings.log_dir),
-    }
-    return [(name, say() or "") for name, say in table.items()]
+    spark_page = settings.spark_pages and settings.runs_here("spark_master")
+    return [
+        ("Dashboard", settings.page(settings.dashboard_port)),
+        ("Airflow", f"{airflow_server.page(settings)}  (user admin, password {settings.airflow_password})"),
+        ("Spark", settings.page(settings.spark_ui_port) if spark_page else settings.spark_master),
+        ("Kafka", settings.kafka_bootstrap),
+        ("Shop", connect.address(settings.shop_dsn)),
+        ("Warehouse", connect.address(settings.warehouse_dsn)),
+        ("Passwords", str(settings.secrets_file)),
+        ("Logs", str(settings.log_dir)),
+    ]
 
 
 def _print_addresses(settings: Settings, console: Console) -> None:
