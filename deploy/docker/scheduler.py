@@ -53,7 +53,7 @@ def begin(settings: Settings) -> subprocess.Popen[bytes]:
         connection.execute(sql.statement("airflow/end_dead_schedulers"))  # type: ignore[arg-type]
     intents.announce_up(settings.run_dir)
     server = servers.table(settings)[servers.SCHEDULER]
-    return subprocess.Popen(server.argv, env=servers.shell_environment() | server.environment, cwd=servers.directory(), start_new_session=True)
+    return subprocess.Popen(server.argv, env=servers.shell_environment() | server.environment, cwd=ROOT, start_new_session=True)
 
 
 def end_group(leader: int) -> None:

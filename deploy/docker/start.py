@@ -21,7 +21,7 @@ from instashop.errors import InstaShopError
 from instashop.local import airflow_server, brokers, health, passwords, postgres, servers
 from instashop.local.progress import wait
 from instashop.metrics import PLATFORM_KEY
-from instashop.settings import Settings, load
+from instashop.settings import ROOT, Settings, load
 
 SHARED = Path("/run/instashop")
 """A volume that Postgres and Redis read: their containers know nothing of our files."""
@@ -98,7 +98,7 @@ def migrate(settings: Settings) -> int:
 def become(settings: Settings, name: str) -> None:
     """Turn this process into a server, which runs as it does without containers."""
     server = servers.table(settings)[name]
-    os.chdir(servers.directory())
+    os.chdir(ROOT)
     os.execve(server.argv[0], server.argv, servers.shell_environment() | server.environment)
 
 

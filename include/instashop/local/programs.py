@@ -25,7 +25,7 @@ from instashop.local import launch, servers
 from instashop.local.failures import SocketFolderTaken, SupervisorEnds, SupervisorFailed
 from instashop.local.progress import wait
 from instashop.local.servers import Server
-from instashop.settings import Settings
+from instashop.settings import ROOT, Settings
 
 _LONGEST_SOCKET = 90  # A unix socket's path may have 107 bytes; supervisord adds its pid while it starts.
 
@@ -89,7 +89,7 @@ def _program(settings: Settings, server: Server) -> str:
         {
             "argv": server.argv,
             "environment": servers.shell_environment() | server.environment,
-            "directory": str(servers.directory()),
+            "directory": str(ROOT),
             "user": server.user,
             "group_file": str(group_path(settings, server.name)),
             "after_kill": asdict(server.after_kill) if server.after_kill else None,

@@ -198,8 +198,3 @@ def table(settings: Settings) -> dict[str, Server]:
         dashboard,
     ]
     return {server.name: replace(server, host=settings.host) for server in rows}
-
-
-def directory() -> Path:
-    """Return where every program runs."""
-    return ROOT
