@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from instashop import connect, sql
 from instashop.control import beats, intents, supervision
+from instashop.control.files import write_whole
 from instashop.control.lease import Clock
 from instashop.errors import InstaShopError
 from instashop.local import health, servers
@@ -42,9 +43,7 @@ def say_health(settings: Settings) -> None:
     reason = health.CHECKS[servers.SCHEDULER](settings)
     faults = [f"scheduler: {reason}\n"] if reason else []
     faults += [f"{service} {fault}\n" for service in beats.SERVICES if (fault := service_fault(settings, service))]
-    draft = HEALTH.with_suffix(".draft")
-    draft.write_text("".join(faults), encoding="utf-8")
-    draft.replace(HEALTH)
+    write_whole(HEALTH, "".join(faults).encode())
 
 
 def begin(settings: Settings) -> subprocess.Popen[bytes]:
