@@ -38,8 +38,6 @@ MEASURES = (
 )
 """Columns of windows.sql beside the window and the dimensions: absolute whole numbers of that window and group."""
 
-DIMENSIONS = ("category", "product_id", "product_name")
-
 LABELS = ("status", "category", "product_name")
 NUMBERS = ("product_id", "quantity", "results", "gross_cents", "discount_cents", "net_cents", "tax_cents", "total_cents")
 """What windows.sql reads of an event beside its envelope, in Spark and in the warehouse: words, and whole numbers."""

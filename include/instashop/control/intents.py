@@ -21,7 +21,6 @@ PLATFORM = "platform"
 """The name under which the intent of the whole platform is kept: stopped means that it is going down."""
 
 Action = Literal["stop", "start", "restart", "rate"]
-ACTIONS: tuple[Action, ...] = ("stop", "start", "restart", "rate")
 
 
 class NotARate(InstaShopError):
