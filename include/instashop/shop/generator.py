@@ -121,9 +121,7 @@ def make_base_data(connection: psycopg.Connection, seed: int, customers: int = 5
             values = {"product_id": product, "version": 1, "name": f"{fake.color_name()} {kind}", "category": category}
             values |= {"price_cents": rng.randint(300, 20_000), "stock": rng.randint(50, 5000), "active": True}
             catalogue.append({"event_id": uuid7(now, rng.getrandbits(74)), "occurred_at": now, **values})
-        for row in catalogue:
-            columns = ", ".join(row)
-            cursor.execute(f"INSERT INTO product_versions ({columns}) VALUES ({', '.join(['%s'] * len(row))})", list(row.values()))  # type: ignore[arg-type]
+        _insert(cursor, "product_versions", catalogue)
         log.info("made %d customers and %d products", customers, products)
 
 
