@@ -14,6 +14,17 @@ def write_whole(path: Path, text: bytes) -> None:
     draft.replace(path)
 
 
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all, also if the power fails."""
+    draft = path.with_suffix(path.suffix + ".draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
 def last_lines(log_file: Path, lines: int = 12, indent: str = "  ") -> str:
     """Return the last lines of a log, for a message."""
     try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from instashop.control.files import write_private
 from instashop.errors import InstaShopError
-from instashop.local import programs
 from instashop.settings import LIGHT, Settings, load
 
 
@@ -23,7 +23,7 @@ def settings_of(light: bool) -> Settings:
         settings.home.mkdir(parents=True, exist_ok=True)
         file = settings.home / ".env"
         text = f"{file.read_text(encoding='utf-8').rstrip()}\n" if file.exists() else "# Settings of the platform in this folder alone.\n"
-        programs.write_private(file, text + "INSTASHOP_LIGHT=true\n")
+        write_private(file, text + "INSTASHOP_LIGHT=true\n")
         load.cache_clear()
         settings = load()
     _check(settings, settings.kafka_brokers)

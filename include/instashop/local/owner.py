@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from instashop.control.files import write_private
 from instashop.local import programs
 from instashop.local.failures import HomeTaken
 from instashop.settings import ADDRESSES, PORTS, ROOT, Settings, variable
@@ -38,7 +39,7 @@ def claim(settings: Settings) -> None:
         if found:
             shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
             raise HomeTaken(home=settings.home, differences=shown, offset=settings.port_offset or 100)
-    programs.write_private(file, json.dumps(own, indent=1))
+    write_private(file, json.dumps(own, indent=1))
 
 
 def alone(home: Path, port_offset: int) -> dict[str, str]:

@@ -7,6 +7,7 @@ import os
 import secrets
 
 from instashop import settings as words
+from instashop.control.files import write_private
 from instashop.settings import Settings
 
 SUPERUSER = "INSTASHOP_POSTGRES_SUPERUSER_PASSWORD"
@@ -40,15 +41,9 @@ def ensure(settings: Settings) -> Settings:
     path = settings.secrets_file
     if wanted != known:
         settings.home.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft")
-        draft.unlink(missing_ok=True)
         text = "# Made at the first start. Only its owner may read it; `./instashop reset` removes it.\n"
         text += "".join(f"{name}={value}\n" for name, value in wanted.items())
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        write_private(path, text)
     path.chmod(0o600)
     words.load.cache_clear()
     return words.load()

@@ -20,7 +20,7 @@ from xmlrpc.client import Fault, ServerProxy
 import psutil
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
-from instashop.control.files import last_lines
+from instashop.control.files import last_lines, write_private
 from instashop.local import launch, servers
 from instashop.local.failures import SocketFolderTaken, SupervisorEnds, SupervisorFailed
 from instashop.local.progress import wait
@@ -72,15 +72,6 @@ def log_path(settings: Settings, server: str) -> Path:
 def group_path(settings: Settings, server: str) -> Path:
     """Return where a server's process group is written down."""
     return settings.run_dir / f"{server}.group"
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file, whole or not at all, that only its owner can read."""
-    draft = path.with_suffix(path.suffix + ".draft")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)
 
 
 def _program(settings: Settings, server: Server) -> str:

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from instashop import connect, java, sql
 from instashop.control import beats, intents, supervision
-from instashop.control.files import last_lines
+from instashop.control.files import last_lines, write_private
 from instashop.local import airflow_server, brokers, commands, down, health, jars, owner, passwords, postgres, preflight, programs, servers
 from instashop.local.failures import Interrupted, ServerFailed
 from instashop.local.lock import only_one
@@ -137,7 +137,7 @@ def _supervisord(settings: Settings, wanted: set[str], stop: threading.Event) ->
         (settings.home / folder).mkdir(parents=True, exist_ok=True)
     template = Template((brokers.TEMPLATES / "redis.conf").read_text(encoding="utf-8"))
     redis = template.substitute(host=settings.host, port=settings.redis_port, password=settings.redis_password, data=settings.home / "data" / "redis")
-    programs.write_private(settings.run_dir / "redis.conf", redis)
+    write_private(settings.run_dir / "redis.conf", redis)
     brokers.write_config(settings)
     airflow_server.write_login(settings)
     if programs.begin(settings, stop):
