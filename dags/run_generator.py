@@ -9,27 +9,18 @@ When red:
 - To stop it for a while use `control_service` (action: stop); pausing this DAG only keeps it from being started again.
 """
 
-from datetime import timedelta
-
-import pendulum
 from airflow.sdk import DAG, Param
 
-from instashop_services import ServiceOperator
+from instashop_services import CONTINUOUS, FIRST, LIFETIME, ServiceOperator
 
 with DAG(
     dag_id="run_generator",
     doc_md=__doc__,
-    schedule="@continuous",
-    start_date=pendulum.datetime(2025, 1, 1),
-    catchup=False,
-    max_active_runs=1,
-    is_paused_upon_creation=False,
-    # Before all others that wait for one of Airflow's slots: the facts of the shop wait for it.
-    default_args={"retries": 20, "retry_delay": timedelta(seconds=5), "priority_weight": 100, "weight_rule": "absolute"},
+    default_args=FIRST,
     params={
         "seed": Param(None, type=["null", "integer"], description="Seed of customers and catalogue, which an empty shop gets; empty: the setting."),
-        "lifetime_seconds": Param(None, type=["null", "integer"], minimum=60, description="Ends by itself after this; empty: the setting."),
+        **LIFETIME,
     },
-    tags=["service"],
+    **CONTINUOUS,
 ) as dag:
     ServiceOperator(task_id="generator", service="generator", lifetime_seconds="{{ params.lifetime_seconds }}", options={"seed": "{{ params.seed }}"})

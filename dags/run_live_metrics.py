@@ -12,21 +12,11 @@ When red:
 
 from datetime import timedelta
 
-import pendulum
 from airflow.sdk import DAG
 
+from instashop_services import CONTINUOUS, FIRST
 from instashop_spark import LiveMetricsOperator
 
-with DAG(
-    dag_id="run_live_metrics",
-    doc_md=__doc__,
-    schedule="@continuous",
-    start_date=pendulum.datetime(2025, 1, 1),
-    catchup=False,
-    max_active_runs=1,
-    is_paused_upon_creation=False,
-    # Sooner than the others, since it is the slowest to start; and before all others that wait for one of Airflow's slots.
-    default_args={"retries": 20, "retry_delay": timedelta(seconds=2), "priority_weight": 100, "weight_rule": "absolute"},
-    tags=["service"],
-) as dag:
+# Sooner than the others, since it is the slowest to start.
+with DAG(dag_id="run_live_metrics", doc_md=__doc__, default_args=FIRST | {"retry_delay": timedelta(seconds=2)}, **CONTINUOUS) as dag:
     LiveMetricsOperator(task_id="live_metrics")

@@ -9,12 +9,13 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pendulum
 import psutil
-from airflow.sdk import BaseOperator, BaseOperatorLink, ResumableJobMixin
+from airflow.sdk import BaseOperator, BaseOperatorLink, Param, ResumableJobMixin
 
 from instashop.control import beats, intents, supervision
 from instashop.control.files import last_lines
@@ -28,6 +29,19 @@ log = logging.getLogger(__name__)
 
 KILL_GRACE_SECONDS = 3.5
 """Airflow kills a task by SIGKILL 5 s after it asked it to end."""
+
+CONTINUOUS: dict[str, Any] = {
+    "schedule": "@continuous",
+    "start_date": pendulum.datetime(2025, 1, 1),
+    "catchup": False,
+    "max_active_runs": 1,
+    "is_paused_upon_creation": False,
+    "tags": ["service"],
+}
+"""What the DAGs that run a service have in common."""
+FIRST = {"retries": 20, "retry_delay": timedelta(seconds=5), "priority_weight": 100, "weight_rule": "absolute"}
+"""How their tasks come before all others that wait for one of Airflow's slots: the facts of the shop wait for them."""
+LIFETIME = {"lifetime_seconds": Param(None, type=["null", "integer"], minimum=60, description="Ends by itself after this; empty: the setting.")}
 
 
 class DashboardLink(BaseOperatorLink):
