@@ -163,6 +163,23 @@ def kpi(
     return html.Div(parts, className="kpi is-wide" if drawn is not None else "kpi", style={"--length": len(text)})
 
 
+def live_kpi(
+    label: str,
+    name: str,
+    live: Live,
+    now: float,
+    measure: str,
+    over: str | None = None,
+    write: Write | None = None,
+    hint: str = "",
+    good_is_up: bool | None = True,
+    drawn: Component | None = None,
+) -> Component:
+    """Return a measure of the live span, or what there is of it for each of another one (`over`), as one number."""
+    measured = live.ratio(measure, over) if over else live.measured(measure)
+    return kpi(label, name, measured, write or MEASURES[measure].write, live, now, hint, good_is_up, behind(live, measure), drawn=drawn)
+
+
 def alike(numbers: list[Component]) -> list[Component]:
     """Write the numbers of a row in one size, that of the longest."""
     longest = max(number.style["--length"] for number in numbers)  # type: ignore[attr-defined]

@@ -61,7 +61,6 @@ def _sales(snapshot: Snapshot, start: int) -> Iterable[tuple[int, Sale]]:
 
 def kpis(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[Component]:
     """Return the numbers at the top of the page."""
-    items, sales = live.measured("items_sold"), live.measured("sales_cents")
     shelf = snapshot.shelf
     of_all = f"of {len(shelf.products)}" if shelf.products else ""
     known = live.before is not None
@@ -70,8 +69,8 @@ def kpis(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[
         sum((good.items_before or 0) > 0 for good in goods) if known else None,
     )
     return [
-        cards.kpi("Items sold", "items", items, formats.count, live, now, href=cards.behind(live, "items_sold")),
-        cards.kpi("Sales of items", "sales", sales, formats.money, live, now, "tax included", href=cards.behind(live, "sales_cents")),
+        cards.live_kpi("Items sold", "items", live, now, "items_sold"),
+        cards.live_kpi("Sales of items", "sales", live, now, "sales_cents", hint="tax included"),
         cards.kpi("Products sold", "products-sold", different, formats.count, live, now, of_all, None, href=cards.behind(live, "items_sold")),
         _low(shelf, live, goods, now),
     ]

@@ -17,43 +17,12 @@ def kpis(live: Live, now: float, kept_seconds: int, started_at: float | None) ->
     """Return the numbers at the top of the Live page, each with its age and with the span before."""
     refunded = live.measured("orders_refunded").value
     return [
-        cards.kpi(
-            "Revenue",
-            "revenue",
-            live.measured("revenue_cents"),
-            formats.money,
-            live,
-            now,
-            f"last {cards.SPAN_WORDS}, by 30-second window",
-            href=cards.behind(live, "revenue_cents"),
-            drawn=_sparks(live),
-        ),
-        cards.kpi("Orders paid", "orders", live.measured("orders_paid"), formats.count, live, now, href=cards.behind(live, "orders_paid")),
-        cards.kpi(
-            "Average order", "average-order", live.ratio("revenue_cents", "orders_paid"), formats.money, live, now, href=cards.behind(live, "revenue_cents")
-        ),
-        cards.kpi(
-            "Conversion",
-            "conversion",
-            live.ratio("checkouts", "sessions"),
-            formats.conversion,
-            live,
-            now,
-            "checkouts per session",
-            href=cards.behind(live, "checkouts"),
-        ),
-        cards.kpi("Sessions", "sessions", live.measured("sessions"), formats.count, live, now, href=cards.behind(live, "sessions")),
-        cards.kpi(
-            "Refunds",
-            "refunds",
-            live.measured("refund_cents"),
-            formats.money,
-            live,
-            now,
-            formats.counted(refunded, "order"),
-            good_is_up=False,
-            href=cards.behind(live, "refund_cents"),
-        ),
+        cards.live_kpi("Revenue", "revenue", live, now, "revenue_cents", hint=f"last {cards.SPAN_WORDS}, by 30-second window", drawn=_sparks(live)),
+        cards.live_kpi("Orders paid", "orders", live, now, "orders_paid"),
+        cards.live_kpi("Average order", "average-order", live, now, "revenue_cents", "orders_paid"),
+        cards.live_kpi("Conversion", "conversion", live, now, "checkouts", "sessions", formats.conversion, "checkouts per session"),
+        cards.live_kpi("Sessions", "sessions", live, now, "sessions"),
+        cards.live_kpi("Refunds", "refunds", live, now, "refund_cents", hint=formats.counted(refunded, "order"), good_is_up=False),
         _since_start(live, now, kept_seconds, started_at),
     ]
 

@@ -20,22 +20,16 @@ TERMS = 15
 
 def kpis(live: Live, now: float) -> list[Component]:
     """Return the numbers at the top of the page."""
-
-    def measured(label: str, name: str, good_is_up: bool | None = True) -> Component:
-        write = formats.money if name.endswith("_cents") else formats.count
-        return cards.kpi(label, name.replace("_", "-"), live.measured(name), write, live, now, good_is_up=good_is_up, href=cards.behind(live, name))
-
-    def ratio(label: str, above: str, below: str, write: cards.Write, hint: str, good_is_up: bool) -> Component:
-        return cards.kpi(label, above.replace("_", "-"), live.ratio(above, below), write, live, now, hint, good_is_up, cards.behind(live, above))
-
     return cards.alike(
         [
-            measured("Sessions", "sessions"),
-            ratio("Conversion", "checkouts", "sessions", formats.conversion, "checkouts per session", True),
-            measured("Carts abandoned", "carts_abandoned", False),
-            measured("Value abandoned", "abandoned_cents", False),
-            measured("Searches", "searches", None),
-            ratio("Without result", "searches_without_result", "searches", formats.share, "of all searches", False),
+            cards.live_kpi("Sessions", "sessions", live, now, "sessions"),
+            cards.live_kpi("Conversion", "checkouts", live, now, "checkouts", "sessions", formats.conversion, "checkouts per session"),
+            cards.live_kpi("Carts abandoned", "carts-abandoned", live, now, "carts_abandoned", good_is_up=False),
+            cards.live_kpi("Value abandoned", "abandoned-cents", live, now, "abandoned_cents", good_is_up=False),
+            cards.live_kpi("Searches", "searches", live, now, "searches", good_is_up=None),
+            cards.live_kpi(
+                "Without result", "searches-without-result", live, now, "searches_without_result", "searches", formats.share, "of all searches", False
+            ),
         ]
     )
 
