@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dash
 import dash_mantine_components as dmc
 from dash import dcc, html
+from dash.development.base_component import Component
 
 from dashboard import cards, spans
 from dashboard.snapshot import Snapshot
@@ -90,6 +92,27 @@ def frame(names: dict[str, str], snapshot: Snapshot, now: float) -> Any:
         html.Div(id="pulse", hidden=True, **pulse(now, CHOICES["seconds"])),
     ]
     return dmc.MantineProvider([*hidden, header, lost, dash.page_container], defaultColorScheme="auto", theme=THEME)
+
+
+def part(at: Mapping[str, dict[str, Any]], name: str, kind: type[Component] = html.Div, **more: Any) -> Component:
+    """Return a part of a page that changes, with its present properties."""
+    return kind(id=name, **{**more, **at[name]})
+
+
+def live_values(name: str, snapshot: Snapshot, live: spans.Live, now: float) -> dict[str, dict[str, Any]]:
+    """Return the properties of what every page of live numbers has around its blocks, by the part's id."""
+    return {
+        name: {"className": f"page state-{live.state}"},
+        f"{name}-span": {"children": cards.span_words(live)},
+        f"{name}-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now)},
+        f"{name}-ages": {"children": cards.all_as_of(live, now)},
+    }
+
+
+def live_page(name: str, title: str, at: Mapping[str, dict[str, Any]], *blocks: Component) -> Component:
+    """Return a page of live numbers: its head, what the reader must know before trusting a number, and its blocks."""
+    head = [html.Div([html.H1(title), part(at, f"{name}-span", html.P)]), part(at, f"{name}-ages", html.P, className="page-age")]
+    return html.Main([html.Div(head, className="page-head"), part(at, f"{name}-banner"), *blocks], id=name, **at[name])
 
 
 def pulse(now: float, seconds: float, batch: int = -1) -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import books, cards, spans, way
+from dashboard import books, cards, frame, spans, way
 from dashboard.snapshot import Snapshot
 
 PATH, NAME = "/platform", "Platform"
@@ -31,10 +32,7 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
 def layout(snapshot: Snapshot, now: float) -> Component:
     """Return the page with its present values."""
     at = values(snapshot, now)
-
-    def part(name: str, kind: type[Component] = html.Div, **more: Any) -> Component:
-        return kind(id=name, **{**more, **at[name]})
-
+    part = partial(frame.part, at)
     return html.Main(
         [
             html.Div(

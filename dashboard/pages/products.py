@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import cards, goods, sales, spans
+from dashboard import cards, frame, goods, sales, spans
 from dashboard.snapshot import Snapshot
 
 PATH, NAME = "/products", "Products"
@@ -18,46 +19,37 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
     live = spans.live_of(snapshot, now)
     sold = goods.sold(snapshot, live)
     return {
-        "products": {"className": f"page state-{live.state}"},
-        "products-span": {"children": cards.span_words(live)},
-        "products-banner": {"children": cards.banner(live.state, snapshot.trouble, live, now)},
+        **frame.live_values("products", snapshot, live, now),
         "products-kpis": {"children": goods.kpis(snapshot, live, sold, now)},
         "products-top": {"children": goods.top(sold, snapshot.shelf, live)},
         "products-trending": {"children": goods.trending(sold, live)},
         "products-categories": {"children": sales.categories(live)},
         "products-stock": {"children": goods.left(snapshot, live, sold, now)},
         "products-stock-age": {"children": goods.stock_age(snapshot.shelf, now)},
-        "products-ages": {"children": cards.all_as_of(live, now)},
     }
 
 
 def layout(snapshot: Snapshot, now: float) -> Component:
     """Return the page with its present values."""
     at = values(snapshot, now)
-
-    def part(name: str, kind: type[Component] = html.Div, **more: Any) -> Component:
-        return kind(id=name, **{**more, **at[name]})
-
-    return html.Main(
-        [
-            html.Div([html.Div([html.H1(NAME), part("products-span", html.P)]), part("products-ages", html.P, className="page-age")], className="page-head"),
-            part("products-banner"),
-            part("products-kpis", className="kpis is-four"),
-            html.Div(
-                [
-                    cards.card("Top products", part("products-top", className="steps"), note="by sales, tax included"),
-                    cards.card("Trending", part("products-trending", className="steps"), note=f"items sold, {cards.SPAN_WORDS} before → now"),
-                ],
-                className="row is-two",
-            ),
-            html.Div(
-                [
-                    cards.card("Stock left, first to run out on top", part("products-stock", className="steps"), note=part("products-stock-age", html.Span)),
-                    cards.card("Sales by category", part("products-categories", className="steps"), note="paid items, tax included"),
-                ],
-                className="row is-two",
-            ),
-        ],
-        id="products",
-        **at["products"],
+    part = partial(frame.part, at)
+    return frame.live_page(
+        "products",
+        NAME,
+        at,
+        part("products-kpis", className="kpis is-four"),
+        html.Div(
+            [
+                cards.card("Top products", part("products-top", className="steps"), note="by sales, tax included"),
+                cards.card("Trending", part("products-trending", className="steps"), note=f"items sold, {cards.SPAN_WORDS} before → now"),
+            ],
+            className="row is-two",
+        ),
+        html.Div(
+            [
+                cards.card("Stock left, first to run out on top", part("products-stock", className="steps"), note=part("products-stock-age", html.Span)),
+                cards.card("Sales by category", part("products-categories", className="steps"), note="paid items, tax included"),
+            ],
+            className="row is-two",
+        ),
     )
