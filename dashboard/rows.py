@@ -10,7 +10,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard import cards, filters, formats, past, table
-from dashboard.filters import COUNTED, Filters
+from dashboard.filters import Filters
 from dashboard.measures import MEASURES
 from dashboard.past import Past
 from dashboard.shelf import Product
@@ -167,11 +167,6 @@ def downloads(asked: Filters, known: Past) -> Component:
         ],
         className="downloads",
     )
-
-
-def counted_choices() -> list[dict[str, str]]:
-    """Return the ways of counting late events."""
-    return [{"value": name, "label": label} for name, label in COUNTED.items()]
 
 
 def way(stops: Iterable[Stop]) -> list[Component]:

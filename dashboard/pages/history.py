@@ -152,7 +152,7 @@ def _choices(asked: Filters, products: dict[int, str], categories: list[str]) ->
     choices: dict[str, tuple[str, list[dict[str, str]], dict[str, Any]]] = {
         "measure": ("Measure", [{"value": name, "label": MEASURES[name].title} for name in names], {"searchable": True}),
         "step": ("Steps", [{"value": "window", "label": "30-second windows"}, {"value": "hour", "label": "Hours"}, {"value": "day", "label": "Days"}], {}),
-        "counted": ("Late events", rows.counted_choices(), {}),
+        "counted": ("Late events", [{"value": name, "label": label} for name, label in filters.COUNTED.items()], {}),
         "category": ("Category", [{"value": name, "label": formats.named(name)} for name in kept], {"clearable": True, "placeholder": "all"}),
         "product": (
             "Product",
