@@ -80,7 +80,8 @@ def _platform(figures: report.Figures, runs: int, minutes: float, rates: list[fl
         figures.up_seconds = _timed(lambda: up(settings))
         down(settings)
         figures.again_seconds = _timed(lambda: up(settings))
-        settings = _with_passwords()
+        load.cache_clear()
+        settings = load()  # With the passwords that the start made.
         say(f"warming up for {running.WARM_SECONDS / 60:.0f} minutes at {figures.latency_rate:,.0f} events/s")
         running.settle(settings, figures.latency_rate, running.WARM_SECONDS)
         figures.latency = latency.measure(settings, 30, runs, say)
@@ -95,11 +96,6 @@ def _timed(work: Callable[[], None]) -> float:
     began = time.monotonic()
     work()
     return time.monotonic() - began
-
-
-def _with_passwords() -> Settings:
-    load.cache_clear()
-    return load()
 
 
 @contextmanager

@@ -65,11 +65,6 @@ class Step:
     loop_ms: Spread
     """How long `meter.loop_ms` took before and after."""
 
-    @property
-    def kept_up(self) -> bool:
-        """Whether the rate was reached and no lag grew."""
-        return not self.trouble
-
 
 Lags = Mapping[str, Sequence[int | None]]
 """The lag of each service in events, look by look; None where it was not known."""
@@ -129,7 +124,7 @@ def climb(settings: Settings, rates: list[float], seconds: float, say: Callable[
         settle(settings, rate)
         steps.append(_hold(settings, rate, seconds))
         say(f"{rate:,.0f} events/s: {steps[-1].trouble or 'kept up'}; reached {steps[-1].reached:,.0f}/s, lag {steps[-1].lag_events}")
-        if not steps[-1].kept_up:
+        if steps[-1].trouble:
             break
     return steps
 
