@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -279,20 +278,15 @@ def _live(settings: Settings, stop: threading.Event) -> str:
 
     reason = wait(ready, stop, LIVE_PATIENCE_SECONDS)
     if reason:
+        said = "\n".join(f"      {name}: {supervision.describe(beats.read(settings.run_dir, name), datetime.now(UTC))}" for name in beats.SERVICES)
         raise ServerFailed(
             server="the Live page",
             what=f"has nothing of this start to show after {LIVE_PATIENCE_SECONDS} s",
             log=settings.log_dir / "live_metrics.log",
             lines=f"{last_lines(settings.log_dir / 'live_metrics.log')}\n    {reason}",
-            cure="the first service below that is not `running` is the cause:\n" + services_said(settings.run_dir),
+            cure=f"the first service below that is not `running` is the cause:\n{said}",
         )
     return f"none: {', '.join(silent)} stopped on purpose" if silent else f"{seen['events']} events"
-
-
-def services_said(run_dir: Path) -> str:
-    """Return one line for each service: what its beat says."""
-    now = datetime.now(UTC)
-    return "\n".join(f"      {name}: {supervision.describe(beats.read(run_dir, name), now)}" for name in beats.SERVICES)
 
 
 def addresses(settings: Settings) -> list[tuple[str, str]]:
