@@ -218,12 +218,14 @@ def as_of(at: float | None, now: float, limit_seconds: float = STALE_SECONDS) ->
 def step(
     label: str, begin: float, width: float, kind: str, value: str, small: object = None, href: str | None = None, of: str = "", chosen: bool = False
 ) -> Component:
-    """Return a named bar with its value, which leads to its rows; begin and width are shares of the widest, `of` stands small beside the name; one that is `chosen` is marked."""
+    """Return a named bar with its value, which leads to its rows; begin and width are shares of the widest, and nothing is drawn below zero; `of` stands small beside the name; one that is `chosen` is marked."""
     shown, label = to_rows(value, href), formats.named(label)
+    begin, width = max(0.0, min(begin, 1.0)), max(0.0, min(width, 1.0))
+    fill = html.Span(style={"left": f"{begin * 100:.2f}%", "width": f"{width * 100:.2f}%"}, className=f"bar-fill is-{kind}")
     return html.Div(
         [
             html.Span([label, html.Small(of)] if of else label, className="step-name", title=f"{label}, {of}" if of else label),
-            bar(begin, width, kind),
+            html.Span(fill, className="bar"),
             html.Span(shown if small is None else [shown, html.Small(small)], className="step-value"),
         ],
         className=f"step is-{kind}{' is-chosen' if chosen else ''}",
@@ -235,12 +237,6 @@ def no_items(live: Live) -> Component:
     """Return that no item was sold, as far as that can be said."""
     text = "Not known." if live.as_of is None else "Not known: something is missing." if live.missing else "No items sold in this span."
     return html.P(text, className="empty")
-
-
-def bar(begin: float, width: float, kind: str = "sum") -> Component:
-    """Return a bar; begin and width are shares of the widest, and nothing is drawn below zero."""
-    begin, width = max(0.0, min(begin, 1.0)), max(0.0, min(width, 1.0))
-    return html.Span(html.Span(style={"left": f"{begin * 100:.2f}%", "width": f"{width * 100:.2f}%"}, className=f"bar-fill is-{kind}"), className="bar")
 
 
 def fact(value: str, name: str, href: str | None = None) -> Component:
