@@ -132,8 +132,8 @@ def move(source: Source, sink: Sink, stop: threading.Event, pulse: Callable[[Bat
         pulse(batch)
 
 
-def run_service(service: str, work: Work, settings: Settings, stop: threading.Event | None = None) -> None:
-    """Run a service in the foreground until SIGTERM, Ctrl-C or the end of its lifetime; return normally then.
+def run_service(service: str, work: Work, settings: Settings, stop: threading.Event) -> None:
+    """Run a service in the foreground until the stop is asked for or its lifetime ends; return normally then.
 
     Passing faults are logged and the work is taken up again; nothing is lost, since the position is stored with the records.
 
@@ -141,7 +141,6 @@ def run_service(service: str, work: Work, settings: Settings, stop: threading.Ev
         LeaseTaken: this service already runs here.
         CursorMissing, CursorOfAnotherShop, CursorAhead, RowsAhead, OffsetsMissing, OffsetsAhead: no waiting mends it.
     """
-    stop = stop or stop_on_signals()
     gc.freeze()  # What was imported stays; Python's collector need not look at it again with every few thousand events.
     with lease.take(settings.run_dir, service):
         pulse = Pulse(service, settings, BeatWriter(settings.run_dir, connect.redis(settings)))
