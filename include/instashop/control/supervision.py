@@ -137,6 +137,13 @@ def is_as_wanted(run_dir: Path, service: str) -> bool:
     return intents.carried_out(intents.read(run_dir, service), find(run_dir, service), beats.read(run_dir, service))
 
 
+def generates(run_dir: Path, intent: intents.Intent, rate: float) -> bool:
+    """Whether the generator is as this intent wants it: stopped, or on its way at the rate."""
+    beat = beats.read(run_dir, "generator")
+    there = intents.carried_out(intent, find(run_dir, "generator"), beat)
+    return there and (intent.state == "stopped" or (beat is not None and beat.events_per_second > rate / 2))
+
+
 def describe(beat: Beat | None, now: datetime) -> str:
     """Return a service's beat as one line of a log."""
     if beat is None:

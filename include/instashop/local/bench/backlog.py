@@ -18,6 +18,7 @@ from instashop import connect, live
 from instashop.errors import InstaShopError
 from instashop.local.bench import meter
 from instashop.local.bench.meter import Spread
+from instashop.local.progress import wait
 from instashop.metrics import PROGRESS_KEY, reached
 from instashop.settings import ROOT, Settings
 from instashop.streams import CURSORS, PARTITIONS, STREAMS, of_database
@@ -116,11 +117,8 @@ def _empty(settings: Settings, names: set[str]) -> None:
     admin = connect.kafka_admin(settings)
     for future in admin.delete_topics(list(names)).values():
         future.result()
-    tick, until = threading.Event(), time.monotonic() + 60
-    while names & set(admin.list_topics(timeout=10).topics):
-        if time.monotonic() > until:
-            raise DidNotFinish(what="removing the topics", seconds=60, said="they are still listed")
-        tick.wait(0.2)
+    if said := wait(lambda: "they are still listed" if names & set(admin.list_topics(timeout=10).topics) else None, threading.Event(), 60):
+        raise DidNotFinish(what="removing the topics", seconds=60, said=said)
     prepare_topics(settings)
 
 

@@ -17,6 +17,7 @@ from instashop.control.books import verify
 from instashop.local.bench import meter
 from instashop.local.bench.backlog import DidNotFinish
 from instashop.local.bench.meter import Spread
+from instashop.local.progress import wait
 from instashop.metrics import PROGRESS_KEY, reached
 from instashop.settings import Settings
 from instashop.streams import STREAMS
@@ -89,14 +90,8 @@ def growth(looks: Sequence[int | None], seconds: float) -> float:
 def set_rate(settings: Settings, rate: float) -> None:
     """Let the generator run at this rate, and return once it does."""
     intent = intents.ask(settings.run_dir, "generator", "rate", rate)
-    tick, until = threading.Event(), time.monotonic() + 120
-    while time.monotonic() < until:
-        beat = beats.read(settings.run_dir, "generator")
-        process = supervision.find(settings.run_dir, "generator")
-        if intents.carried_out(intent, process, beat) and beat is not None and beat.events_per_second > rate / 2:
-            return
-        tick.wait(0.5)
-    raise DidNotFinish(what=f"the generator at {rate:.0f} events/s", seconds=120, said=str(beats.read(settings.run_dir, "generator")))
+    if wait(lambda: None if supervision.generates(settings.run_dir, intent, rate) else "not yet", threading.Event(), 120, every=0.5):
+        raise DidNotFinish(what=f"the generator at {rate:.0f} events/s", seconds=120, said=str(beats.read(settings.run_dir, "generator")))
 
 
 def settle(settings: Settings, rate: float, seconds: float = SETTLE_SECONDS) -> None:

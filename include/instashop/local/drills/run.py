@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from instashop.control import beats, intents, supervision
+from instashop.control import intents, supervision
 from instashop.control.books import verify
 from instashop.errors import InstaShopError
 from instashop.local import programs
@@ -166,15 +166,8 @@ def _want(platform: Platform, intent: intents.Intent) -> None:
     """Have the generator at what is wanted: stopped, or at a rate."""
     run_dir, rate = platform.settings.run_dir, intent.rate or platform.settings.rate
     intents.write(run_dir, "generator", intent)
-
-    def there() -> bool:
-        beat = beats.read(run_dir, "generator")
-        if not intents.carried_out(intent, supervision.find(run_dir, "generator"), beat):
-            return False
-        return intent.state == "stopped" or (beat is not None and beat.events_per_second > rate / 2)
-
     what = "stopped" if intent.state == "stopped" else f"at {rate:.0f} events/s"
-    platform.wait(there, 120, f"the shop {what}")
+    platform.wait(lambda: supervision.generates(run_dir, intent, rate), 120, f"the shop {what}")
     platform.say(f"the shop is {what}")
 
 
