@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -115,7 +114,7 @@ def task(monkeypatch, tmp_path):
     """A task of the DAG as Airflow would run it: its statements read, its connection named."""
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{tmp_path}/none.db")
-    monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DWH", json.dumps(airflow_connections(load())["postgres_dwh"]))
+    monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DWH", airflow_connections(load())["postgres_dwh"])
     monkeypatch.syspath_prepend(str(ROOT / "plugins"))
     monkeypatch.syspath_prepend(str(ROOT / "dags"))
 

@@ -11,6 +11,7 @@ import uuid
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -247,7 +248,7 @@ def test_airflow_knows_the_five_connections(settings: Settings) -> None:
     environment = airflow_server.environment(passwords.ensure(settings))
     named = {key for key in environment if key.startswith("AIRFLOW_CONN_")}
     assert named == {f"AIRFLOW_CONN_{name}" for name in ("KAFKA_DEFAULT", "POSTGRES_SHOP", "POSTGRES_CRM", "POSTGRES_DWH", "SPARK_DEFAULT")}
-    assert json.loads(environment["AIRFLOW_CONN_POSTGRES_DWH"])["schema"] == "dwh_db"
+    assert urlsplit(environment["AIRFLOW_CONN_POSTGRES_DWH"]).path == "/dwh_db"
     assert int(environment["AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME"]) > settings.service_lifetime_seconds
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from instashop import connect
 from instashop.settings import ROOT, Settings
@@ -24,37 +23,17 @@ def page(settings: Settings) -> str:
     return settings.page(settings.airflow_port)
 
 
-def _postgres(dsn: str) -> dict[str, Any]:
-    parts = urlsplit(dsn)
-    extra = {"extra": dict(parse_qsl(parts.query))} if parts.query else {}
-    return {
-        "conn_type": "postgres",
-        "host": parts.hostname,
-        "port": parts.port or 5432,
-        "login": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""),
-        "schema": parts.path.lstrip("/"),
-        **extra,
-    }
-
-
-def connections(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Return the named connections: the warehouse's, which our DAGs use, and those of the other servers for a person's own DAGs."""
+def connections(settings: Settings) -> dict[str, str]:
+    """Return the named connections, each as Airflow reads it: the warehouse's, which our DAGs use, and those of the other servers for a person's own DAGs."""
     master = urlsplit(settings.spark_master)
+    kafka = {**connect.kafka_options(settings), "group.id": "airflow", "socket.timeout.ms": 5000}
+    spark = {"conn_type": "spark", "host": f"{master.scheme}://{master.hostname}", "port": master.port, "extra": {"deploy-mode": "client"}}
     return {
-        "kafka_default": {
-            "conn_type": "kafka",
-            "extra": {**connect.kafka_options(settings), "group.id": "airflow", "socket.timeout.ms": 5000},
-        },
-        "postgres_shop": _postgres(settings.shop_dsn),
-        "postgres_crm": _postgres(settings.crm_dsn),
-        "postgres_dwh": _postgres(settings.warehouse_dsn),
-        "spark_default": {
-            "conn_type": "spark",
-            "host": f"{master.scheme}://{master.hostname}",
-            "port": master.port,
-            "extra": {"deploy-mode": "client"},
-        },
+        "kafka_default": json.dumps({"conn_type": "kafka", "extra": kafka}),
+        "postgres_shop": settings.shop_dsn,
+        "postgres_crm": settings.crm_dsn,
+        "postgres_dwh": settings.warehouse_dsn,
+        "spark_default": json.dumps(spark),
     }
 
 
@@ -105,7 +84,7 @@ def _options(settings: Settings) -> dict[tuple[str, str], object]:
 def environment(settings: Settings) -> dict[str, str]:
     """Return the environment of Airflow's programs and of its command line."""
     options = {f"AIRFLOW__{section.upper()}__{option.upper()}": str(value) for (section, option), value in _options(settings).items()}
-    named = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections(settings).items()}
+    named = {f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections(settings).items()}
     return {"AIRFLOW_HOME": str(folder(settings)), "TZ": "UTC", **options, **named}
 
 
