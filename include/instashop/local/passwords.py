@@ -6,6 +6,8 @@ import base64
 import os
 import secrets
 
+from dotenv import dotenv_values
+
 from instashop import settings as words
 from instashop.control.files import write_private
 from instashop.settings import Settings
@@ -28,10 +30,7 @@ def _fresh() -> dict[str, str]:
 
 def read(settings: Settings) -> dict[str, str]:
     """Return the passwords in the file, by their variable; empty when there is no file."""
-    if not settings.secrets_file.exists():
-        return {}
-    lines = settings.secrets_file.read_text(encoding="utf-8").splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    return {name: value or "" for name, value in dotenv_values(settings.secrets_file).items()}
 
 
 def ensure(settings: Settings) -> Settings:
