@@ -10,6 +10,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from psycopg.sql import Literal
+
 from instashop.local import passwords
 from instashop.local.failures import InitFailed, NotReady
 from instashop.settings import Settings, socket_file
@@ -118,18 +120,14 @@ def _as_account(argv: list[str], text: str | None = None) -> subprocess.Complete
     return subprocess.run(argv, input=text, capture_output=True, text=True, cwd="/", timeout=120, check=False, env={"LC_ALL": "C.UTF-8", "TZ": "UTC"}, **extra)  # type: ignore[call-overload, no-any-return]
 
 
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def statements(cluster: Cluster, settings: Settings) -> list[str]:
     """Return what makes roles and databases right, whatever is there; for single-user mode, one statement a line."""
     roles = {"instashop": settings.postgres_password} | ({"feed": settings.feed_password} if cluster.has_feed else {})
     superuser = passwords.read(settings).get(passwords.SUPERUSER, "")
-    lines = [f"ALTER ROLE postgres PASSWORD {_quote(superuser)};"] if superuser else []
+    lines = [f"ALTER ROLE postgres PASSWORD {Literal(superuser).as_string()};"] if superuser else []
     for role, password in roles.items():
         lines.append(f"DO $$BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN CREATE ROLE {role} LOGIN; END IF; END$$;")
-        lines.append(f"ALTER ROLE {role} LOGIN NOSUPERUSER PASSWORD {_quote(password)};")
+        lines.append(f"ALTER ROLE {role} LOGIN NOSUPERUSER PASSWORD {Literal(password).as_string()};")
     if cluster.has_feed:
         lines.append("ALTER ROLE feed SET idle_in_transaction_session_timeout = '60s';")
         lines.append("ALTER ROLE instashop SET idle_in_transaction_session_timeout = '300s';")  # A forgotten transaction holds the horizon.
