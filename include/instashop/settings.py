@@ -17,24 +17,6 @@ from instashop.errors import WrongSetting
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PORTS = (
-    "shop_port",
-    "warehouse_port",
-    "airflow_db_port",
-    "redis_port",
-    "spark_master_port",
-    "spark_ui_port",
-    "spark_worker_ui_port",
-    "spark_app_ui_port",
-    "airflow_port",
-    "airflow_log_port",
-    "airflow_trigger_log_port",
-    "dashboard_port",
-    "kafka_port",
-    "kafka_controller_port",
-)
-
-
 DSNS = ("shop_dsn", "shop_feed_dsn", "crm_dsn", "crm_feed_dsn", "warehouse_dsn", "airflow_dsn")
 ADDRESSES = {
     **dict.fromkeys(DSNS, ("postgresql://user:password@host:port/database", ("postgresql", "postgres"), 5432)),
@@ -272,6 +254,10 @@ class Settings(BaseSettings):
     def secrets_file(self) -> Path:
         """Passwords made at the first start; only its owner can read it."""
         return self.home / "secrets.env"
+
+
+PORTS = tuple(name for name in Settings.model_fields if name.endswith("_port"))
+"""Every port; INSTASHOP_PORT_OFFSET moves those that are not set."""
 
 
 def read() -> Settings:
