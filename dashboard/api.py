@@ -10,7 +10,7 @@ import psycopg
 from fastapi import Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from dashboard import filters, past, spans, today
+from dashboard import filters, sheets, spans, today
 from dashboard.filters import Filters
 from dashboard.readings import Reader, why
 from dashboard.snapshot import Snapshot
@@ -72,7 +72,7 @@ def numbers_csv(reader: Reader, query: Mapping[str, str], now: float) -> Respons
         return _wrong(notes)
     known = reader.past(asked, with_rows=False)
     trouble = known.trouble or known.lacks
-    return _not_known(trouble) if trouble else _csv("numbers", asked, past.numbers_csv(known))
+    return _not_known(trouble) if trouble else _csv("numbers", asked, sheets.numbers_csv(known))
 
 
 def _wrong(notes: tuple[str, ...]) -> Response:

@@ -16,7 +16,7 @@ import psycopg
 from psycopg.rows import dict_row
 from redis import Redis, RedisError
 
-from dashboard import past, shelf, spans
+from dashboard import past, sheets, shelf, spans
 from dashboard.filters import Filters
 from dashboard.measures import MEASURES
 from dashboard.past import Past
@@ -153,7 +153,7 @@ class Reader:
             connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{CSV_SECONDS:g}s"])
             connection.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'")  # A download that stalls holds locks.
             cursor.execute(past.of_rows("rows"), {**asked, "limit": past.ROWS_IN_CSV})
-            yield from past.rows_csv(cursor, asked["kinds"])
+            yield from sheets.rows_csv(cursor, asked["kinds"])
 
     def event(self, event_id: str) -> tuple[list[Stop], Mapping[str, Any] | None]:
         """Return the way of an event, stage by stage, and the event as the warehouse keeps it.

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from dash import html
 
-from dashboard import figures, filters, formats, goods, past, rows, sales, spans, table, visits
+from dashboard import figures, filters, formats, goods, past, rows, sales, sheets, spans, table, visits
 from dashboard.filters import Filters
 from dashboard.pages import behaviour, event, history, live, products
 from dashboard.past import Group, Past, Row
@@ -382,7 +382,7 @@ def test_windows_whose_events_are_no_longer_kept_are_not_known_instead_of_zero(s
 
 
 def test_the_rows_of_searches_have_the_fields_of_every_version() -> None:
-    assert past.columns(["searches"])[len(past.PLACE) :] == ["schema_version", "txid", "session_id", "customer_id", "term", "results", "sort"]
+    assert sheets.columns(["searches"])[len(sheets.PLACE) :] == ["schema_version", "txid", "session_id", "customer_id", "term", "results", "sort"]
 
 
 def test_a_span_without_one_before_is_said_once() -> None:
@@ -543,15 +543,15 @@ def test_each_stream_says_what_happened(kind: str, payload: dict[str, Any], word
 
 
 def test_csv_has_every_field_whole_cents_and_no_formula() -> None:
-    given = {name: getattr(row(), name) for name in past.PLACE} | {"payload": {**BODY, "payment_method": '=HYPERLINK("x")', "total_cents": -5}}
-    heads, line = csv.reader(io.StringIO("".join(past.rows_csv([given], ["transactions"]))))
+    given = {name: getattr(row(), name) for name in sheets.PLACE} | {"payload": {**BODY, "payment_method": '=HYPERLINK("x")', "total_cents": -5}}
+    heads, line = csv.reader(io.StringIO("".join(sheets.rows_csv([given], ["transactions"]))))
     read = dict(zip(heads, line, strict=True))
-    assert heads[: len(past.PLACE)] == list(past.PLACE)
+    assert heads[: len(sheets.PLACE)] == list(sheets.PLACE)
     assert (read["total_cents"], read["payment_method"], read["lines"]) == ("-5", '\'=HYPERLINK("x")', "[{}]")
 
 
 def test_csv_of_numbers_has_a_line_for_each_step() -> None:
-    lines = list(csv.DictReader(io.StringIO("".join(past.numbers_csv(PAST)))))
+    lines = list(csv.DictReader(io.StringIO("".join(sheets.numbers_csv(PAST)))))
     assert [line["revenue_cents"] for line in lines] == ["11900", "11900"]
 
 
