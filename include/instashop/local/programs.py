@@ -95,7 +95,7 @@ def _program(settings: Settings, server: Server) -> str:
     stamp = hashlib.sha256(json.dumps([server.argv, server.environment, server.user, config, ours]).encode()).hexdigest()[:12]
     lines = [
         f"[program:{server.name}]",
-        f"command={_escape(sys.executable)} -I {_escape(Path(launch.__file__))} {_escape(file)}",
+        f"command={sys.executable} -I {launch.__file__} {file}",
         f"environment=INSTASHOP_STAMP={stamp}",
         "autostart=false",
         "autorestart=true",
@@ -105,15 +105,11 @@ def _program(settings: Settings, server: Server) -> str:
         f"stopwaitsecs={server.stop_seconds}",
         "killasgroup=true",
         "redirect_stderr=true",
-        f"stdout_logfile={_escape(log_path(settings, server.name))}",
+        f"stdout_logfile={log_path(settings, server.name)}",
         "stdout_logfile_maxbytes=5MB",
         "stdout_logfile_backups=2",
     ]
     return "\n".join(lines)
-
-
-def _escape(value: object) -> str:
-    return f'"{value}"'.replace("%", "%%") if " " in str(value) else str(value).replace("%", "%%")
 
 
 def write_config(settings: Settings) -> None:
@@ -122,11 +118,11 @@ def write_config(settings: Settings) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     head = [
         "[unix_http_server]",
-        f"file={_escape(path).strip(chr(34))}",
+        f"file={path}",
         "chmod=0700",
         "[supervisord]",
-        f"logfile={_escape(settings.log_dir / 'supervisord.log').strip(chr(34))}",
-        f"pidfile={_escape(settings.run_dir / 'supervisord.pid').strip(chr(34))}",
+        f"logfile={settings.log_dir / 'supervisord.log'}",
+        f"pidfile={settings.run_dir / 'supervisord.pid'}",
         "logfile_maxbytes=5MB",
         "logfile_backups=1",
         "loglevel=info",
@@ -135,7 +131,8 @@ def write_config(settings: Settings) -> None:
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
     ]
     sections = [_program(settings, server) for server in servers.table(settings).values()]
-    write_private(config_path(settings), "\n".join([*head, *sections]) + "\n")
+    text = "\n".join([*head, *sections, ""])  # No path in it has a space: `preflight` refuses those.
+    write_private(config_path(settings), text.replace("%", "%%"))
 
 
 def rpc(settings: Settings) -> Any:
