@@ -36,9 +36,10 @@ with DAG(
     @task
     def control(params: dict | None = None) -> str:
         """Write the intent and wait until it has come true."""
-        import instashop_by_hand
+        from instashop.control import supervision
+        from instashop.settings import load
 
         assert params is not None
-        return instashop_by_hand.control(params["service"], params["action"], params["rate"])
+        return supervision.carry_out(load().run_dir, params["service"], params["action"], params["rate"])
 
     control()

@@ -1,23 +1,13 @@
-"""What the DAGs do that a person starts by hand: control a service, replay dead letters, run a drill."""
+"""What DAGs do that a person starts by hand: replay dead letters, run a drill."""
 
 from __future__ import annotations
 
 import logging
 
-from instashop.control import supervision
 from instashop.errors import InstaShopError
 from instashop.settings import load
 
 log = logging.getLogger(__name__)
-
-
-def control(service: str, action: str, rate: float | None) -> str:
-    """Carry out what a person asked for in the form of control_service, and say how the service is then.
-
-    Raises:
-        Those of `supervision.carry_out`.
-    """
-    return supervision.carry_out(load().run_dir, service, action, rate)  # type: ignore[arg-type]
 
 
 def dead_letters(reason: str | None, topic: str | None) -> str:
