@@ -47,10 +47,9 @@ def services() -> None:
     Raises:
         PlatformFault: which do not, or how little room there is, and what to do.
     """
-    settings = load()
     suspected: dict[str, str] = {}
     # The disk is looked at here, since one more task each minute would cost more than the look.
-    _raise_what_stays(lambda: [*_disk_faults(settings), *_service_faults(settings, suspected)], lambda: _services_say(settings))
+    _raise_what_stays(lambda settings: [*_disk_faults(settings), *_service_faults(settings, suspected)], _services_say)
 
 
 def brokers() -> None:
@@ -59,8 +58,7 @@ def brokers() -> None:
     Raises:
         PlatformFault: what is missing.
     """
-    settings = load()
-    _raise_what_stays(lambda: _broker_faults(settings), lambda: None)
+    _raise_what_stays(_broker_faults)
 
 
 def spark_progress() -> None:
@@ -69,8 +67,7 @@ def spark_progress() -> None:
     Raises:
         PlatformFault: what is wrong.
     """
-    settings = load()
-    _raise_what_stays(lambda: _spark_faults(settings), lambda: None)
+    _raise_what_stays(_spark_faults)
 
 
 def books() -> str:
@@ -88,22 +85,21 @@ def books() -> str:
     return verdict.describe()
 
 
-def _raise_what_stays(look: Callable[[], list[str]], say: Callable[[], None]) -> None:
-    tick, until = threading.Event(), time.monotonic() + PATIENCE_SECONDS
-    faults = _faults(look)
-    while faults and time.monotonic() < until:
+def _raise_what_stays(look: Callable[[Settings], list[str]], say: Callable[[Settings], None] | None = None) -> None:
+    settings, tick, until = load(), threading.Event(), time.monotonic() + PATIENCE_SECONDS
+    while (faults := _faults(look, settings)) and time.monotonic() < until:
         log.info("not well yet: %s", "; ".join(faults))
         tick.wait(5)
-        faults = _faults(look)
-    say()
+    if say:
+        say(settings)
     if faults:
         raise PlatformFault(faults="; ".join(faults))
 
 
-def _faults(look: Callable[[], list[str]]) -> list[str]:
+def _faults(look: Callable[[Settings], list[str]], settings: Settings) -> list[str]:
     """Return what a look finds; a server that does not answer is a fault like others."""
     try:
-        return look()
+        return look(settings)
     except (KafkaUnreachable, RedisUnreachable) as error:
         return [str(error)]
 

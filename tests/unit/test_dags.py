@@ -214,17 +214,17 @@ def test_a_server_that_does_not_answer_for_a_moment_is_no_fault(dags, monkeypatc
 
     seen = iter([RedisUnreachable(address="redis", cause="gone")])
 
-    def look() -> list[str]:
+    def look(_settings) -> list[str]:
         for error in seen:
             raise error
         return []
 
     monkeypatch.setattr(instashop_watch.threading.Event, "wait", lambda _event, _seconds: True)
-    instashop_watch._raise_what_stays(look, lambda: None)
+    instashop_watch._raise_what_stays(look)
     monkeypatch.setattr(instashop_watch, "PATIENCE_SECONDS", 0.0)
     seen = iter([RedisUnreachable(address="redis", cause="gone")])
     with pytest.raises(instashop_watch.PlatformFault, match="gone"):
-        instashop_watch._raise_what_stays(look, lambda: None)
+        instashop_watch._raise_what_stays(look)
 
 
 def test_a_service_that_ends_again_and_again_is_a_fault_also_while_it_lives_for_a_moment(dags, monkeypatch, tmp_path):
