@@ -17,7 +17,7 @@ import pytest
 
 from instashop import java
 from instashop.control.files import last_lines
-from instashop.local import airflow_server, brokers, down, health, jars, launch, passwords, postgres, programs, servers, up
+from instashop.local import airflow_server, brokers, down, health, jars, launch, passwords, postgres, programs, servers, supervisord, up
 from instashop.local.failures import NotReady, SocketFolderTaken
 from instashop.settings import ROOT, Settings, load
 
@@ -75,7 +75,7 @@ def test_every_server_ends_in_exactly_one_stage(settings: Settings) -> None:
 def test_no_password_is_in_what_others_can_read(settings: Settings) -> None:
     known = passwords.ensure(settings)
     settings.run_dir.mkdir()
-    programs.write_config(known)
+    supervisord.write_config(known)
     for server in servers.table(known).values():
         assert not any(known.postgres_password in part or known.redis_password in part for part in server.argv)
         assert stat.S_IMODE((settings.run_dir / f"{server.name}.json").stat().st_mode) == 0o600
@@ -91,9 +91,9 @@ def test_a_servers_stamp_follows_command_and_configuration_and_of_ours_code_and_
     settings.run_dir.mkdir()
 
     def stamps(of: Settings) -> dict[str, str]:
-        programs.write_config(of)
+        supervisord.write_config(of)
         parser = configparser.RawConfigParser()
-        parser.read(programs.config_path(of))
+        parser.read(supervisord.config_path(of))
         return {s.removeprefix("program:"): parser[s]["environment"] for s in parser.sections() if s.startswith("program:")}
 
     before = stamps(settings)
@@ -117,9 +117,9 @@ def test_the_folder_of_an_ended_spark_application_goes_within_hours(settings: Se
 
 def test_a_server_that_ends_at_once_is_tried_again_for_more_than_a_year(settings: Settings) -> None:
     settings.run_dir.mkdir()
-    programs.write_config(settings)
+    supervisord.write_config(settings)
     parser = configparser.RawConfigParser()
-    parser.read(programs.config_path(settings))
+    parser.read(supervisord.config_path(settings))
     tries = {parser[section].getint("startretries") for section in parser.sections() if section.startswith("program:")}
     assert min(tries) * (min(tries) + 1) / 2 > 365 * 24 * 3600  # Each pause is a second longer than the one before it.
 
@@ -173,7 +173,7 @@ def test_data_get_the_postgres_that_made_them_whatever_else_is_installed(setting
 @pytest.fixture
 def long_home(tmp_path: Path) -> Iterator[Settings]:
     settings = Settings(home=tmp_path / ("x" * 120))
-    folder = programs.socket_path(settings).parent
+    folder = supervisord.socket_path(settings).parent
     assert folder.parent == Path("/tmp")
     yield settings
     if folder.is_symlink():
@@ -183,35 +183,35 @@ def long_home(tmp_path: Path) -> Iterator[Settings]:
 
 
 def test_a_long_home_has_its_socket_in_a_folder_of_ones_own_which_every_shell_finds(long_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = programs.socket_path(long_home)
+    path = supervisord.socket_path(long_home)
     assert len(str(path)) < 100
     long_home.run_dir.mkdir(parents=True)
-    programs.write_config(long_home)
+    supervisord.write_config(long_home)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     monkeypatch.setattr(tempfile, "tempdir", str(long_home.home))  # As with another TMPDIR.
-    assert programs.socket_path(long_home) == path
+    assert supervisord.socket_path(long_home) == path
 
 
 def test_a_socket_where_others_could_have_put_it_is_refused_with_a_cure(long_home: Settings, tmp_path: Path) -> None:
-    folder = programs.socket_path(long_home).parent
+    folder = supervisord.socket_path(long_home).parent
     folder.mkdir(mode=0o700)
-    programs.socket_path(long_home)
+    supervisord.socket_path(long_home)
     folder.chmod(0o755)
     with pytest.raises(SocketFolderTaken, match=r"drwxr-xr-x of user .*set INSTASHOP_HOME to a shorter path"):
-        programs.socket_path(long_home)
+        supervisord.socket_path(long_home)
     folder.rmdir()
     folder.symlink_to(tmp_path)
     with pytest.raises(SocketFolderTaken, match="lrwx"):
-        programs.write_config(long_home)
+        supervisord.write_config(long_home)
 
 
 def test_a_socket_folder_of_another_user_is_refused(long_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = programs.socket_path(long_home).parent
+    folder = supervisord.socket_path(long_home).parent
     folder.mkdir(mode=0o700)
     other = os.lstat(folder)
     monkeypatch.setattr(Path, "lstat", lambda _: os.stat_result((other.st_mode, other.st_ino, other.st_dev, 2, other.st_uid + 1, 0, 0, 0, 0, 0)))
     with pytest.raises(SocketFolderTaken, match=f"drwx------ of user {os.getuid() + 1}"):
-        programs.socket_path(long_home)
+        supervisord.socket_path(long_home)
 
 
 def test_each_broker_has_its_own_number_ports_and_folder_and_all_know_the_voters(settings: Settings) -> None:

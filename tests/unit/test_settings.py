@@ -11,7 +11,7 @@ import pytest
 from instashop import connect
 from instashop import settings as words
 from instashop.errors import WrongSetting
-from instashop.local import airflow_server, brokers, health, launch, owner, postgres, preflight, programs, servers, suite, up
+from instashop.local import airflow_server, brokers, health, launch, owner, postgres, preflight, servers, suite, supervisord, up
 from instashop.local.failures import HomeTaken
 from instashop.settings import ADDRESSES, PORTS, Settings, load
 from instashop.transport.prepare import copies
@@ -219,7 +219,7 @@ def test_a_second_platform_has_its_own_ports_folders_and_socket(make: Callable[.
         return [*several, *(getattr(of, name) for name in PORTS if not name.startswith("kafka"))]
 
     assert len({*ports(first), *ports(second)}) == 2 * len(ports(first))
-    assert programs.socket_path(first) != programs.socket_path(second)
+    assert supervisord.socket_path(first) != supervisord.socket_path(second)
     assert not any(first.where(name) == second.where(name) for name in ADDRESSES)
     one, other = airflow_server.environment(first), airflow_server.environment(second)
     same = {name for name in one if one[name] == other[name] and ("PORT" in name or "HOME" in name or "CONN" in name or "URL" in name)}

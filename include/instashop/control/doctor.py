@@ -20,7 +20,7 @@ from instashop.control import beats, disk, intents, lease
 from instashop.control.beats import Beat
 from instashop.control.lease import Holder
 from instashop.errors import InstaShopError
-from instashop.local import airflow_server, health, programs, servers
+from instashop.local import airflow_server, health, programs, servers, supervisord
 from instashop.local.progress import at_once
 from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY, dropped
 from instashop.settings import Settings, variable
@@ -121,7 +121,7 @@ def _servers(settings: Settings, states: dict[str, dict[str, Any]]) -> list[Find
     found = []
     for name, reason in reasons.items():
         state = programs.said(states.get(name, {"statename": "UNKNOWN"}))
-        log = programs.log_path(settings, name)
+        log = supervisord.log_path(settings, name)
         if state != "running":
             found.append(Finding(name, "fault", f"is {state}.", f"read the end of {log}; `./instashop up` starts it again."))
         elif reason:
@@ -135,7 +135,7 @@ def _servers(settings: Settings, states: dict[str, dict[str, Any]]) -> list[Find
     ours = settings.runs_here("kafka_bootstrap") and not any(finding.hop.startswith("kafka") for finding in found)
     cluster = health.kafka(settings) if ours else None
     if cluster:
-        found.append(Finding("kafka", "fault", cluster, f"read the end of {programs.log_path(settings, 'kafka-1')}."))
+        found.append(Finding("kafka", "fault", cluster, f"read the end of {supervisord.log_path(settings, 'kafka-1')}."))
     return found or [Finding("servers", "well", f"all {len(reasons) + len(settings.elsewhere)} answer.")]
 
 

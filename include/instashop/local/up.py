@@ -21,7 +21,7 @@ from rich.console import Console
 from instashop import connect, java, sql
 from instashop.control import beats, intents, supervision
 from instashop.control.files import last_lines, write_private
-from instashop.local import airflow_server, brokers, commands, down, health, jars, owner, passwords, postgres, preflight, programs, servers
+from instashop.local import airflow_server, brokers, commands, down, health, jars, owner, passwords, postgres, preflight, programs, servers, supervisord
 from instashop.local.failures import Interrupted, ServerFailed
 from instashop.local.lock import only_one
 from instashop.local.progress import Step, run, wait
@@ -125,7 +125,7 @@ def ensure_class_data(settings: Settings, console: Console) -> None:
 
 def _rehearse(settings: Settings, stop: threading.Event) -> str:
     status, output = commands.run([sys.executable, "-m", "instashop.local.rehearsal"], stop, REHEARSAL_PATIENCE_SECONDS)
-    log = programs.log_path(settings, "class-data")
+    log = supervisord.log_path(settings, "class-data")
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(output, encoding="utf-8")
     return "made, once" if status == 0 else f"left out, so every start takes longer; {log} says why"
@@ -202,7 +202,7 @@ def _migrate(settings: Settings, stop: threading.Event) -> str | None:
     stamp = airflow_server.folder(settings) / "migrated"
     if stamp.exists() and stamp.read_text() == own:
         return "up to date"
-    log = programs.log_path(settings, "airflow-migration")
+    log = supervisord.log_path(settings, "airflow-migration")
     status, output = commands.run([sys.executable, "-m", "airflow", "db", "migrate"], stop, 180, servers.airflow_environment(settings))
     log.write_text(output, encoding="utf-8")
     if status != 0:
@@ -248,7 +248,7 @@ def _wait_well(settings: Settings, name: str, check: health.Check, starts: dict[
     if gone or reason:
         server, why = next(iter(gone.items()), (name, ""))
         what = f"does not stay up ({why})" if why else f"is not well after {PATIENCE_SECONDS} s ({reason})"
-        log = programs.log_path(settings, server)
+        log = supervisord.log_path(settings, server)
         raise ServerFailed(
             server=server, what=what, log=log, lines=last_lines(log), cure="read the lines above; then `./instashop up` again, which keeps all data."
         )
