@@ -13,7 +13,7 @@ import pytest
 
 import instashop_watch
 from instashop import connect
-from instashop.control import disk, doctor, lease
+from instashop.control import disk, doctor, findings, lease
 from instashop.local import airflow_server
 from instashop.local.drills.stage import Platform
 from instashop.metrics import PROGRESS_KEY
@@ -109,7 +109,7 @@ def _consumer_stopped(platform) -> Iterator[None]:
     ],
 )
 def test_what_is_broken_is_named_until_it_is_cured(platform, monkeypatch, broken, words):
-    monkeypatch.setattr(doctor, "SILENCE_SECONDS", 3)
+    monkeypatch.setattr(findings, "SILENCE_SECONDS", 3)
 
     def named() -> bool:
         return any(words in trouble for trouble in _troubles(platform))

@@ -5,7 +5,7 @@ import pytest
 
 from instashop.control import doctor
 from instashop.control.beats import Beat
-from instashop.control.doctor import books_finding, live_finding, red_finding, service_finding, silence_seconds
+from instashop.control.findings import books_finding, live_finding, red_finding, service_finding, silence_seconds
 from instashop.control.lease import Holder
 from instashop.local import health, programs, servers
 from instashop.local.status import server_rows
