@@ -242,9 +242,3 @@ def no_items(live: Live) -> Component:
 def fact(value: str, name: str, href: str | None = None) -> Component:
     """Return a small number with its name below."""
     return html.Div([html.Strong(to_rows(value, href)), html.Span(name)])
-
-
-def per_session(live: Live, name: str) -> str:
-    """Return how many of something there were for each session."""
-    sessions = live.now.get("sessions")
-    return "" if name == "sessions" or not sessions else f"{live.now.get(name, 0) / sessions:.2f} a session"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import cards, formats
+from dashboard import cards, formats, visits
 from dashboard.filters import rows_behind
 from dashboard.shelf import OLD_SECONDS, Late
 from dashboard.spans import Live, unfinished
-from dashboard.visits import FUNNEL
 from instashop.metrics import WINDOW_SECONDS, window_of
 
 
@@ -129,19 +128,6 @@ def categories(live: Live, shown: int = 8) -> list[Component]:
 
 def behaviour(live: Live) -> list[Component]:
     """Return what visitors did, from session to checkout, and their searches."""
-    widest = max(*(live.now.get(name, 0) for _label, name in FUNNEL), 1)
-    rows = [
-        cards.step(
-            label,
-            0,
-            live.now.get(name, 0) / widest,
-            "visit",
-            formats.count(live.measured(name).value),
-            cards.per_session(live, name),
-            cards.behind(live, name),
-        )
-        for label, name in FUNNEL
-    ]
     searches, without = live.measured("searches").value, live.measured("searches_without_result").value
     part = formats.share(without / searches) if searches and without is not None else formats.UNKNOWN
     pair = [
@@ -149,4 +135,10 @@ def behaviour(live: Live) -> list[Component]:
         cards.fact(formats.count(without), f"without result ({part})", cards.behind(live, "searches_without_result")),
         cards.fact(formats.count(live.measured("carts_abandoned").value), "carts abandoned", cards.behind(live, "carts_abandoned")),
     ]
-    return [*rows, html.Div(pair, className="facts")]
+    return [*visits.steps(live, lambda name: _per_session(live, name)), html.Div(pair, className="facts")]
+
+
+def _per_session(live: Live, name: str) -> str:
+    """Return how many of something there were for each session."""
+    sessions = live.now.get("sessions")
+    return "" if name == "sessions" or not sessions else f"{live.now.get(name, 0) / sessions:.2f} a session"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 from dash import dcc, html
 from dash.development.base_component import Component
 
@@ -34,21 +37,28 @@ def kpis(live: Live, now: float) -> list[Component]:
     )
 
 
+def steps(live: Live, beside: Callable[[str], str]) -> list[Component]:
+    """Return the steps from session to checkout, with what is said beside each."""
+    widest = max(*(live.now.get(name, 0) for _label, name in FUNNEL), 1)
+    return [
+        cards.step(label, 0, live.now.get(name, 0) / widest, "visit", formats.count(live.measured(name).value), beside(name), cards.behind(live, name))
+        for label, name in FUNNEL
+    ]
+
+
 def funnel(live: Live) -> list[Component]:
     """Return the way from session to checkout, with the rate of each step to the one before it."""
-    widest = max(*(live.now.get(name, 0) for _label, name in FUNNEL), 1)
-    rows: list[Component] = []
-    for number, (label, name) in enumerate(FUNNEL):
-        above = FUNNEL[number - 1] if number else None
-        rate = _rate(live, name, above[1], above[0]) if above else "events, not visitors"
-        rows.append(cards.step(label, 0, live.now.get(name, 0) / widest, "visit", formats.count(live.measured(name).value), rate, cards.behind(live, name)))
+    before = {name: above for above, (_label, name) in pairwise(FUNNEL)}
+
+    def rate(name: str) -> str:
+        if name not in before:
+            return "events, not visitors"
+        label, above = before[name]
+        value = live.ratio(name, above).value
+        return "" if value is None else formats.conversion(value, label.lower())
+
     abandoned = cards.fact(formats.share(_abandoned_share(live)), "of ended carts abandoned", cards.behind(live, "carts_abandoned"))
-    return [*rows, html.Div(abandoned, className="facts")]
-
-
-def _rate(live: Live, name: str, above: str, label: str) -> str:
-    value = live.ratio(name, above).value
-    return "" if value is None else formats.conversion(value, label.lower())
+    return [*steps(live, rate), html.Div(abandoned, className="facts")]
 
 
 def _abandoned_share(live: Live) -> float | None:
