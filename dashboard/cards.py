@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 from dashboard import figures, formats
 from dashboard.filters import rows_behind
 from dashboard.measures import MEASURES
-from dashboard.shelf import Shelf
+from dashboard.shelf import OLD_SECONDS, Shelf
 from dashboard.spans import SPAN_SECONDS, STALE_SECONDS, Live, Measured, State
 from instashop import words
 from instashop.metrics import WINDOW_SECONDS, window_of
@@ -82,6 +82,11 @@ def chart(name: str, says: str, at: Mapping[str, dict[str, Any]]) -> list[Compon
 def marked(text: str) -> list[Component | str]:
     """Return a message with what stands between backticks set as code."""
     return [html.Code(part) if number % 2 else part for number, part in enumerate(text.split("`"))]
+
+
+def shelf_age(what: str, shelf: Shelf, now: float) -> list[object]:
+    """Return what a block shows of the last reading, and how old that is."""
+    return [f"{what} · as of ", age(shelf.read_at, now, OLD_SECONDS)] if shelf.read_at else ["not read yet"]
 
 
 def trouble(shelf: Shelf, now: float) -> list[Component]:

@@ -182,15 +182,6 @@ def _lasting(product: Product, lasts: float | None, live: Live) -> str:
     return "not sold now" if lasts is None else f"for {formats.age(lasts)}"
 
 
-def stock_age(shelf: Shelf, now: float) -> list[object]:
-    """Return what the stock is, what its bars are a share of, and how old it is."""
-    return (
-        ["recorded less paid since · bar: share of the recorded stock · as of ", cards.age(shelf.read_at, now, OLD_SECONDS)]
-        if shelf.read_at
-        else ["not read yet"]
-    )
-
-
 def missing(shelf: Shelf) -> list[Component | str]:
     """Return why there is nothing of the stock."""
     if shelf.trouble:

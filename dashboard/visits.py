@@ -9,7 +9,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import cards, formats
-from dashboard.shelf import LOOK_SECONDS, OLD_SECONDS, Shelf
+from dashboard.shelf import LOOK_SECONDS, Shelf
 from dashboard.spans import Live
 
 FUNNEL = (
@@ -115,11 +115,6 @@ def terms(shelf: Shelf, now: float) -> list[Component]:
     ]
     note = html.P("What found nothing is counted, not named: only words of the catalogue leave the shop.", className="list-foot")
     return [html.Div(rows, className="steps"), html.Div(facts, className="facts"), note, *cards.trouble(shelf, now)]
-
-
-def shelf_age(shelf: Shelf, now: float) -> list[object]:
-    """Return how old the list is."""
-    return ["last hour · as of ", cards.age(shelf.read_at, now, OLD_SECONDS)] if shelf.read_at else ["not read yet"]
 
 
 def _nothing(shelf: Shelf, words: str, now: float) -> list[Component]:

@@ -24,10 +24,10 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
         "behaviour-funnel": {"children": visits.funnel(live)},
         **cards.charted("behaviour-abandoned", figures.abandoned(snapshot.windows, live), "abandoned_cents", cards.behind(live, "abandoned_cents")),
         "behaviour-carts": {"children": visits.carts(snapshot.shelf, now)},
-        "behaviour-carts-age": {"children": visits.shelf_age(snapshot.shelf, now)},
+        "behaviour-carts-age": {"children": cards.shelf_age("last hour", snapshot.shelf, now)},
         **cards.charted("behaviour-searches", figures.searches(snapshot.windows, live), "searches", cards.behind(live, "searches")),
         "behaviour-terms": {"children": visits.terms(snapshot.shelf, now)},
-        "behaviour-terms-age": {"children": visits.shelf_age(snapshot.shelf, now)},
+        "behaviour-terms-age": {"children": cards.shelf_age("last hour", snapshot.shelf, now)},
     }
 
 

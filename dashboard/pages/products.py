@@ -12,6 +12,7 @@ from dashboard import cards, frame, goods, sales, spans
 from dashboard.snapshot import Snapshot
 
 PATH, NAME = "/products", "Products"
+STOCK = "recorded less paid since · bar: share of the recorded stock"
 
 
 def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
@@ -25,7 +26,7 @@ def values(snapshot: Snapshot, now: float) -> dict[str, dict[str, Any]]:
         "products-trending": {"children": goods.trending(sold, live)},
         "products-categories": {"children": sales.categories(live)},
         "products-stock": {"children": goods.left(snapshot, live, sold, now)},
-        "products-stock-age": {"children": goods.stock_age(snapshot.shelf, now)},
+        "products-stock-age": {"children": cards.shelf_age(STOCK, snapshot.shelf, now)},
     }
 
 
