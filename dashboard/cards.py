@@ -221,7 +221,7 @@ def as_of(at: float | None, now: float, limit_seconds: float = STALE_SECONDS) ->
 
 
 def step(
-    label: str, begin: float, width: float, kind: str, value: str, small: object = None, href: str | None = None, of: str = "", chosen: bool = False
+    label: str, width: float, kind: str, value: str, small: object = None, href: str | None = None, of: str = "", chosen: bool = False, begin: float = 0
 ) -> Component:
     """Return a named bar with its value, which leads to its rows; begin and width are shares of the widest, and nothing is drawn below zero; `of` stands small beside the name; one that is `chosen` is marked."""
     shown, label = to_rows(value, href), formats.named(label)

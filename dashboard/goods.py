@@ -102,7 +102,6 @@ def top(goods: list[Good], shelf: Shelf, live: Live) -> list[Component]:
     return [
         cards.step(
             good.name,
-            0,
             good.cents / widest,
             "category",
             formats.money(good.cents),
@@ -126,7 +125,6 @@ def trending(goods: list[Good], live: Live) -> list[Component]:
     return [
         cards.step(
             good.name,
-            0,
             good.gain / ranked[0].gain,
             "visit",
             f"+{formats.counted(good.gain, 'item')}",
@@ -154,7 +152,6 @@ def left(snapshot: Snapshot, live: Live, goods: list[Good], now: float) -> list[
     rows = [
         cards.step(
             product.name,
-            0,
             min(max(product.left, 0) / max(product.stock, 1), 1),
             _tone(product, lasts),
             f"{formats.count(max(product.left, 0))} left",

@@ -101,7 +101,6 @@ def groups(asked: Filters, known: Past, of_products: bool) -> list[Component]:
     return [
         cards.step(
             group.name,
-            0,
             group.sales_cents / widest,
             "category",
             formats.money(group.sales_cents),

@@ -89,11 +89,11 @@ def money_steps(live: Live) -> list[Component]:
     return [
         cards.step(
             label,
-            begin / widest,
             (cents if kind == "sum" else abs(cents)) / widest,  # Below zero is kept when more was refunded than paid.
             kind,
             _signed(cents, kind) if live.as_of else formats.UNKNOWN,
             href=cards.behind(live, **rows),
+            begin=begin / widest,
         )
         for label, begin, cents, kind, rows in steps
     ]
@@ -115,7 +115,6 @@ def categories(live: Live, shown: int = 8) -> list[Component]:
     return [
         cards.step(
             name,
-            0,
             cents / widest,
             "category",
             formats.money(cents),

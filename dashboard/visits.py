@@ -41,7 +41,7 @@ def steps(live: Live, beside: Callable[[str], str]) -> list[Component]:
     """Return the steps from session to checkout, with what is said beside each."""
     widest = max(*(live.now.get(name, 0) for _label, name in FUNNEL), 1)
     return [
-        cards.step(label, 0, live.now.get(name, 0) / widest, "visit", formats.count(live.measured(name).value), beside(name), cards.behind(live, name))
+        cards.step(label, live.now.get(name, 0) / widest, "visit", formats.count(live.measured(name).value), beside(name), cards.behind(live, name))
         for label, name in FUNNEL
     ]
 
@@ -93,7 +93,6 @@ def terms(shelf: Shelf, now: float) -> list[Component]:
     rows = [
         cards.step(
             term.term,
-            0,
             term.searches / widest,
             "visit",
             formats.count(term.searches),
