@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings
 
 from instashop import java
 from instashop.local import brokers, postgres, programs, servers
-from instashop.settings import Settings
+from instashop.settings import Settings, places
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "deploy" / "docker"
@@ -58,7 +58,7 @@ def settings(profile: str, monkeypatch: pytest.MonkeyPatch) -> BaseSettings:
 
 def test_there_is_a_container_for_every_server_and_step(profile: str, settings: Settings) -> None:
     assert set(containers(profile)) == {*servers.table(settings), *STEPS}
-    assert len(brokers.addresses(settings)) == settings.kafka_brokers == PROFILES[profile]
+    assert len(places("kafka_bootstrap", settings.kafka_bootstrap)) == settings.kafka_brokers == PROFILES[profile]
 
 
 def test_our_containers_become_the_server_of_their_name(profile: str) -> None:

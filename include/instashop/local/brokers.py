@@ -86,12 +86,6 @@ def brokers(settings: Settings) -> tuple[Broker, ...]:
     )
 
 
-def addresses(settings: Settings) -> list[tuple[str, int]]:
-    """Return host and port of each broker that clients are told of, wherever it runs."""
-    pairs = (address.strip().rpartition(":") for address in settings.kafka_bootstrap.split(","))
-    return [(host, int(port)) for host, _, port in pairs]
-
-
 def session_seconds(number: int) -> int:
     """Return how long the controller of so many brokers waits for one that says nothing."""
     return SESSION_SECONDS if number > 1 else LONE_SESSION_SECONDS

@@ -16,7 +16,7 @@ from redis import RedisError
 
 from instashop import connect
 from instashop.errors import InstaShopError
-from instashop.local import brokers, programs, servers
+from instashop.local import programs, servers
 from instashop.settings import DSNS, Settings, places
 
 Check = Callable[[Settings], str | None]
@@ -66,7 +66,7 @@ def listens(host: str, port: int) -> bool:
 
 def kafka(settings: Settings) -> str | None:
     """Return None when every broker is a member of the cluster."""
-    wanted = brokers.addresses(settings)
+    wanted = places("kafka_bootstrap", settings.kafka_bootstrap)
     closed = [f"{host}:{port}" for host, port in wanted if not listens(host, port)]
     if closed:
         return f"no broker listens on {', '.join(closed)}"
@@ -102,7 +102,7 @@ def elsewhere(settings: Settings) -> dict[str, Check]:
 
 def _broker(number: int) -> Check:
     def check(settings: Settings) -> str | None:
-        known = brokers.addresses(settings)
+        known = places("kafka_bootstrap", settings.kafka_bootstrap)
         if number > len(known):
             return None  # Somebody else's cluster names fewer than it has; `kafka` asks for the others.
         host, port = known[number - 1]
