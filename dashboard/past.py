@@ -177,7 +177,7 @@ def _numbers(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
 def _exact(filters: Filters) -> str:
     """Return the source of a step, of one name and shape for every step: roll-ups, or the text of the live metrics over the events themselves."""
     if filters.step != "window":
-        return f"exact AS ({statement(f'exact_{filters.step}')})"
+        return f"exact AS ({statement('exact').format(step=filters.step)})"
     columns = ", ".join(MEASURES)
     return (
         f"events AS ({statement('window_events')}), windows AS ({sql.statement('metrics/windows')}), "

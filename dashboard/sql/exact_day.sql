@@ -1,2 +1,0 @@
--- A span by day, from the roll-ups, which are exact up to now.
-SELECT * FROM rollups.exact_days WHERE start >= %(since)s AND start < %(until)s AND late = ANY(%(late)s)
