@@ -57,7 +57,7 @@ def up(settings: Settings) -> None:
 def start_servers(settings: Settings, names: Iterable[str] | None, console: Console | None = None) -> Settings:
     """Start the named servers (None: all, and the services by Airflow) and return, once they are well, the settings that know the passwords.
 
-    With names, nothing else happens: no tables, no topics, no Airflow; `local.down.down` stops them.
+    With names, which are some of `servers.DATA`, nothing else happens: no tables, no topics, no Airflow; `local.down.down` stops them.
     """
     console = console or Console(stderr=True, quiet=True)
     everything = names is None
@@ -101,8 +101,6 @@ def _steps(settings: Settings, wanted: set[str], everything: bool, before: set[s
         steps.append(Step("spark", partial(_start_and_wait, settings, spark), ("supervisord", "jars of spark")))
     if everything:
         steps += _platform_steps(settings)
-    elif servers.DASHBOARD in wanted:
-        steps.append(Step(servers.DASHBOARD, partial(_start_and_wait, settings, [servers.DASHBOARD]), ("supervisord",)))
     here = {step.name for step in steps}
     return [replace(step, needs=tuple(need for need in step.needs if need in here)) for step in steps]  # Nothing waits for a server of somebody else.
 
