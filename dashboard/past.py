@@ -15,7 +15,6 @@ import psycopg
 from dashboard import formats, measures
 from dashboard.filters import HOUR, STEP_SECONDS, Filters, iso
 from dashboard.shelf import as_of_one_moment
-from dashboard.sql import statement
 from instashop import sql
 from instashop.metrics import MEASURES, window_of
 
@@ -157,7 +156,7 @@ def _numbers(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
     exact = _exact(filters)
     group = {"category": filters.category, "product": filters.product, "late": filters.late}
     span = {"since": _time(filters.since - filters.seconds), "until": _time(filters.until)}
-    found = ask(f"WITH {exact} {statement('series')}", {**group, **span})
+    found = ask(f"WITH {exact} {sql.statement('dashboard/series')}", {**group, **span})
     known_from = first_known(*first)
     steps: dict[int, Counter[str]] = {}
     for row in found:
@@ -165,7 +164,7 @@ def _numbers(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
     trouble = not_yet(filters, known_from, steps)
     if trouble:
         return {"trouble": trouble}
-    groups = ask(f"WITH {exact} {statement('groups')}", {**group, **span, "since": _time(filters.since)})
+    groups = ask(f"WITH {exact} {sql.statement('dashboard/groups')}", {**group, **span, "since": _time(filters.since)})
     return {
         "series": {start: steps.get(start, Counter()) for start in range(filters.since, filters.until, STEP_SECONDS[filters.step])},
         "before": before(steps, filters, now, _lived_from(*first, filters)),
@@ -177,10 +176,10 @@ def _numbers(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
 def _exact(filters: Filters) -> str:
     """Return the source of a step, of one name and shape for every step: roll-ups, or the text of the live metrics over the events themselves."""
     if filters.step != "window":
-        return f"exact AS ({statement('exact').format(step=filters.step)})"
+        return f"exact AS ({sql.statement('dashboard/exact').format(step=filters.step)})"
     columns = ", ".join(MEASURES)
     return (
-        f"events AS ({statement('window_events')}), windows AS ({sql.statement('metrics/windows')}), "
+        f"events AS ({sql.statement('dashboard/window_events')}), windows AS ({sql.statement('metrics/windows')}), "
         f"exact AS (SELECT win AS start, category, product_id, product_name, {columns} FROM windows)"
     )
 
@@ -219,7 +218,9 @@ def _lived_from(first_event: float, first_hour: float, filters: Filters) -> floa
 
 def _firsts(ask: _Asking) -> tuple[float, float]:
     """Return when the first event that is kept happened, and by when the first one ever had; infinity when there is none."""
-    event, hour = ([row["first_at"].timestamp() for row in ask(statement(source)) if row["first_at"]] for source in ("first_event", "first_hour"))
+    event, hour = (
+        [row["first_at"].timestamp() for row in ask(sql.statement(f"dashboard/{source}")) if row["first_at"]] for source in ("first_event", "first_hour")
+    )
     return min(event, default=math.inf), min(hour, default=math.inf)
 
 
@@ -251,7 +252,7 @@ def _rows(ask: _Asking, filters: Filters, now: float) -> dict[str, Any]:
 
 def of_rows(name: str) -> str:
     """Return a statement about the events behind a number, with `conditions` as its parameters."""
-    return f"WITH behind AS ({statement('behind')}) {statement(name)}"
+    return f"WITH behind AS ({sql.statement('dashboard/behind')}) {sql.statement(f'dashboard/{name}')}"
 
 
 def conditions(filters: Filters) -> dict[str, Any]:

@@ -22,8 +22,7 @@ from dashboard.measures import MEASURES
 from dashboard.past import Past
 from dashboard.shelf import Shelf
 from dashboard.snapshot import DeadLetters, Progress, Sale, Snapshot, Verdict, Warehouse, Window
-from dashboard.sql import statement
-from instashop import connect
+from instashop import connect, sql
 from instashop.control import beats
 from instashop.control.beats import Beat
 from instashop.control.books import Line
@@ -163,7 +162,7 @@ class Reader:
         """
         passed = stops(self._settings, event_id)
         with self._open() as connection:
-            return passed, connection.execute(statement("event"), {"event_id": event_id}).fetchone()
+            return passed, connection.execute(sql.statement("dashboard/event"), {"event_id": event_id}).fetchone()
 
     def _open(self, autocommit: bool = True) -> psycopg.Connection[dict[str, Any]]:
         return connect.warehouse(self._settings, "dashboard", autocommit=autocommit, row_factory=dict_row)  # type: ignore[return-value]
@@ -259,9 +258,9 @@ def read_warehouse(connection: psycopg.Connection[dict[str, Any]], now: float) -
     Raises:
         psycopg.Error: it does not answer, or its tables are not there.
     """
-    arrived = connection.execute(statement("arrived")).fetchone() or {}
-    verdict = connection.execute(statement("verdicts")).fetchone()
-    letters = connection.execute(statement("dead_letters")).fetchall()
+    arrived = connection.execute(sql.statement("dashboard/arrived")).fetchone() or {}
+    verdict = connection.execute(sql.statement("dashboard/verdicts")).fetchone()
+    letters = connection.execute(sql.statement("dashboard/dead_letters")).fetchall()
     return Warehouse(
         read_at=now,
         messages=arrived["messages"],

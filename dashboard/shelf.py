@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from dashboard.sql import statement
+from instashop import sql
 from instashop.metrics import MEASURES
 
 LOOK_SECONDS = 3600
@@ -114,14 +114,14 @@ def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
     """
 
     def rows(name: str, seconds: float) -> list[dict[str, Any]]:
-        return connection.execute(statement(name), {"since": datetime.fromtimestamp(now - seconds, UTC)}).fetchall()
+        return connection.execute(sql.statement(f"dashboard/{name}"), {"since": datetime.fromtimestamp(now - seconds, UTC)}).fetchall()
 
     as_of_one_moment(connection)
     with connection.transaction():
         terms, carts, late = rows("searches", LOOK_SECONDS), rows("abandoned", LOOK_SECONDS), rows("late", LATE_LOOK_SECONDS)
         visitors, active_carts = rows("visitors", VISITOR_SECONDS), rows("active_carts", CART_SECONDS)
         products, stock_trouble = _stock(connection)
-        day = connection.execute(statement("today"), {"day": datetime.fromtimestamp(day_of(now), UTC)}).fetchone()
+        day = connection.execute(sql.statement("dashboard/today"), {"day": datetime.fromtimestamp(day_of(now), UTC)}).fetchone()
     return Shelf(
         read_at=now,
         stock_trouble=stock_trouble,
@@ -140,7 +140,7 @@ def _stock(connection: psycopg.Connection[dict[str, Any]]) -> tuple[list[dict[st
     """Return the rows of the stock, or why there are none; the transaction goes on either way."""
     try:
         with connection.transaction():
-            return connection.execute(statement("stock")).fetchall(), None
+            return connection.execute(sql.statement("dashboard/stock")).fetchall(), None
     except psycopg.errors.QueryCanceled:
         return [], STOCK_TOO_LONG
 

@@ -17,8 +17,7 @@ from psycopg.rows import dict_row, tuple_row
 from dashboard import past, readings, shelf
 from dashboard.filters import COUNTED, DAY, EARLIEST, Filters
 from dashboard.readings import Reader
-from dashboard.sql import statement
-from instashop import connect
+from instashop import connect, sql
 from instashop.control.beats import Beat, key_of
 from instashop.metrics import MEASURES
 from instashop.settings import Settings
@@ -71,7 +70,7 @@ def test_the_rows_behind_a_number_make_the_number(filled: Any, measure: str, cou
 
 
 def test_a_span_is_compared_only_with_one_that_the_warehouse_has_lived_through(filled: Any) -> None:
-    first = int(filled.execute(statement("first_event")).fetchone()["first_at"].timestamp()) // 30 * 30
+    first = int(filled.execute(sql.statement("dashboard/first_event")).fetchone()["first_at"].timestamp()) // 30 * 30
     for begin, is_known in ((first - 30, False), (first + 30, True)):
         asked = Filters(begin + 300, begin + 600, "window")
         assert (past.read(filled, asked, asked.until, 8).before is not None) == is_known
@@ -79,7 +78,7 @@ def test_a_span_is_compared_only_with_one_that_the_warehouse_has_lived_through(f
 
 def test_by_window_nothing_is_known_of_events_that_are_no_longer_kept(filled: Any) -> None:
     """Retention dropped them: their hours are there, and they themselves are not."""
-    first = filled.execute(statement("first_event")).fetchone()["first_at"].replace(minute=0, second=0, microsecond=0)
+    first = filled.execute(sql.statement("dashboard/first_event")).fetchone()["first_at"].replace(minute=0, second=0, microsecond=0)
     columns = ", ".join(MEASURES)
     filled.execute(
         f"INSERT INTO rollups.hours (start, late, {columns}) SELECT %s, false, {', '.join('7' for _ in MEASURES)}",
@@ -234,6 +233,6 @@ def test_a_visitor_is_a_session_and_a_cart_is_active_until_it_ends(filled: Any) 
 
 
 def test_a_refused_message_is_not_taken_in(filled: Any) -> None:
-    before = filled.execute(statement("arrived")).fetchone()["messages"]
+    before = filled.execute(sql.statement("dashboard/arrived")).fetchone()["messages"]
     filled.execute("INSERT INTO consumer_offsets (topic, \"partition\", events, refused) VALUES ('of this test', 0, 10, 4)")
-    assert filled.execute(statement("arrived")).fetchone()["messages"] == before + 6
+    assert filled.execute(sql.statement("dashboard/arrived")).fetchone()["messages"] == before + 6

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dashboard.sql import statement
+from instashop import sql
 from instashop.events import uuid7
 from instashop.shop.shopper import line_of
 from tests.integration.rows import build_up_to_now, keep
@@ -41,7 +41,7 @@ def _sold(db: psycopg.Connection) -> int:
 
 
 def _row(db: psycopg.Connection) -> tuple[Any, ...]:
-    (found,) = [row for row in db.execute(statement("stock")) if row[0] == PRODUCT]
+    (found,) = [row for row in db.execute(sql.statement("dashboard/stock")) if row[0] == PRODUCT]
     return found
 
 
