@@ -31,7 +31,6 @@ class Group:
     category: str | None
     product_id: int | None
     name: str
-    items_sold: int
     sales_cents: int
 
 

@@ -59,7 +59,7 @@ PAST = Past(
     read_at=NOW,
     series={ASKED.since: Counter(PAID), ASKED.until - 3600: Counter(PAID)},
     before={"events": 10, "revenue_cents": 11_900},
-    groups=(Group("Home", None, "Home", 3, 2700), Group(None, 7, "Lamp", 3, 2700)),
+    groups=(Group("Home", None, "Home", 2700), Group(None, 7, "Lamp", 2700)),
     rows=(row(),),
     rows_count=4,
     rows_total=23_800,
@@ -243,7 +243,7 @@ def test_history_shows_numbers_rows_and_that_they_agree() -> None:
 
 def test_what_the_shop_gave_no_name_has_a_label_wherever_it_is_drawn() -> None:
     unnamed = "(without a name)"
-    nameless = replace(PAST, groups=(Group("", None, "", 3, 2700), Group(None, 7, "", 3, 2700)))
+    nameless = replace(PAST, groups=(Group("", None, "", 2700), Group(None, 7, "", 2700)))
     lamp = replace(LAMP, name="", category="")
     known = snapshot(replace(sold(WINDOW, 3, name=""), categories={"": {"sales_cents": 2700}}), shelf=replace(SHELF, products=(lamp,)))
     live, sales_of = spans.live_of(known, NOW), goods_of(known)
@@ -271,8 +271,8 @@ def test_what_the_shop_gave_no_name_has_a_label_wherever_it_is_drawn() -> None:
     ],
 )
 def test_sales_of_all_say_so_beside_a_filter_and_mark_the_chosen_row(more: dict[str, Any], notes: list[str], marked: list[str]) -> None:
-    many = tuple(Group(None, number, f"P{number}", 1, 100 - number) for number in range(20, 31))
-    known = replace(PAST, groups=(*PAST.groups, Group("Garden", None, "Garden", 1, 50), *many))
+    many = tuple(Group(None, number, f"P{number}", 100 - number) for number in range(20, 31))
+    known = replace(PAST, groups=(*PAST.groups, Group("Garden", None, "Garden", 50), *many))
     parts = list(history.layout(snapshot(shelf=SHELF), replace(ASKED, measure="sales_cents", **more), (), known, NOW)._traverse())
     assert [texts(part) for part in parts if getattr(part, "className", "") == "card-note" and " tax" in texts(part)] == notes
     steps = [part for part in parts if str(getattr(part, "className", "")).startswith("step is-")]

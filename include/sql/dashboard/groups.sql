@@ -3,7 +3,6 @@ SELECT
     category,
     product_id,
     coalesce(category, (array_agg(product_name ORDER BY start DESC))[1]) AS name,
-    sum(items_sold)::bigint AS items_sold,
     sum(sales_cents)::bigint AS sales_cents
 FROM exact
 WHERE category IS NOT NULL OR product_id IS NOT NULL
