@@ -48,7 +48,6 @@ class Term:
     term: str | None
     searches: int
     without_result: int
-    newest_at: float
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def read(connection: psycopg.Connection[dict[str, Any]], now: float) -> Shelf:
         today={name: day[name] if day else 0 for name in MEASURES},
         visitors=visitors[0]["visitors"],
         active_carts=active_carts[0]["carts"],
-        terms=tuple(Term(row["term"], row["searches"], row["without_result"], row["newest_at"].timestamp()) for row in terms),
+        terms=tuple(Term(row["term"], row["searches"], row["without_result"]) for row in terms),
         searched=Searched(terms[0]["all_searches"], terms[0]["all_without_result"], terms[0]["words"]) if terms else Searched(),
         carts=tuple(Cart(str(row["event_id"]), row["occurred_at"].timestamp(), row["value_cents"], row["customer_id"]) for row in carts),
         late={row["start"]: Late(row["events"], row["orders_paid"], row["revenue_cents"]) for row in late},

@@ -33,7 +33,7 @@ LAMP = Product(7, "Lamp", "Home", stock=100, sold=40, active=True, at=NOW - 3600
 SHELF = Shelf(
     read_at=NOW - 5,
     products=(LAMP,),
-    terms=(Term("lamp", 4, 1, NOW), Term(None, 2, 2, NOW)),
+    terms=(Term("lamp", 4, 1), Term(None, 2, 2)),
     searched=Searched(1_006, 13, 251),
     carts=(Cart("0192", NOW - 60, 1999, None),),
 )

@@ -1,4 +1,4 @@
 -- One event as it came, with what it carries.
-SELECT kind, occurred_at, recorded_at, arrived_at, payload
+SELECT kind, occurred_at, payload
 FROM realtime_events
 WHERE event_id = %(event_id)s

@@ -13,7 +13,6 @@ SELECT
     term,
     count(*) AS searches,
     count(*) FILTER (WHERE results = 0) AS without_result,
-    max(occurred_at) AS newest_at,
     sum(count(*)) OVER ()::bigint AS all_searches,
     sum(count(*) FILTER (WHERE results = 0)) OVER ()::bigint AS all_without_result,
     count(term) OVER () AS words
