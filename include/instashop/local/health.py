@@ -22,7 +22,7 @@ from instashop.settings import DSNS, Settings, places
 Check = Callable[[Settings], str | None]
 
 
-def get_json(url: str, seconds: float = 3) -> Any:
+def get_json(url: str) -> Any:
     """Return the JSON of a page; no proxy is asked.
 
     Raises:
@@ -30,7 +30,7 @@ def get_json(url: str, seconds: float = 3) -> Any:
         ValueError: the answer is no JSON.
     """
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=seconds) as answer:
+    with opener.open(url, timeout=3) as answer:
         return json.load(answer)
 
 
@@ -134,8 +134,7 @@ def airflow_health(settings: Settings) -> dict[str, Any]:
         OSError: the API server does not answer.
         ValueError: it answers something else.
     """
-    health: dict[str, Any] = get_json(f"{settings.airflow_url}/api/v2/monitor/health")
-    return health
+    return get_json(f"{settings.airflow_url}/api/v2/monitor/health")
 
 
 def _api(settings: Settings) -> str | None:
