@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 from instashop import connect
 from instashop.control import beats, lease
-from instashop.control.files import write_whole
 from instashop.errors import InstaShopError
 from instashop.local import airflow_server, brokers, health, passwords, postgres, servers
 from instashop.local.progress import wait
@@ -69,8 +68,10 @@ def _write_addresses(settings: Settings) -> None:
 
 def _share(name: str, text: str) -> None:
     """Write a file that the servers' own users, whose numbers differ from image to image, can read."""
-    write_whole(SHARED / name, text.encode())
-    (SHARED / name).chmod(0o644)
+    draft = SHARED / f"{name}.draft"
+    draft.write_text(text, encoding="utf-8")
+    draft.chmod(0o644)
+    draft.replace(SHARED / name)
 
 
 def prepare(settings: Settings) -> int:
