@@ -138,6 +138,7 @@ class FollowsService(ABC):
             if now - said >= self.say_every_seconds:
                 said = now
                 self.log.info("%s: %s", self.service, self._beat_line(settings))
+                supervision.set_aside(self._log_file(settings))
             if now - stored >= self.store_every_seconds:
                 stored = now
                 context["task_state_store"].set("beat", self._beat_line(settings))

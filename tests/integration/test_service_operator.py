@@ -229,3 +229,19 @@ def test_a_restart_gives_a_new_process(home):
     asked.join(80)
     assert not asked.is_alive()
     assert process_of(home).pid != process.pid
+
+
+def test_a_long_log_is_set_aside_while_its_service_writes_on(home, monkeypatch):
+    from instashop.control import supervision
+    from instashop_services import FollowsService
+
+    monkeypatch.setattr(supervision, "LOG_BYTES", 500)
+    monkeypatch.setattr(FollowsService, "say_every_seconds", 0.1)
+    task, log = Running(Store()), home.log_dir / f"{SERVICE}.log"
+    aside = log.with_name(f"{log.name}.1")
+    first = wait_until(lambda: aside.exists() and aside.read_text())
+    second = wait_until(lambda: (text := aside.read_text()) != first and text)
+    assert "trying again" in second
+    assert "\0" not in second + log.read_text()
+    want(home, "stopped")
+    assert task.ended() is None
