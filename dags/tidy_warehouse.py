@@ -1,4 +1,4 @@
-"""Make the events' daily partitions ahead, and let go of days before the retention, once a day.
+"""Make the events' daily partitions ahead, sum up the index of those that have ended, and let go of days before the retention, once a day.
 
 Days are kept for ever unless INSTASHOP_WAREHOUSE_RETENTION_DAYS says how many. Transactions, items, dimensions and roll-ups always stay.
 
@@ -42,6 +42,7 @@ with DAG(
         task_id="let_go",
         conn_id="postgres_dwh",
         sql=[
+            "tidy/summarise_ended_days.sql",
             "tidy/drop_partitions.sql",
             "tidy/delete_old_user_behavior.sql",
             "tidy/delete_old_searches.sql",

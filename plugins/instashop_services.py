@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 KILL_GRACE_SECONDS = 3.5
 """Airflow kills a task by SIGKILL 5 s after it asked it to end."""
+PAUSED_SECONDS = 10.0
+"""A task that waited for so long instead of a second stood still itself, as in a paused container; its service gets as long to beat again."""
 
 CONTINUOUS: dict[str, Any] = {
     "schedule": "@continuous",
@@ -133,11 +135,15 @@ class FollowsService(ABC):
             AnotherTryFollows: a later try has taken over.
         """
         settings, process = load(), _process(external_id)
-        said = stored = 0.0
+        said = stored = hears_from = 0.0
         ended, code = False, None
         self.log.info("following %s, process %d", self.service, process.pid)
         while not ended:
+            before = time.monotonic()
             ended, code = supervision.wait_end(process, 1.0)
+            now = time.monotonic()
+            if now - before > PAUSED_SECONDS:
+                hears_from = now + PAUSED_SECONDS
             if self._killed:
                 raise supervision.TaskEnded(service=self.service, what=self._killed)
             if not supervision.follows(settings.run_dir, self.service, self._token):
@@ -145,13 +151,13 @@ class FollowsService(ABC):
             if not ended and self._step(settings, process) == "stop":
                 self._stop(settings, process)
                 return
-            if not ended and (hang := self._hang(settings, process)):
+            if not ended and now > hears_from and (hang := self._hang(settings, process)):
                 supervision.stop(settings.run_dir, self.service, process, KILL_GRACE_SECONDS)
                 raise self._unwell(settings, process, hang)
-            now = time.monotonic()
             if now - said >= self.say_every_seconds:
                 said = now
                 self.log.info("%s: %s", self.service, self._beat_line(settings))
+                supervision.set_aside(self._log_file(settings))
             if now - stored >= self.store_every_seconds:
                 stored = now
                 context["task_state_store"].set("beat", self._beat_line(settings))

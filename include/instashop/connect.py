@@ -22,7 +22,8 @@ COMMIT_SECONDS = 8
 """How long a commit may take before a new session finds out what became of it. A broker that has died is replaced within this; after
 `OPEN_SECONDS` the transaction could only be rolled back."""
 _RECONNECT_MS = 500
-"""Most between two tries to connect: the client's own ten seconds would outlast the election of another leader."""
+"""Between two tries to connect, from the first one on: the client's own ten seconds would outlast the election of another leader, and a client
+that has lost all brokers begins anew with its shortest pause, and with a line in the log, again and again."""
 AT_ONCE_MS = 20
 """How long a broker waits for more before it answers that there is nothing, to a client that reads to the end of a topic and leaves."""
 
@@ -156,6 +157,7 @@ def kafka_producer(settings: Settings, transactional_id: str, **options: Any) ->
             **kafka_options(settings),
             "transactional.id": transactional_id,
             "transaction.timeout.ms": OPEN_SECONDS * 1000,
+            "reconnect.backoff.ms": _RECONNECT_MS,
             "reconnect.backoff.max.ms": _RECONNECT_MS,
             "linger.ms": 2,
             "compression.type": "lz4",
@@ -178,6 +180,7 @@ def kafka_consumer(settings: Settings, group: str, **options: Any) -> Consumer:
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
             "session.timeout.ms": 10_000,
+            "reconnect.backoff.ms": _RECONNECT_MS,
             "reconnect.backoff.max.ms": _RECONNECT_MS,
             "fetch.wait.max.ms": AT_ONCE_MS,
             "queued.max.messages.kbytes": 8_192,

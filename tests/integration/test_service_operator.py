@@ -128,6 +128,32 @@ def test_a_service_that_hangs_is_ended_by_its_task_which_fails_and_says_so(home,
     assert process.process() is None
 
 
+def test_a_service_that_stood_still_together_with_its_task_is_no_hang(home, monkeypatch):
+    import instashop_services
+    from instashop.control import supervision
+
+    task, wait_end, paused = Running(Store()), supervision.wait_end, []
+    process = process_of(home)
+
+    def pause_both(followed, seconds):
+        found = wait_end(followed, seconds)
+        if not paused:
+            paused.append(os.kill(process.pid, signal.SIGSTOP))
+            threading.Event().wait(4)
+            os.kill(process.pid, signal.SIGCONT)
+        return found
+
+    monkeypatch.setattr(load(), "beat_stale_seconds", 3.5)
+    monkeypatch.setattr(instashop_services, "PAUSED_SECONDS", 3.0)
+    monkeypatch.setattr(supervision, "wait_end", pause_both)
+    wait_until(lambda: paused)
+    threading.Event().wait(5)
+    assert task.error is None
+    assert process_of(home) == process
+    want(home, "stopped")
+    assert task.ended() is None
+
+
 def test_a_killed_service_makes_the_task_fail_and_the_next_try_starts_it_again(home):
     from instashop.control.supervision import ServiceEnded
 
@@ -229,3 +255,19 @@ def test_a_restart_gives_a_new_process(home):
     asked.join(80)
     assert not asked.is_alive()
     assert process_of(home).pid != process.pid
+
+
+def test_a_long_log_is_set_aside_while_its_service_writes_on(home, monkeypatch):
+    from instashop.control import supervision
+    from instashop_services import FollowsService
+
+    monkeypatch.setattr(supervision, "LOG_BYTES", 500)
+    monkeypatch.setattr(FollowsService, "say_every_seconds", 0.1)
+    task, log = Running(Store()), home.log_dir / f"{SERVICE}.log"
+    aside = log.with_name(f"{log.name}.1")
+    first = wait_until(lambda: aside.exists() and aside.read_text())
+    second = wait_until(lambda: (text := aside.read_text()) != first and text)
+    assert "trying again" in second
+    assert "\0" not in second + log.read_text()
+    want(home, "stopped")
+    assert task.ended() is None

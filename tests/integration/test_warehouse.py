@@ -157,6 +157,21 @@ def test_nothing_of_a_build_is_kept_when_a_statement_of_it_fails(connections, da
     assert totals(db, day_of_2021) == (1, 1)
 
 
+def test_the_last_blocks_of_each_day_that_has_ended_are_summed_up(connections, day_of_2021):
+    db = connections[0]
+    db.execute(
+        'INSERT INTO realtime_events (event_id, kind, schema_version, occurred_at, recorded_at, txid, topic, "partition", "offset", payload)'
+        " SELECT warehouse.first_id(%(day)s + n * INTERVAL '1 second'), 'searches', 1, %(day)s, %(day)s, n, 'searches', 0, n, to_json(repeat('x', 1500))"
+        " FROM generate_series(1, 2000) AS n",  # A range of blocks, which the index sums up while they are written, and half of another.
+        {"day": day_of_2021},
+    )
+    db.execute("VACUUM realtime_events_20210304")
+    ranges = dict(db.execute(sql.statement("tidy/summarise_ended_days")).fetchall())
+    assert ranges["realtime_events_20210304"] == 1
+    assert max(ranges) < f"realtime_events_{datetime.now(UTC):%Y%m%d}"
+    assert dict(db.execute(sql.statement("tidy/summarise_ended_days")).fetchall())["realtime_events_20210304"] == 0
+
+
 def drop_partitions(db: psycopg.Connection) -> list[str]:
     return [row[0] for row in db.execute("SELECT warehouse.drop_partitions(30)")]
 

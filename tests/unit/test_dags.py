@@ -46,6 +46,11 @@ def test_a_dag_runs_once_at_a_time_and_needs_nobody_to_unpause_it(dags, name):
     assert dag.max_active_runs == 1 or name == "control_service"
 
 
+def test_no_first_run_waits_for_an_hour_at_which_a_platform_may_always_be_off(dags):
+    hours = {name: dag.timetable.expression.split()[1] for name, dag in dags.items() if hasattr(dag.timetable, "expression") and dag.start_date is None}
+    assert hours == {"tidy_airflow": "*/4"}  # One that was missed before there was any is made up for only with a start_date.
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_each_service_has_a_dag_that_tries_again_soon_and_often(dags, service):
     (task,) = dags[f"run_{service}"].tasks

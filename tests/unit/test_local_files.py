@@ -302,6 +302,23 @@ def test_a_record_of_another_boot_ends_nobody(tmp_path: Path) -> None:
     assert launch.members(record) == []
 
 
+def test_a_postgres_whose_pid_is_somebody_elses_by_now_starts_again(settings: Settings, tmp_path: Path) -> None:
+    settings = passwords.ensure(settings)
+    cluster = postgres.clusters(settings)[0]
+    cluster.data.mkdir(parents=True)
+    (settings.home / "data" / f"{cluster.data.name}.roles").write_text(postgres._stamp(cluster, settings))
+    file = cluster.data / "postmaster.pid"
+    with subprocess.Popen(["sleep", "60"], cwd=cluster.data) as server, subprocess.Popen(["sleep", "60"], cwd=tmp_path) as other:
+        try:
+            for pid, stays in ((server.pid, True), (other.pid, False), (-other.pid, False), (2**22 + 1, True)):
+                file.write_text(f"{pid}\n{cluster.data}\n1764400000\n")
+                assert not postgres.initialise(cluster, settings)
+                assert file.exists() is stays
+        finally:
+            server.kill()
+            other.kill()
+
+
 def test_the_locks_name_neither_a_registry_nor_a_machine() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
         text = (ROOT / name).read_text()

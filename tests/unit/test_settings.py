@@ -2,6 +2,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -257,3 +258,11 @@ def test_a_start_with_other_ports_in_the_home_of_a_running_platform_is_refused(m
     finally:
         running.send_signal(signal.SIGKILL)
         running.wait()
+
+
+def test_a_client_that_finds_no_broker_fills_no_log(make: Callable[..., Settings], capfd: pytest.CaptureFixture[str]) -> None:
+    client, until = connect.kafka_consumer(make(kafka_bootstrap="127.0.0.1:1,127.0.0.1:2,127.0.0.1:3"), "test"), time.monotonic() + 3
+    while time.monotonic() < until:
+        client.consume(10, timeout=0.2)
+    client.close()
+    assert 0 < capfd.readouterr().err.count("|FAIL|") < 30

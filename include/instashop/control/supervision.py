@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -35,7 +36,7 @@ GRACE_SECONDS = 20.0
 """How long a service may take to stop by itself before it is killed."""
 
 LOG_BYTES = 20_000_000
-"""A log longer than this is set aside, as NAME.log.1, at the next start."""
+"""A log longer than this is set aside, as NAME.log.1."""
 
 
 class ServiceEnded(InstaShopError):
@@ -197,8 +198,7 @@ def start(run_dir: Path, service: str, command: Sequence[str], environment: Mapp
         ServiceNotStarted: the command could not be run at all.
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    if log_file.exists() and log_file.stat().st_size > LOG_BYTES:
-        log_file.replace(log_file.with_name(f"{log_file.name}.1"))
+    set_aside(log_file)
     try:
         with log_file.open("ab") as output:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=dict(environment), start_new_session=True)
@@ -207,6 +207,13 @@ def start(run_dir: Path, service: str, command: Sequence[str], environment: Mapp
         raise ServiceNotStarted(service=service, cause=error, command=" ".join(command[:6])) from error
     write_whole(_started_path(run_dir, service), msgspec.json.encode(holder))
     return holder
+
+
+def set_aside(log_file: Path) -> None:
+    """Set a long log aside, also while its service writes: that appends each line, so the file begins anew below it. Lines of this very moment may be lost."""
+    if log_file.exists() and log_file.stat().st_size > LOG_BYTES:
+        shutil.copyfile(log_file, log_file.with_name(f"{log_file.name}.1"))
+        os.truncate(log_file, 0)
 
 
 def wait_end(process: Holder, seconds: float) -> tuple[bool, int | None]:

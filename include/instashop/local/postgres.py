@@ -174,6 +174,7 @@ def initialise(cluster: Cluster, settings: Settings) -> bool:
     """
     stamp_file, stamp = _stamp_file(cluster, settings), _stamp(cluster, settings)
     if cluster.data.exists():
+        _forget_the_dead(cluster.data)
         (cluster.data / "pg_hba.conf").write_text(who_may_connect(cluster.host), encoding="utf-8")
         if has_its_roles(cluster, settings):
             return False
@@ -196,6 +197,17 @@ def initialise(cluster: Cluster, settings: Settings) -> bool:
     draft.rename(cluster.data)
     stamp_file.write_text(stamp)
     return True
+
+
+def _forget_the_dead(data: Path) -> None:
+    """Remove the pid file of a server that is gone if somebody else has its pid by now, as after a power cut: Postgres takes any process of its own user for that server."""
+    file = data / "postmaster.pid"
+    try:
+        pid = int(file.read_text(encoding="ascii").partition("\n")[0])
+        if not os.path.samefile(f"/proc/{abs(pid)}/cwd", data):  # Below zero it is of single-user mode.
+            file.unlink()
+    except (FileNotFoundError, PermissionError):
+        return  # There is none, or its pid is nobody's or another user's, which Postgres itself takes for gone.
 
 
 def check_version(settings: Settings) -> None:
