@@ -6,15 +6,17 @@ import json
 import time
 from collections import namedtuple
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
 from kafka import TopicPartition
 
+from instashop.control.books import reading
 from instashop.control.books.comparing import _items
 from instashop.control.books.explained import Explained
 from instashop.control.books.pages import Page
-from instashop.control.books.reading import Client, PageReader, StreamRead
+from instashop.control.books.reading import Client, PageReader, StandsStill, StreamRead, forgotten
 from instashop.control.books.verdict import Line, Sum, Verdict, named, shortened
 from instashop.local.drills.judging import Outcome, judge
 from instashop.streams import BY_NAME
@@ -70,6 +72,48 @@ def test_what_is_written_while_a_page_is_read_does_not_end_it():
     assert reader.has_read({("searches", 0): 7})
 
 
+def test_a_page_that_is_read_again_ends_where_it_ended_whatever_the_shop_has_begun_since():
+    reader = PageReader(Client(lambda: Partition([5, 15, 6, 4, 10, 11, 12])), Page(5, 10, datetime.now(UTC), end={("searches", 0): 5}), lambda: 20)
+    for _ in range(4):
+        reader.read_on()
+    read = reader.streams["searches"]
+    assert (read.sum.events, len(read.strangers)) == (2, 3)
+
+
+def test_a_client_that_stands_still_is_replaced_by_one_that_goes_on_there(monkeypatch):
+    class Still(Partition):
+        """It brings one message and no more."""
+
+        closed = 0
+
+        def poll(self, **_options):
+            found, self.at = self.records[self.at : 1], max(self.at, 1)
+            return {AT: found} if found else {}
+
+        def close(self):
+            Still.closed += 1
+
+    monkeypatch.setattr(reading, "STALL_SECONDS", 0.01)
+    clients = [Still([5, 6, 7]), Partition([5, 6, 7])]
+    reader = PageReader(Client(lambda: clients.pop(0)), Page(5, 10, datetime.now(UTC)), lambda: 20)
+    for _ in range(2):
+        reader.read_on()
+    read = reader.streams["searches"]
+    assert (read.sum.events, len(read.repeats), Still.closed) == (3, 0, 1)
+
+    reader = PageReader(Client(lambda: Still([5, 6, 7])), Page(5, 10, datetime.now(UTC)), lambda: 20)
+    with pytest.raises(StandsStill):
+        reader.read_on()
+
+
+@pytest.mark.parametrize(("kept", "is_forgotten"), [((3, 5, 99), False), ((3, 6, 0), True), ((4, 6, 0), True)])
+def test_a_page_is_forgotten_when_kafka_lacks_its_first_message_of_a_partition(kept, is_forgotten):
+    begins, ends = ({("searches", number): offset for number, offset in enumerate(offsets)} for offsets in ((3, 5, 7), (9, 9, 7)))
+    page = Page(5, 10, datetime.now(UTC), begin=begins, end=ends)
+    client = SimpleNamespace(beginning_offsets=lambda places: {place: kept[place.partition] for place in places})
+    assert forgotten(Client(lambda: client), page) is is_forgotten
+
+
 @pytest.mark.parametrize(
     ("txids", "refused", "events", "claims", "counted", "begins"),
     [
@@ -78,8 +122,10 @@ def test_what_is_written_while_a_page_is_read_does_not_end_it():
         ([5, 12, 6, 7, 13], {1}, 3, 0, 1, 4),
         ([5, 12, 99, 6, 13], {1, 2}, 2, 0, 2, 4),
         ([5, 12, 99, 13], {1, 2}, 1, 0, 0, 1),
+        ([5, 6, 12], {0}, 1, 1, 1, 2),
+        ([4, 10, 6, 12], {0, 1}, 1, 0, 2, 3),
     ],
-    ids=["the next page's first", "its last so far", "a stranger's claim", "two strangers'", "the next page's first two"],
+    ids=["the next page's first", "its last so far", "a stranger's claim", "two strangers'", "the next page's first two", "its first", "just outside"],
 )
 def test_a_refused_message_is_of_the_page_in_whose_middle_it_stands(txids, refused, events, claims, counted, begins):
     """A page [5, 10) of a shop that has begun 20."""
@@ -91,6 +137,26 @@ def test_a_refused_message_is_of_the_page_in_whose_middle_it_stands(txids, refus
     assert reader.next == {("searches", 0): begins}
     assert reader.has_read({("searches", 0): len(txids)})
     assert not read.strangers
+
+
+def test_the_sum_of_ids_is_that_of_a_server_which_knows_no_unsigned_numbers():
+    cents = {uuid4(): 100, uuid4(): -7}
+    low = [int.from_bytes(event_id.bytes[8:], "big", signed=True) for event_id in cents]
+    assert all(number < 0 for number in low)
+    assert Sum.over(cents) == Sum.of(2, 93, sum(low)) == Sum.of(1, 100, low[0]) + Sum.of(1, -7, low[1])
+
+
+def test_the_books_balance_only_if_there_is_a_line_and_each_agrees():
+    one, other = Sum(1, 100, 5), Sum(1, 100, 6)
+    good, strange, wrong = (
+        Line.of("kafka", "searches", one, one),
+        Line.of("kafka", "searches", one, one, "1 repeated"),
+        Line.of("kafka", "searches", one, other),
+    )
+    assert [line.ok for line in (good, strange, wrong)] == [True, False, False]
+    assert [Verdict(1, lines).balanced for lines in ([], [good], [good, wrong])] == [False, True, False]
+    assert Verdict(1, [good, wrong]).describe().splitlines()[1].startswith("NO  kafka")
+    assert "do NOT balance" in Verdict(1, [good, wrong]).describe()
 
 
 @pytest.mark.parametrize(
@@ -125,8 +191,9 @@ def test_a_page_is_complete_with_the_refused_rows_of_the_shop():
         ({1: 100}, {}, "-1 event, −€0.50 not in items: {2}"),
         ({1: 100, 2: 49}, {}, "+0 events, −€0.01"),
         ({1: 100, 2: 50, 3: 7}, {}, "+1 event, +€0.07 not in transactions: {3}"),
+        ({1: 100, 3: 50}, {}, "+0 events, €0.00 not in items: {2}; not in transactions: {3}"),
     ],
-    ids=["all there", "one refused", "one missing", "a cent missing", "one of no transaction"],
+    ids=["all there", "one refused", "one missing", "a cent missing", "one of no transaction", "another one instead"],
 )
 def test_an_item_that_is_missing_or_too_many_is_named(cents, claims, detail):
     reader = PageReader(Client(lambda: Partition([])), Page(5, 10, datetime.now(UTC)), lambda: 20)

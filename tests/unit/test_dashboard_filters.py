@@ -90,6 +90,7 @@ def test_an_address_made_of_filters_gives_the_same_filters_without_a_note(query:
         ({"term": "a\0b"}, "No term has the character U+0000"),
         ({"kind": "\0"}, "There is no kind"),
         ({"category": "Books", "measure": "sessions"}, "Sessions is not known by category or product"),
+        ({"product": "7", "measure": "sessions"}, "Sessions is not known by category or product"),
     ],
 )
 def test_what_cannot_be_taken_is_said(query: dict[str, str], note: str) -> None:
@@ -109,6 +110,14 @@ def test_a_category_or_word_is_taken_as_the_shop_writes_it(name: str) -> None:
     by_category = at(filters.href(Filters(0, HOUR, measure="sales_cents", category=name)))
     assert (by_category.category, by_category.measure) == (name, "sales_cents")
     assert at(filters.href(Filters(0, HOUR, measure="searches", term=name))).term == name
+
+
+@pytest.mark.parametrize("chosen", [{"category": "Books"}, {"product": "7"}])
+@pytest.mark.parametrize(("measure", "shown"), [("", "sales_cents"), ("items_sold", "items_sold"), ("revenue_cents", "sales_cents")])
+def test_of_a_category_or_a_product_sales_are_shown(chosen: dict[str, str], measure: str, shown: str) -> None:
+    asked, notes = parse({**chosen, "measure": measure}, NOW)
+    assert asked.measure == shown
+    assert bool(notes) == (measure not in ("", shown))
 
 
 def test_every_product_of_the_shop_can_be_asked_for() -> None:

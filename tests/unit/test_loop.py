@@ -1,4 +1,5 @@
 import threading
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import psycopg
@@ -144,3 +145,17 @@ def test_a_beat_that_takes_long_is_not_followed_by_another_at_once(monkeypatch):
     clock[0] += 1
     pulse.beat("running")
     assert len(written) == 2
+
+
+def test_a_beat_says_the_pace_of_the_last_seconds_and_the_newest_event(monkeypatch):
+    clock, written = [100.0], []
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    pulse = Pulse("enricher", SimpleNamespace(beat_seconds=1), SimpleNamespace(write=written.append))
+    at = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    for seconds, total, batch in ((0, 0, None), (4, 100, Batch([], None, at, 7, 1.5)), (0, 100, Batch([], None)), (6, 400, Batch([], None)), (30, 400, None)):
+        clock[0] += seconds
+        pulse.events_total = total
+        pulse.beat("running", batch=batch, now=not seconds)
+    assert [beat.events_per_second for beat in written] == [0, 25, 25, 40, 0]
+    assert [beat.newest_recorded_at for beat in written] == [None, at, at, at, at]
+    assert [(beat.lag_events, beat.lag_seconds) for beat in written] == [(None, None), (7, 1.5), (None, None), (None, None), (None, None)]
