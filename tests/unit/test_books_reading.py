@@ -80,28 +80,41 @@ def test_a_page_that_is_read_again_ends_where_it_ended_whatever_the_shop_has_beg
     assert (read.sum.events, len(read.strangers)) == (2, 3)
 
 
-def test_a_client_that_stands_still_is_replaced_by_one_that_goes_on_there(monkeypatch):
-    class Still(Partition):
-        """It brings one message and no more."""
+class Slow(Partition):
+    """A client that brings a message at every other call, `brings` at most, and takes most of the time for two in which it may stand still."""
 
-        closed = 0
+    def __init__(self, clock, brings):
+        super().__init__([5, 6, 7])
+        self.clock, self.brings, self.closed, self.told, self.calls = clock, brings, False, 3, 0
 
-        def poll(self, **_options):
-            found, self.at = self.records[self.at : 1], max(self.at, 1)
-            return {AT: found} if found else {}
+    def poll(self, **_options):
+        self.clock[0] += 0.4 * reading.STALL_SECONDS
+        self.calls += 1
+        found = self.records[self.at : min(self.at + 1, self.brings)] if self.calls % 2 == 0 else []
+        self.at += len(found)
+        return {AT: found} if found else {}
 
-        def close(self):
-            Still.closed += 1
+    def close(self):
+        self.closed = True
 
-    monkeypatch.setattr(reading, "STALL_SECONDS", 0.01)
-    clients = [Still([5, 6, 7]), Partition([5, 6, 7])]
-    reader = PageReader(Client(lambda: clients.pop(0)), Page(5, 10, datetime.now(UTC)), lambda: 20)
-    for _ in range(2):
-        reader.read_on()
+
+@pytest.mark.parametrize(("brings", "opened"), [((3,), 1), ((1, 3), 2), ((1, 0, 3), 3)])
+def test_a_client_that_stands_still_is_replaced_by_one_that_goes_on_there(monkeypatch, brings, opened):
+    clock = [100.0]
+    monkeypatch.setattr(reading, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    clients = [Slow(clock, count) for count in brings]
+    waiting = iter(clients)
+    reader = PageReader(Client(lambda: next(waiting)), Page(5, 10, datetime.now(UTC)), lambda: 20)
+    reader.read_on()
     read = reader.streams["searches"]
-    assert (read.sum.events, len(read.repeats), Still.closed) == (3, 0, 1)
+    assert (read.sum.events, len(read.repeats)) == (3, 0)
+    assert [client.closed for client in clients] == [True] * (opened - 1) + [False]
 
-    reader = PageReader(Client(lambda: Still([5, 6, 7])), Page(5, 10, datetime.now(UTC)), lambda: 20)
+
+def test_a_kafka_that_stands_still_for_every_client_is_told(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(reading, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    reader = PageReader(Client(lambda: Slow(clock, brings=1)), Page(5, 10, datetime.now(UTC)), lambda: 20)
     with pytest.raises(StandsStill):
         reader.read_on()
 

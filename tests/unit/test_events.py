@@ -26,6 +26,7 @@ JUDGES = {stream.name: judge_of(stream.name, stream.event_type) for stream in ST
         ("transactions", bodies.transaction(status="refunded")),
         ("transaction_items", bodies.item()),
         ("transaction_items", bodies.item(status="refunded")),
+        ("transactions", bodies.of_one_line(quantity=0, gross_cents=0, net_cents=0, tax_cents=0, total_cents=0)),
         ("transactions", bodies.of_one_line(discount_cents=1000, net_cents=0, tax_cents=0, total_cents=0)),
         ("searches", bodies.search(occurred_at="2026-05-01T12:00:05Z", recorded_at="2026-05-01T12:00:00Z")),
         ("searches", bodies.search(FIRST_DAY)),
