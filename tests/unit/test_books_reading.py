@@ -18,6 +18,7 @@ from instashop.control.books.explained import Explained
 from instashop.control.books.pages import Page
 from instashop.control.books.reading import Client, PageReader, StandsStill, StreamRead, forgotten
 from instashop.control.books.verdict import Line, Sum, Verdict, named, shortened
+from instashop.events import item_id
 from instashop.local.drills.judging import Outcome, judge
 from instashop.streams import BY_NAME
 from tests import bodies
@@ -70,6 +71,28 @@ def test_what_is_written_while_a_page_is_read_does_not_end_it():
     assert reader.streams["searches"].sum.events == 5
     assert reader.next == {("searches", 0): 5}
     assert reader.has_read({("searches", 0): 7})
+    reader._reached["searches", 1] = 3  # Another partition, whose end is not reached.
+    assert not reader.has_read({("searches", 0): 7, ("searches", 1): 4})
+
+
+def test_a_page_counts_cents_names_what_came_twice_and_knows_the_items_that_must_come():
+    paid, created, refund, broken = (bodies.transaction(status=status, txid=5) for status in ("paid", "created", "refunded", "paid"))
+    item = bodies.item(txid=5, transaction_event_id=paid["event_id"])
+    broken["total_cents"] += 1
+    stub = {"event_id": str(uuid4()), "txid": 5}
+    came = {"transactions": [paid, created, refund, broken, paid, stub, None], "transaction_items": [item, item], "user_behavior": [bodies.behavior(txid=5)]}
+    reader = PageReader(Client(lambda: Partition([])), Page(5, 10, datetime.now(UTC)), lambda: 20)
+    for topic, messages in came.items():
+        records = [Record(number, body and bodies.raw(body), time.time_ns() // 10**6) for number, body in enumerate(messages)]
+        assert not reader._take((topic, 0), records, len(records))
+    orders, items, visits = (reader.streams[name] for name in came)
+    ids = {name: bodies.event_id_of(body) for name, body in (("paid", paid), ("broken", broken), ("stub", stub), ("item", item))}
+    assert orders.ids == {bodies.event_id_of(order): order["total_cents"] for order in (paid, created, refund)}
+    assert orders.sum == Sum.over(orders.ids)
+    assert (orders.repeats, items.repeats) == ([(ids["paid"], ids["paid"])], [(ids["item"], ids["paid"])])
+    assert (orders.refused, orders.claims) == (3, {ids["broken"]: broken["total_cents"], ids["stub"]: 0})
+    assert orders.items == {item_id(bodies.event_id_of(order), line["line"]): line["total_cents"] for order in (paid, refund) for line in order["lines"]}
+    assert (items.sum.cents, visits.sum.cents, visits.sum.events) == (item["total_cents"], 0, 1)
 
 
 def test_a_page_that_is_read_again_ends_where_it_ended_whatever_the_shop_has_begun_since():
@@ -137,8 +160,20 @@ def test_a_page_is_forgotten_when_kafka_lacks_its_first_message_of_a_partition(k
         ([5, 12, 99, 13], {1, 2}, 1, 0, 0, 1),
         ([5, 6, 12], {0}, 1, 1, 1, 2),
         ([4, 10, 6, 12], {0, 1}, 1, 0, 2, 3),
+        ([5, 6, 7, 12], {2}, 2, 1, 1, 3),
+        ([5, 20, 12], {1}, 1, 0, 1, 2),
     ],
-    ids=["the next page's first", "its last so far", "a stranger's claim", "two strangers'", "the next page's first two", "its first", "just outside"],
+    ids=[
+        "the next page's first",
+        "its last so far",
+        "a stranger's claim",
+        "two strangers'",
+        "the next page's first two",
+        "its first",
+        "just outside",
+        "its last",
+        "of a transaction that has not begun",
+    ],
 )
 def test_a_refused_message_is_of_the_page_in_whose_middle_it_stands(txids, refused, events, claims, counted, begins):
     """A page [5, 10) of a shop that has begun 20."""
@@ -148,6 +183,7 @@ def test_a_refused_message_is_of_the_page_in_whose_middle_it_stands(txids, refus
     read = reader.streams["searches"]
     assert (read.sum.events, len(read.claims), read.refused) == (events, claims, counted)
     assert reader.next == {("searches", 0): begins}
+    assert reader.last == {("searches", 0): begins - 1}
     assert reader.has_read({("searches", 0): len(txids)})
     assert not read.strangers
 
