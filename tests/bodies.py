@@ -88,6 +88,7 @@ def poison() -> list[tuple[str, bytes | None, Reason]]:
         ("transactions", b"[]", Reason.WRONG_SCHEMA),
         ("transactions", b"{}", Reason.WRONG_SCHEMA),
         ("searches", b"{}", Reason.WRONG_SCHEMA),
+        ("searches", raw(search(**{"a\0b": 1})), Reason.WRONG_SCHEMA),  # The reason names the field.
         ("transactions", raw({**good, "total_cents": "12"}), Reason.WRONG_SCHEMA),
         ("transactions", raw({**good, "total_cents": 10**18}), Reason.WRONG_SCHEMA),
         ("transactions", raw({**good, "surprise": 1}), Reason.WRONG_SCHEMA),
