@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import pytest
 
 from instashop.control.books import waiting, windows
 from instashop.control.books.waiting import LOOK_CLOSER_SECONDS, OPEN_SECONDS, _behind, _read_until
-from instashop.metrics import MEASURES
+from instashop.metrics import MEASURES, WINDOW_SECONDS
 
 
 class Reader:
@@ -98,10 +99,12 @@ def test_a_reader_has_passed_a_message_when_its_next_one_lies_behind_it(at, behi
 def test_a_window_is_compared_once_no_event_in_time_can_come_any_more(monkeypatch, settled, until):
     asked = []
     for name in ("_in_redis", "_in_warehouse"):
-        monkeypatch.setattr(windows, name, lambda _server, since, until: asked.append(until) or {})
+        monkeypatch.setattr(windows, name, lambda _server, since, until: asked.append((since, until)) or {})
     line = windows.compare_windows(SimpleNamespace(live_expiry_seconds=3600), None, datetime.fromisoformat(f"2026-05-01T{settled}Z"))
     assert line.ok
-    assert asked == [datetime.fromisoformat(f"2026-05-01T{until}Z").timestamp()] * 2
+    ((since, end),) = set(asked)
+    assert end == datetime.fromisoformat(f"2026-05-01T{until}Z").timestamp()
+    assert WINDOW_SECONDS <= since + WINDOW_SECONDS + 3600 - time.time() <= 3 * WINDOW_SECONDS, "The oldest must stay in Redis until it is read."
 
 
 def test_windows_agree_only_if_each_has_the_same_groups_and_numbers(monkeypatch):
