@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from instashop.metrics import dropped
+from instashop import metrics
 from instashop.transport.reports import Reports
 
 
@@ -118,7 +118,7 @@ def test_a_job_that_starts_anew_goes_on_from_the_sum_of_its_checkpoint() -> None
 @pytest.mark.parametrize(("ago", "told"), [(None, 0), (timedelta(0), 7), (timedelta(minutes=59, seconds=59), 7), (timedelta(hours=1), 0)])
 def test_what_the_watermark_dropped_is_told_of_for_an_hour(ago: timedelta | None, told: int) -> None:
     now = datetime(2026, 5, 1, 12, tzinfo=UTC)
-    assert dropped({"dropped_by_watermark": 7, "dropped_at": "" if ago is None else (now - ago).isoformat()}, now) == told
+    assert metrics.dropped({"dropped_by_watermark": 7, "dropped_at": "" if ago is None else (now - ago).isoformat()}, now) == told
 
 
 @pytest.mark.parametrize(
