@@ -1,4 +1,6 @@
+import os
 import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -6,9 +8,11 @@ import psycopg
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from instashop.errors import CursorAhead, OffsetsAhead, OffsetsMissing, RowNotTaken, RowsAhead
+from instashop.control import beats, lease
+from instashop.errors import CursorAhead, LeaseTaken, OffsetsAhead, OffsetsMissing, RowNotTaken, RowsAhead
+from instashop.settings import Settings
 from instashop.transport import loop
-from instashop.transport.loop import Batch, Pulse, _work_on, move
+from instashop.transport.loop import Batch, Pulse, _work_on, move, run_service
 
 
 class ListSource:
@@ -159,3 +163,32 @@ def test_a_beat_says_the_pace_of_the_last_seconds_and_the_newest_event(monkeypat
     assert [beat.events_per_second for beat in written] == [0, 25, 25, 40, 0]
     assert [beat.newest_recorded_at for beat in written] == [None, at, at, at, at]
     assert [(beat.lag_events, beat.lag_seconds) for beat in written] == [(None, None), (7, 1.5), (None, None), (None, None), (None, None)]
+
+
+@contextmanager
+def _list_to_list(source, sink):
+    yield source, sink
+
+
+def test_a_service_takes_its_lease_carries_all_and_says_how_it_ended_though_redis_is_away(tmp_path):
+    settings, stop, sink = Settings(home=tmp_path, redis_url="redis://127.0.0.1:1/0"), threading.Event(), ListSink()
+    run_service("consumer", lambda: _list_to_list(ListSource(list(range(10)), 3, stop), sink), settings, stop)
+    assert sink.kept == list(range(10))
+    last = beats.read(settings.run_dir, "consumer")
+    assert (last.state, last.events_total, last.pid) == ("stopped", 10, os.getpid())
+    with lease.take(settings.run_dir, "consumer"), pytest.raises(LeaseTaken):
+        run_service("consumer", lambda: _list_to_list(ListSource([], 3, stop), sink), settings, stop)
+
+
+def test_a_service_ends_well_when_it_has_lived_as_long_as_it_may(tmp_path):
+    class Endless(ListSource):
+        """A list that something may be added to at any time."""
+
+        def read(self):
+            self.stop.wait(0.01)
+            return Batch([], self.at)
+
+    settings = Settings(home=tmp_path, redis_url="redis://127.0.0.1:1/0").model_copy(update={"service_lifetime_seconds": 0.1})
+    stop = threading.Event()
+    run_service("consumer", lambda: _list_to_list(Endless([], 3, stop), ListSink()), settings, stop)
+    assert beats.read(settings.run_dir, "consumer").state == "stopped"
