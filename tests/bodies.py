@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from instashop.events import Reason, uuid7
+from instashop.events import FIRST_DAY, LAST_DAY, Reason, uuid7
 from instashop.shop.shopper import MONEY, line_of
 
 
@@ -24,6 +24,12 @@ def transaction(at: datetime | None = None, status: str = "paid", product_id: in
     money = {name: sum(line[name] for line in lines) for name in MONEY}
     own = {"transaction_id": str(uuid4()), "version": 1, "status": status, "customer_id": 7, "session_id": str(uuid4()), "payment_method": "card"}
     return {**envelope("transactions", at), **own, "currency": "EUR", **money, "lines": lines, **changes}
+
+
+def of_one_line(status: str = "paid", **changes: Any) -> dict[str, Any]:
+    """A transaction of one line, whose sums are its line's whatever is changed of it."""
+    line = {**line_of(1, 1, -1 if status == "refunded" else 1, 1000, 0), **changes}
+    return transaction(status=status, lines=[line], **{name: line[name] for name in MONEY})
 
 
 def search(at: datetime | None = None, **changes: Any) -> dict[str, Any]:
@@ -81,10 +87,13 @@ def poison() -> list[tuple[str, bytes | None, Reason]]:
         ("searches", raw(search()).replace(b"kettle", b"k\xc3\x28"), Reason.NOT_JSON),
         ("transactions", b"[]", Reason.WRONG_SCHEMA),
         ("transactions", b"{}", Reason.WRONG_SCHEMA),
+        ("searches", b"{}", Reason.WRONG_SCHEMA),
+        ("searches", raw(search(**{"a\0b": 1})), Reason.WRONG_SCHEMA),  # The reason names the field.
         ("transactions", raw({**good, "total_cents": "12"}), Reason.WRONG_SCHEMA),
         ("transactions", raw({**good, "total_cents": 10**18}), Reason.WRONG_SCHEMA),
         ("transactions", raw({**good, "surprise": 1}), Reason.WRONG_SCHEMA),
         ("searches", raw(search(occurred_at="2026-01-01T00:00:00")), Reason.WRONG_SCHEMA),
+        ("searches", raw(search(recorded_at="2026-01-01T00:00:00")), Reason.WRONG_SCHEMA),
         ("transactions", raw({**good, "schema_version": 2}), Reason.UNKNOWN_VERSION),
         ("searches", raw(search_v2(schema_version=3)), Reason.UNKNOWN_VERSION),
         ("searches", raw(search(sort="price")), Reason.WRONG_SCHEMA),
@@ -98,7 +107,14 @@ def poison() -> list[tuple[str, bytes | None, Reason]]:
         ("searches", raw(search()).replace(b'"term"', b'"term": "a\\u0000b", "term"'), Reason.NULL_CHARACTER),
         ("searches", raw(search(term="\\\0b")), Reason.NULL_CHARACTER),
         ("searches", raw(search(event_id=str(uuid4()))), Reason.NOT_UUID7),
+        ("searches", raw(search(event_id=str(UUID(int=uuid7(now, 0).int ^ 3 << 76)))), Reason.NOT_UUID7),  # Version 4, with a time of now.
+        ("searches", raw(search(event_id=str(uuid7(FIRST_DAY - timedelta(milliseconds=1), 0)))), Reason.NOT_UUID7),
+        ("searches", raw(search(event_id=str(uuid7(LAST_DAY, 0)))), Reason.NOT_UUID7),
         ("searches", raw(search(occurred_at="1999-01-01T00:00:00Z")), Reason.IMPOSSIBLE_TIME),
+        ("searches", raw(search(occurred_at="2020-01-01T00:00:00Z", recorded_at="2019-12-31T23:59:59Z")), Reason.IMPOSSIBLE_TIME),
+        ("searches", raw(search(recorded_at="2100-01-01T00:00:00Z")), Reason.IMPOSSIBLE_TIME),
+        ("searches", raw(search(occurred_at="2100-01-01T00:00:00Z", recorded_at="2099-12-31T23:59:59Z")), Reason.IMPOSSIBLE_TIME),
+        ("searches", raw(search(occurred_at=(now + timedelta(seconds=5, microseconds=1)).isoformat(), recorded_at=now.isoformat())), Reason.CLOCK_AHEAD),
         ("searches", raw(search(occurred_at=(now + timedelta(minutes=5)).isoformat())), Reason.CLOCK_AHEAD),
         ("searches", raw(search(now + timedelta(hours=2))), Reason.CLOCK_AHEAD),
         ("transactions", raw({**good, "total_cents": good["total_cents"] + 1}), Reason.MONEY_IDENTITY),
@@ -106,14 +122,26 @@ def poison() -> list[tuple[str, bytes | None, Reason]]:
         ("transactions", raw({**good, "status": "refunded"}), Reason.MONEY_IDENTITY),
         ("transactions", raw({**transaction(status="refunded"), "status": "paid"}), Reason.MONEY_IDENTITY),
         ("transactions", raw(transaction(total_cents=10**12 + 1)), Reason.WRONG_SCHEMA),
+        ("transactions", raw(transaction(status="refunded", total_cents=-(10**12) - 1)), Reason.WRONG_SCHEMA),
+        ("cart_events", raw(cart(quantity=10**9 + 1)), Reason.WRONG_SCHEMA),
+        ("cart_events", raw(cart(quantity=-(10**9) - 1)), Reason.WRONG_SCHEMA),
+        ("searches", raw(search(customer_id=-1)), Reason.WRONG_SCHEMA),
+        ("searches", raw(search(customer_id=2**53 + 1)), Reason.WRONG_SCHEMA),
         ("transaction_items", raw({**item(), "status": "refunded"}), Reason.MONEY_IDENTITY),
         ("transactions", raw(other_price), Reason.MONEY_IDENTITY),
+        ("transactions", raw(of_one_line(quantity=-1, unit_price_cents=-1000)), Reason.MONEY_IDENTITY),
+        ("transactions", raw(of_one_line(discount_cents=-1, net_cents=1001, tax_cents=0, total_cents=1001)), Reason.MONEY_IDENTITY),
+        ("transactions", raw(of_one_line(discount_cents=1001, net_cents=-1, tax_cents=1, total_cents=0)), Reason.MONEY_IDENTITY),
+        ("transactions", raw(of_one_line(tax_cents=-1, total_cents=999)), Reason.MONEY_IDENTITY),
+        ("transactions", raw(of_one_line("refunded", tax_cents=1, total_cents=-999)), Reason.MONEY_IDENTITY),
+        ("transactions", raw(of_one_line("refunded", discount_cents=1, net_cents=-1001, tax_cents=0, total_cents=-1001)), Reason.MONEY_IDENTITY),
         ("transactions", raw(one_number), Reason.WRONG_SCHEMA),
         ("transaction_items", raw(item(category=None)), Reason.UNKNOWN_PRODUCT),
+        ("transaction_items", raw(item(product_name=None)), Reason.UNKNOWN_PRODUCT),
         ("transaction_items", raw(item(unit_price_cents=1)), Reason.MONEY_IDENTITY),
         ("transaction_items", raw(item(discount_cents=1)), Reason.MONEY_IDENTITY),
         ("transaction_items", raw(item(tax_cents=1)), Reason.MONEY_IDENTITY),
-        ("searches", raw(search(term="x" * 2_000)), Reason.WRONG_SCHEMA),
+        ("searches", raw(search(term="x" * 201)), Reason.WRONG_SCHEMA),
     ]
 
 

@@ -236,8 +236,9 @@ def test_a_zero_of_the_span_is_the_sum_of_its_windows_up_to_the_unfinished_one()
 
 def test_the_span_before_is_as_long_as_the_present_one() -> None:
     before = [window(start - 900, **PAID) for start in spans.span(NOW)]
-    number = spans.live_of(snapshot(*before, progress_age=0.0), NOW).measured("orders_paid")
-    assert number.before == 2 * 29 + 2 * 0.5  # Of the window half passed now, half.
+    live = spans.live_of(snapshot(*before, progress_age=0.0), NOW)
+    assert live.measured("orders_paid").before == 2 * 29 + 2 * 0.5  # Of the window half passed now, half.
+    assert live.ratio("revenue_cents", "orders_paid").before == PAID["revenue_cents"] / PAID["orders_paid"]
 
 
 def test_a_span_before_that_is_not_kept_is_not_compared() -> None:

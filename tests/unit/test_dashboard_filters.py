@@ -1,4 +1,5 @@
 import re
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -78,6 +79,9 @@ def test_an_address_made_of_filters_gives_the_same_filters_without_a_note(query:
         ({"product": "lamp"}, "“lamp” is no product"),
         ({"product": "9007199254740993"}, "“9007199254740993” is no product"),
         ({"last": "forever"}, "“forever” is no span"),
+        ({"last": "0h"}, "“0h” is no span"),
+        ({"from": "2019-12-31T23:59"}, "is outside of what the shop can know"),
+        ({"from": "2026-01-01", "to": "2026-01-01"}, "ends before it begins"),
         ({"from": "yesterday"}, "“yesterday” is no time"),
         ({"from": "2026-01-02", "to": "2026-01-01"}, "ends before it begins"),
         ({"from": "2031-01-01"}, "ends before it begins"),
@@ -90,6 +94,7 @@ def test_an_address_made_of_filters_gives_the_same_filters_without_a_note(query:
         ({"term": "a\0b"}, "No term has the character U+0000"),
         ({"kind": "\0"}, "There is no kind"),
         ({"category": "Books", "measure": "sessions"}, "Sessions is not known by category or product"),
+        ({"product": "7", "measure": "sessions"}, "Sessions is not known by category or product"),
     ],
 )
 def test_what_cannot_be_taken_is_said(query: dict[str, str], note: str) -> None:
@@ -101,7 +106,24 @@ def test_a_span_that_ends_now_has_as_many_steps_as_its_name_says(last: str, step
     asked, notes = parse({"last": last}, NOW)
     assert (asked.step, asked.seconds) == (step, steps * STEP_SECONDS[step])
     assert asked.until - STEP_SECONDS[step] <= NOW < asked.until
+    assert asked.last == last
     assert not notes
+
+
+def test_a_span_with_one_end_is_the_day_before_it_or_lasts_until_now() -> None:
+    asked, _notes = parse({"to": "2026-11-20T12:00", "step": "hour"}, NOW)
+    assert (filters.iso(asked.since), filters.iso(asked.until), asked.last) == ("2026-11-19T12:00", "2026-11-20T12:00", None)
+    for end in ({}, {"to": "2031-01-01"}):
+        asked, _notes = parse({"from": "2027-01-10", "step": "hour", **end}, NOW)
+        assert filters.iso(asked.since) == "2027-01-10T00:00"
+        assert asked.until - HOUR <= NOW < asked.until
+        assert asked.last is None
+
+
+@pytest.mark.parametrize(("counted", "late"), [("in_time", [False]), ("late", [True]), ("restated", [False, True])])
+def test_what_is_counted_stays_in_the_address(counted: str, late: list[bool]) -> None:
+    asked = at(filters.href(Filters(0, HOUR, counted=counted)))
+    assert (asked.counted, asked.late) == (counted, late)
 
 
 @pytest.mark.parametrize("name", [" Books", "Books ", "", "  "])
@@ -109,6 +131,14 @@ def test_a_category_or_word_is_taken_as_the_shop_writes_it(name: str) -> None:
     by_category = at(filters.href(Filters(0, HOUR, measure="sales_cents", category=name)))
     assert (by_category.category, by_category.measure) == (name, "sales_cents")
     assert at(filters.href(Filters(0, HOUR, measure="searches", term=name))).term == name
+
+
+@pytest.mark.parametrize("chosen", [{"category": "Books"}, {"product": "7"}])
+@pytest.mark.parametrize(("measure", "shown"), [("", "sales_cents"), ("items_sold", "items_sold"), ("revenue_cents", "sales_cents")])
+def test_of_a_category_or_a_product_sales_are_shown(chosen: dict[str, str], measure: str, shown: str) -> None:
+    asked, notes = parse({**chosen, "measure": measure}, NOW)
+    assert asked.measure == shown
+    assert bool(notes) == (measure not in ("", shown))
 
 
 def test_every_product_of_the_shop_can_be_asked_for() -> None:
@@ -119,6 +149,15 @@ def test_every_product_of_the_shop_can_be_asked_for() -> None:
 def test_a_span_is_widened_to_whole_steps() -> None:
     asked, _notes = parse({"from": "2026-11-24T06:50", "to": "2026-11-24T07:10", "step": "hour"}, NOW)
     assert (filters.iso(asked.since), filters.iso(asked.until)) == ("2026-11-24T06:00", "2026-11-24T08:00")
+
+
+def test_a_time_without_a_zone_is_of_utc_wherever_the_dashboard_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        asked, notes = parse({"from": "2020-01-01", "to": "2020-01-02"}, NOW)
+    time.tzset()
+    assert (asked.since, asked.seconds, notes) == (1_577_836_800, 86_400, ())
 
 
 def test_times_in_an_address_may_have_a_zone_and_a_plus_read_as_a_space() -> None:

@@ -486,6 +486,9 @@ def test_the_step_that_has_not_ended_is_hatched_and_each_bar_leads_inside() -> N
     finished, unfinished = figures.by_step(replace(PAST, series=series), ASKED, ASKED.until - 60).data
     assert figures.by_step(replace(PAST, series={**series, ASKED.until - 3600: Counter()}), ASKED, ASKED.until - 60).data[1].x == (), "Nothing is no bar."
     assert (len(finished.x), len(unfinished.x)) == (23, 1)
+    assert (finished.x[0].timestamp(), finished.y[0]) == (ASKED.since + 1800, PAID["revenue_cents"] / 100)
+    orders, _unfinished = figures.by_step(replace(PAST, series=series), replace(ASKED, measure="orders_paid"), ASKED.until - 60).data
+    assert set(orders.y) == {PAID["orders_paid"]}
     inner, notes = filters.parse(filters.asked_in(finished.customdata[0][1].partition("?")[2]), NOW)
     assert (inner.since, inner.seconds, inner.step, notes) == (ASKED.since, 3600, "window", ())
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instashop.events import Event, Refusal, Search, SearchV2, item_id, judge_of, uuid7, versions_of
+from instashop.events import FIRST_DAY, Event, Refusal, Search, SearchV2, item_id, judge_of, uuid7, versions_of
 from instashop.streams import BY_NAME, STREAMS
 from tests import bodies
 
@@ -26,6 +26,12 @@ JUDGES = {stream.name: judge_of(stream.name, stream.event_type) for stream in ST
         ("transactions", bodies.transaction(status="refunded")),
         ("transaction_items", bodies.item()),
         ("transaction_items", bodies.item(status="refunded")),
+        ("transactions", bodies.of_one_line(quantity=0, gross_cents=0, net_cents=0, tax_cents=0, total_cents=0)),
+        ("transactions", bodies.of_one_line(discount_cents=1000, net_cents=0, tax_cents=0, total_cents=0)),
+        ("searches", bodies.search(occurred_at="2026-05-01T12:00:05Z", recorded_at="2026-05-01T12:00:00Z")),
+        ("searches", bodies.search(FIRST_DAY)),
+        ("searches", bodies.search(customer_id=2**53, term="x" * 200)),
+        ("cart_events", bodies.cart(quantity=-(10**9), value_cents=10**12)),
     ],
 )
 def test_a_good_event_passes_the_judge(topic, body):
@@ -39,6 +45,13 @@ def test_poison_is_refused_with_its_reason(topic, body, reason):
     verdict = JUDGES[topic](body, time.time() * 1000)
     assert isinstance(verdict, Refusal)
     assert verdict.reason == reason, verdict.detail
+
+
+@pytest.mark.parametrize(("seconds_later", "event_type"), [(0, Search), (0.001, Refusal)])
+def test_the_shops_clock_may_be_an_hour_ahead_of_kafkas(seconds_later, event_type):
+    at = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    verdict = JUDGES["searches"](bodies.raw(bodies.search(at)), (at.timestamp() - 3600 - seconds_later) * 1000)
+    assert isinstance(verdict, event_type)
 
 
 def test_both_versions_of_a_search_are_events_and_each_stays_its_own():
@@ -78,6 +91,7 @@ def test_a_uuid7_keeps_its_time_and_its_version(at, bits):
     assert made.version == 7
     assert made.variant == "specified in RFC 4122"
     assert made.int >> 80 == int(at.timestamp() * 1000)
+    assert ((made.int >> 64) & 0xFFF) << 62 | made.int & (2**62 - 1) == bits
 
 
 def test_an_items_id_depends_on_event_and_line_alone():

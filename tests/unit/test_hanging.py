@@ -24,6 +24,11 @@ def test_the_tags_of_a_later_kafka_are_passed_over():
     assert outcome_in(head + tagged) == outcome_in(OF_A_BROKER)
 
 
+def test_a_name_longer_than_a_length_of_one_byte_tells_is_read():
+    name = b"n" * 127  # Its length and one: 128, in seven bits a byte, the lowest first.
+    assert outcome_in(OF_A_BROKER.replace(b"\x08cursors", b"\x80\x01" + name)) == (0, True, [(name.decode(), 0), ("transactions", 2), ("transactions", 0)])
+
+
 @pytest.mark.parametrize(("status", "committed"), [(0, None), (1, None), (2, True), (3, False), (4, None), (5, None)])
 def test_only_a_decision_is_one(status, committed):
     value = struct.pack("!hqhib", 0, 2**40, 3, 10_000, status)

@@ -10,7 +10,9 @@ import time
 import psutil
 import pytest
 
+from instashop.control import lease
 from instashop.control.lease import Clock, Holder, holder, path_of, take
+from instashop.errors import LeaseTaken
 
 
 @pytest.fixture
@@ -50,6 +52,26 @@ def test_an_ended_process_is_none_though_its_exit_code_waits(child):
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert holder.process() is None
     assert holder.entry() is not None
+
+
+def test_a_lease_that_is_held_is_nobody_elses_until_it_is_free(tmp_path):
+    run_dir = tmp_path / "home" / "run"
+    with take(run_dir, "consumer"):
+        with pytest.raises(LeaseTaken, match=f"process {os.getpid()}"):
+            take(run_dir, "consumer")
+        found = holder(run_dir, "consumer")
+        assert (found.pid, found.started) == (os.getpid(), Holder.of(psutil.Process()).started)
+        take(run_dir, "producer").close()
+    assert holder(run_dir, "consumer") is None
+    take(run_dir, "consumer").close()
+
+
+def test_a_lease_whose_holder_does_not_say_its_name_is_waited_for_a_moment_and_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(lease, "LOOK_SECONDS", 0.1)
+    with path_of(tmp_path, "consumer").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(LeaseTaken):
+            take(tmp_path, "consumer")
 
 
 def test_a_look_at_a_free_lease_keeps_nobody_from_taking_it(tmp_path):

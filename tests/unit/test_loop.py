@@ -1,13 +1,18 @@
+import os
 import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import psycopg
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from instashop.errors import CursorAhead, OffsetsAhead, OffsetsMissing, RowNotTaken, RowsAhead
+from instashop.control import beats, lease
+from instashop.errors import CursorAhead, LeaseTaken, OffsetsAhead, OffsetsMissing, RowNotTaken, RowsAhead
+from instashop.settings import Settings
 from instashop.transport import loop
-from instashop.transport.loop import Batch, Pulse, _work_on, move
+from instashop.transport.loop import Batch, Pulse, _work_on, move, run_service
 
 
 class ListSource:
@@ -144,3 +149,46 @@ def test_a_beat_that_takes_long_is_not_followed_by_another_at_once(monkeypatch):
     clock[0] += 1
     pulse.beat("running")
     assert len(written) == 2
+
+
+def test_a_beat_says_the_pace_of_the_last_seconds_and_the_newest_event(monkeypatch):
+    clock, written = [100.0], []
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    pulse = Pulse("enricher", SimpleNamespace(beat_seconds=1), SimpleNamespace(write=written.append))
+    at = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    for seconds, total, batch in ((0, 0, None), (4, 100, Batch([], None, at, 7, 1.5)), (0, 100, Batch([], None)), (6, 400, Batch([], None)), (30, 400, None)):
+        clock[0] += seconds
+        pulse.events_total = total
+        pulse.beat("running", batch=batch, now=not seconds)
+    assert [beat.events_per_second for beat in written] == [0, 25, 25, 40, 0]
+    assert [beat.newest_recorded_at for beat in written] == [None, at, at, at, at]
+    assert [(beat.lag_events, beat.lag_seconds) for beat in written] == [(None, None), (7, 1.5), (None, None), (None, None), (None, None)]
+
+
+@contextmanager
+def _list_to_list(source, sink):
+    yield source, sink
+
+
+def test_a_service_takes_its_lease_carries_all_and_says_how_it_ended_though_redis_is_away(tmp_path):
+    settings, stop, sink = Settings(home=tmp_path, redis_url="redis://127.0.0.1:1/0"), threading.Event(), ListSink()
+    run_service("consumer", lambda: _list_to_list(ListSource(list(range(10)), 3, stop), sink), settings, stop)
+    assert sink.kept == list(range(10))
+    last = beats.read(settings.run_dir, "consumer")
+    assert (last.state, last.events_total, last.pid) == ("stopped", 10, os.getpid())
+    with lease.take(settings.run_dir, "consumer"), pytest.raises(LeaseTaken):
+        run_service("consumer", lambda: _list_to_list(ListSource([], 3, stop), sink), settings, stop)
+
+
+def test_a_service_ends_well_when_it_has_lived_as_long_as_it_may(tmp_path):
+    class Endless(ListSource):
+        """A list that something may be added to at any time."""
+
+        def read(self):
+            self.stop.wait(0.01)
+            return Batch([], self.at)
+
+    settings = Settings(home=tmp_path, redis_url="redis://127.0.0.1:1/0").model_copy(update={"service_lifetime_seconds": 0.1})
+    stop = threading.Event()
+    run_service("consumer", lambda: _list_to_list(Endless([], 3, stop), ListSink()), settings, stop)
+    assert beats.read(settings.run_dir, "consumer").state == "stopped"

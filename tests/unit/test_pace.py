@@ -3,7 +3,7 @@
 import pytest
 
 from instashop.settings import Settings
-from instashop.transport.pace import QUIET_PAUSES, Pace
+from instashop.transport.pace import BUSY_ROWS, LOADED_ROWS, QUIET_PAUSES, Pace
 
 PAUSE = 0.02
 
@@ -14,13 +14,13 @@ def pace():
 
 
 def test_a_quiet_shop_is_looked_at_seldom(pace):
-    pace.looked(100.0, 100.001, rows=1, full=False)
+    pace.looked(100.0, 100.001, rows=BUSY_ROWS - 1, full=False)
 
     assert pace.rest(100.001) == pytest.approx(0.239)
 
 
 def test_a_busy_shop_is_looked_at_soon_also_between_its_ticks(pace):
-    pace.looked(100.0, 100.001, rows=20, full=False)
+    pace.looked(100.0, 100.001, rows=BUSY_ROWS, full=False)
     assert pace.rest(100.005) == pytest.approx(PAUSE - 0.005)
 
     pace.looked(100.5, 100.501, rows=0, full=False)
@@ -31,13 +31,13 @@ def test_a_busy_shop_is_looked_at_soon_also_between_its_ticks(pace):
 
 
 def test_a_write_that_took_longer_than_the_pause_is_followed_by_a_look(pace):
-    pace.looked(100.0, 100.001, rows=20, full=False)
+    pace.looked(100.0, 100.001, rows=BUSY_ROWS, full=False)
 
     assert pace.rest(100.3) == 0
 
 
 def test_under_load_it_rests_as_long_as_the_write_took(pace):
-    pace.looked(100.0, 100.01, rows=500, full=False)
+    pace.looked(100.0, 100.01, rows=LOADED_ROWS, full=False)
 
     assert pace.rest(100.21) == pytest.approx(0.2)
 
@@ -49,8 +49,9 @@ def test_a_broker_that_was_away_is_no_reason_to_rest_long(pace):
 
 
 def test_it_never_rests_while_more_waits_than_fits(pace):
-    pace.looked(100.0, 100.05, rows=5000, full=True)
+    pace.looked(100.0, 100.005, rows=5000, full=True)
 
+    assert pace.rest(100.005) == 0
     assert pace.rest(100.25) == 0
 
 

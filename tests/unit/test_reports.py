@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from instashop import metrics
 from instashop.transport.reports import Reports
 
 
@@ -28,7 +30,7 @@ class _Query:
                 "timestamp": f"2026-05-01T12:00:{len(self.recentProgress):02}.000Z",
                 "numInputRows": rows,
                 "durationMs": {"addBatch": 5, "triggerExecution": 20} if rows else {"triggerExecution": 1},
-                "sources": [{"endOffset": {"searches": {"0": 10 * batch}}, "metrics": {"maxOffsetsBehindLatest": str(behind)}}],
+                "sources": [{"endOffset": json.dumps({"searches": {"0": 10 * batch}}), "metrics": {"maxOffsetsBehindLatest": str(behind)}}],
                 "stateOperators": [{"numRowsDroppedByWatermark": dropped}],
             }
         )
@@ -52,12 +54,13 @@ def test_each_batch_counts_once_however_often_it_is_looked_at() -> None:
     assert reports.look() == 0
     query.report(1, rows=4, behind=2)
     assert reports.look() == 4
-    query.report(2, behind=3)  # Too few have come for batch 2.
+    query.report(2, behind=1)  # Too few have come for batch 2.
     assert reports.look() == 0
     assert reports.progress is not None
-    assert {name: reports.progress[name] for name in ("batch", "checkpoint_ms", "behind", "dropped_by_watermark")} == {
+    assert {name: reports.progress[name] for name in ("batch", "checkpoint_ms", "end_offsets", "behind", "dropped_by_watermark")} == {
         "batch": 1,
         "checkpoint_ms": 1,
+        "end_offsets": {"searches": {"0": 10}},
         "behind": 2,
         "dropped_by_watermark": 2,
     }
@@ -88,6 +91,11 @@ def test_batches_that_ended_between_two_looks_are_added_up() -> None:
     assert reports.look() == 30
     assert reports.progress is not None
     assert reports.progress["dropped_by_watermark"] == 7
+    query.report(4, rows=10)
+    reports.look()
+    for batch in (5, 6):
+        query.report(batch, rows=20)
+    assert reports.look() == 40
 
 
 def test_a_job_that_starts_anew_goes_on_from_the_sum_of_its_checkpoint() -> None:
@@ -97,12 +105,20 @@ def test_a_job_that_starts_anew_goes_on_from_the_sum_of_its_checkpoint() -> None
     for checkpoint_ms in (1, 2):
         reports = Reports(query, checkpoint_ms)
         reports.look()
-        reports.carry_on(json.dumps({"checkpoint_ms": 1, "batch": 4, "dropped_by_watermark": 3, "dropped_at": "2026-05-01T11:00:00+00:00"}))
         assert reports.progress is not None
+        last = reports.progress["dropped_at"]
+        reports.carry_on(json.dumps({"checkpoint_ms": 1, "batch": 4, "dropped_by_watermark": 3, "dropped_at": "2026-05-01T11:00:00+00:00"}))
         sums.append(reports.progress["dropped_by_watermark"])
+        assert reports.progress["dropped_at"] == last
     assert sums == [4, 1]
     reports.carry_on(None)
     assert reports.progress["dropped_by_watermark"] == 1
+
+
+@pytest.mark.parametrize(("ago", "told"), [(None, 0), (timedelta(0), 7), (timedelta(minutes=59, seconds=59), 7), (timedelta(hours=1), 0)])
+def test_what_the_watermark_dropped_is_told_of_for_an_hour(ago: timedelta | None, told: int) -> None:
+    now = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    assert metrics.dropped({"dropped_by_watermark": 7, "dropped_at": "" if ago is None else (now - ago).isoformat()}, now) == told
 
 
 @pytest.mark.parametrize(
@@ -117,6 +133,8 @@ def test_a_checkpoint_that_begins_below_the_last_batch_was_set_back(checkpoint_m
     assert not reports.went_back
     for batch in range(first, first + 12):
         query.report(batch, rows=1)
+    reports.look()
+    query.report(first + 12, rows=1)
     reports.look()
     assert reports.went_back is went_back
 

@@ -31,7 +31,7 @@ def beat(state="running", at=NOW, started_at=BORN, **more):
         (RUNNING, STOPPED, None, "leave"),
         (STOPPED, STOPPED, None, "leave"),
         (Intent(since=PROCESS.started + 1, boot=boot_id()), RUNNING, PROCESS, "stop"),
-        (Intent(since=PROCESS.started - 1, boot=boot_id()), RUNNING, PROCESS, "follow"),
+        (Intent(since=PROCESS.started, boot=boot_id()), RUNNING, PROCESS, "follow"),
         (Intent(since=PROCESS.started + 1, boot="the boot before"), RUNNING, PROCESS, "follow"),
         (Intent(since=PROCESS.create_time + 1), RUNNING, PROCESS, "follow"),  # As older code wrote it, in Unix seconds.
     ],
@@ -69,6 +69,11 @@ def test_an_action_changes_the_intent_and_keeps_the_rate(monkeypatch, action, ra
 def test_a_request_that_makes_no_sense_is_refused(service, action, rate, error):
     with pytest.raises(error):
         intents.check_request(service, action, rate)
+
+
+@pytest.mark.parametrize("rate", [None, 0.5, 5000.0])
+def test_a_rate_of_the_generator_is_above_0_and_up_to_5000_or_none(rate):
+    intents.check_request("generator", "rate", rate)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +127,8 @@ def test_only_a_real_fault_is_found(intent, process, last, says, hangs):
         (STOPPED, PROCESS, beat(), False),
         (STOPPED, None, beat("stopped"), True),
         (RUNNING, None, None, False),
+        (RUNNING, None, beat(), False),
+        (RUNNING, PROCESS, None, False),
         (RUNNING, PROCESS, beat("starting"), False),
         (RUNNING, PROCESS, beat(), True),
         (RUNNING, PROCESS, beat(started_at=BORN - timedelta(hours=1)), False),
@@ -138,6 +145,14 @@ def test_an_intent_survives_in_its_file_and_a_broken_one_means_run(tmp_path):
     assert intents.read(tmp_path, "consumer") == Intent("stopped", 3.0, 7.0)
     intents.path_of(tmp_path, "consumer").write_text("{")
     assert intents.read(tmp_path, "consumer") == Intent()
+
+
+def test_a_platform_that_goes_down_and_comes_up_again_is_told_to_every_task(tmp_path):
+    steps = []
+    for announce in (intents.announce_down, intents.announce_up):
+        announce(tmp_path)
+        steps.append(intents.next_step(RUNNING, intents.read(tmp_path, intents.PLATFORM), None))
+    assert steps == ["leave", "start"]
 
 
 def test_a_rate_is_taken_back_by_one_without_a_number(tmp_path):

@@ -82,14 +82,12 @@ class Reports:
             self._dropped, self._dropped_at = self._dropped + rows, max(self._dropped_at, at)
 
     def _progress_of(self, last: Report) -> dict[str, Any]:
-        source = last["sources"][0]
-        ends = source["endOffset"]
         return {
             "batch": self._next - 1,  # A trigger that found nothing reports the number of the batch to come.
             "began": last["timestamp"],
             "at": _now(),
             "checkpoint_ms": self._checkpoint_ms,
-            "end_offsets": (json.loads(ends) if isinstance(ends, str) else ends) or {},
+            "end_offsets": json.loads(last["sources"][0]["endOffset"]) or {},
             "behind": _behind(last),
             "rows": last["numInputRows"],
             "rows_per_second": last.get("processedRowsPerSecond", 0.0),
@@ -103,7 +101,7 @@ def _waits(last: Report) -> bool:
 
 
 def _behind(last: Report) -> int:
-    return int(float((last["sources"][0].get("metrics") or {}).get("maxOffsetsBehindLatest", 0)))
+    return int(float(last["sources"][0]["metrics"].get("maxOffsetsBehindLatest", 0)))
 
 
 def _now() -> str:
