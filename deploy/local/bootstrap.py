@@ -230,3 +230,5 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.stderr.write("\nerror: interrupted; run it again, it goes on where it was.\n")
         raise SystemExit(130) from None
+    except OSError as error:
+        fail(f"{error.filename or 'A file'}: {error.strerror}. The installation writes into {ROOT}; give it room there, or run this as the user whose it is.")

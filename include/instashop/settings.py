@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -167,7 +168,11 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _whole_path(cls, home: Path) -> Path:
-        return home_of(str(home))
+        whole = home_of(str(home))
+        there = next(path for path in (whole, *whole.parents) if path.exists())
+        if not there.is_dir():
+            raise ValueError(f"{there} is no folder")
+        return whole
 
     @field_validator("host")
     @classmethod
@@ -278,13 +283,18 @@ def read() -> Settings:
     """Return the settings as environment and files have them now.
 
     Raises:
-        WrongSetting: a value is not of its kind or out of its range; the message names each.
+        WrongSetting: a value is not of its kind or out of its range, or a line of `.env` sets what is no setting; the message names each.
     """
-    home = home_of(os.environ.get("INSTASHOP_HOME") or dotenv_values(ROOT / ".env").get("INSTASHOP_HOME") or ".local")
+    home = home_of(os.environ.get("INSTASHOP_HOME") or _lines(ROOT / ".env").get("INSTASHOP_HOME") or ".local")
+    files = (ROOT / ".env", home / ".env")
+    problems = [problem for file in files for problem in _unknown(file)]
     try:
-        return Settings(home=home, _env_file=(home / "secrets.env", ROOT / ".env", home / ".env"))  # type: ignore[call-arg]
+        settings = Settings(home=home, _env_file=(home / "secrets.env", *files))  # type: ignore[call-arg]
     except ValidationError as error:
-        raise WrongSetting(problems="; ".join(_said(problem) for problem in error.errors())) from None
+        problems += [_said(problem) for problem in error.errors()]
+    if problems:
+        raise WrongSetting(problems="; ".join(problems))
+    return settings
 
 
 @cache
@@ -298,10 +308,25 @@ def home_of(given: str) -> Path:
     return ROOT / Path(given).expanduser()
 
 
+def _lines(file: Path) -> dict[str, str | None]:
+    """Return what a `.env` sets; nothing when there is no such file."""
+    try:
+        return dotenv_values(file)
+    except UnicodeDecodeError:
+        raise WrongSetting(problems=f"{file} is no UTF-8 text; save it as such.") from None
+
+
+def _unknown(file: Path) -> list[str]:
+    """Return what is wrong with each line of a `.env` that sets what is no setting, and so would change nothing without a word."""
+    given = {name: name.upper().removeprefix("INSTASHOP_").lower() for name in _lines(file) if name.upper().startswith("INSTASHOP_")}
+    near = {name: get_close_matches(field, Settings.model_fields, 1) for name, field in given.items() if field not in Settings.model_fields}
+    return [f"{name} in {file} is no setting" + (f"; perhaps {variable(match[0])}?" if match else "") for name, match in near.items()]
+
+
 def _said(problem: ErrorDetails) -> str:
     """Return what is wrong with one setting, or with several together; never a password."""
     message = problem["msg"].removeprefix("Value error, ")
     name = "_".join(map(str, problem["loc"]))
     if not name:
         return message
-    return f"{variable(name)}={'…' if 'password' in name else repr(problem['input'])}: {message}"
+    return f"{variable(name)}={'…' if 'password' in name else repr(str(problem['input']))}: {message}"

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import psycopg
 import pytest
@@ -52,7 +54,24 @@ def test_a_home_of_another_user_is_a_message(there, tmp_path, monkeypatch, capsy
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(SystemExit, match="1"):
         cli.main()
-    assert capsys.readouterr().err == f"error: {path} belongs to another user; run this as that user.\n"
+    assert capsys.readouterr().err == f"error: {path} belongs to another user; run this as that user, or set INSTASHOP_HOME to a folder of yours.\n"
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_takes_nothing_is_a_message(number, monkeypatch, capsys):
+    def app(prog_name):
+        raise OSError(number, os.strerror(number), "/home/run")
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    assert capsys.readouterr().err.startswith(f"error: /home/run cannot be written ({os.strerror(number)}); make room, or set INSTASHOP_HOME")
+
+
+def test_a_terminal_that_knows_few_characters_ends_no_command(tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "INSTASHOP_HOME": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-m", "instashop", "down"], env=environment, capture_output=True, check=False)
+    assert run.stdout.startswith(b"? supervisord\nInstaShop is down"), run.stderr
 
 
 @pytest.mark.parametrize("error", [KeyError("a mistake"), PermissionError(errno.EPERM, "Operation not permitted"), PermissionError(1, "of ours", __file__)])

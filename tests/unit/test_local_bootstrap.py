@@ -191,3 +191,13 @@ def test_the_door_refuses_a_python_that_is_too_old_with_its_cure(door: Path, tmp
     result = subprocess.run([str(door), "status"], env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "needs Python 3.11, 3.12 or 3.13, but here is Python 3.9.2" in result.stderr
+
+
+def test_an_installation_that_may_not_write_says_where(door: Path) -> None:
+    shutil.copytree(ROOT / "deploy" / "local", door.parent / "deploy" / "local")
+    for name in ("requirements.txt", "requirements-dev.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, door.parent / name)
+    (door.parent / ".local").touch()  # As a folder that may not be made.
+    run = subprocess.run([str(door), "status"], env={"PATH": os.defpath}, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"error: {door.parent}/.local: File exists. The installation writes into {door.parent};")

@@ -24,10 +24,13 @@ def down(settings: Settings) -> None:
         StillAlive: something did not end.
     """
     console = Console()
+    if not settings.home.exists():
+        console.print(f"{settings.home} is not there: nothing runs in it.", soft_wrap=True)
+        return
     began = time.monotonic()
     with only_one(settings, "down"):
         stop_some(settings, set(servers.table(settings)), whole=True, console=console)
-    console.print(f"InstaShop is down after {time.monotonic() - began:.0f} s; its data is in {settings.home}.", style="bold green")
+    console.print(f"InstaShop is down after {time.monotonic() - began:.0f} s; its data is in {settings.home}.", style="bold green", soft_wrap=True)
 
 
 def stop_some(settings: Settings, names: Iterable[str], whole: bool, console: Console | None = None) -> None:

@@ -20,6 +20,14 @@ class HomeTaken(InstaShopError):
     """
 
 
+class NoHome(InstaShopError):
+    """{home} has folders that no `./instashop up` has made ({found}), which a reset would delete; set INSTASHOP_HOME to a folder of the platform's own."""
+
+
+class NotConfirmed(InstaShopError):
+    """This deletes all data in {home}; say so with `./instashop reset --yes`."""
+
+
 class RunElsewhere(InstaShopError):
     """`{command}` is for servers that run here, but INSTASHOP_SERVERS says elsewhere; start and stop them where they run (containers: `docker compose up --wait`, `docker compose down`)."""
 

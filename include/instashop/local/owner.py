@@ -6,8 +6,27 @@ import json
 from pathlib import Path
 
 from instashop.local import programs
-from instashop.local.failures import HomeTaken
+from instashop.local.failures import HomeTaken, NoHome
 from instashop.settings import ADDRESSES, PORTS, ROOT, Settings, variable
+
+FOLDERS = ("data", "airflow", "spark", "logs")
+"""What a platform keeps in its home, and `reset` deletes, beside the passwords that open the data and what is in `run`."""
+
+
+def is_home(settings: Settings) -> bool:
+    """Return whether a start has claimed this folder since its last reset."""
+    return path(settings).exists() or settings.secrets_file.exists()
+
+
+def spare(settings: Settings) -> None:
+    """Return when the folder is a platform's home, or may become one.
+
+    Raises:
+        NoHome: it has folders of our names that no start has made.
+    """
+    found = [name for name in FOLDERS if (settings.home / name).exists()]
+    if found and not is_home(settings):
+        raise NoHome(home=settings.home, found=", ".join(found))
 
 
 def mark(settings: Settings) -> dict[str, str]:
@@ -30,8 +49,9 @@ def claim(settings: Settings) -> None:
     """Remember this start as the home's owner.
 
     Raises:
-        HomeTaken: a platform with another mark runs there; nothing of it is touched.
+        NoHome: somebody else's data is there. HomeTaken: a platform with another mark runs there. Nothing of either is touched.
     """
+    spare(settings)
     file, own = path(settings), mark(settings)
     if file.exists() and (programs.alive(settings) or programs.orphans(settings)):
         found = differences(json.loads(file.read_text(encoding="utf-8")), own)
