@@ -78,9 +78,14 @@ def control(
 ) -> None:
     """Stop, start or restart a service, or change the generator's rate, as the DAG control_service does."""
     from instashop.control import supervision
+    from instashop.local import owner
+    from instashop.local.failures import NothingThere
 
+    settings = load()
+    if not owner.is_home(settings):
+        raise NothingThere(home=settings.home)
     typer.echo(f"… {action} of {service}: run_{service} looks every second", err=True)
-    typer.echo(supervision.carry_out(load().run_dir, service, action, rate))
+    typer.echo(supervision.carry_out(settings.run_dir, service, action, rate))
 
 
 @app.command(rich_help_panel=_PLATFORM)
@@ -127,8 +132,8 @@ def bench(
     only: Annotated[list[str] | None, typer.Option(help="Measure only this part: backlog or platform.")] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs over each backlog; the median is shown.")] = 3,
     minutes: Annotated[float, typer.Option(min=0.2, help="How long each steady rate is held.")] = 5,
-    rate: Annotated[list[float] | None, typer.Option(help="Steady rates to try, in order, in events a second.")] = None,
-    page: Annotated[Path, typer.Option(help="Where the page is written.")] = ROOT / "docs" / "performance.md",
+    rate: Annotated[list[float] | None, typer.Option(min=1, max=5000, help="Steady rates to try, in order, in events a second.")] = None,
+    page: Annotated[Path, typer.Option(dir_okay=False, writable=True, help="Where the page is written.")] = ROOT / "docs" / "performance.md",
     beside: Annotated[bool, typer.Option("--beside", help="Measure although a platform runs here; its load is then in the figures.")] = False,
 ) -> None:
     """Measure rates, costs, delays and the start on stacks of its own, and write docs/performance.md."""

@@ -24,6 +24,10 @@ class NoHome(InstaShopError):
     """{home} has folders that no `./instashop up` has made ({found}), which a reset would delete; set INSTASHOP_HOME to a folder of the platform's own."""
 
 
+class NothingThere(InstaShopError):
+    """No platform has been started in {home}; start it with `./instashop up`, or set INSTASHOP_HOME."""
+
+
 class NotConfirmed(InstaShopError):
     """This deletes all data in {home}; say so with `./instashop reset --yes`."""
 
@@ -53,6 +57,10 @@ class DownloadFailed(InstaShopError):
     {lines}
     Cure: check that this machine reaches a Maven repository, then run it again; what is there is kept.
     """
+
+
+class NoPlaceForJars(InstaShopError):
+    """{folder}, where the jars are kept for every checkout, cannot be made ({cause}); give this user a home: HOME=/a/folder/of/its/own ./instashop up."""
 
 
 class RehearsalFailed(InstaShopError):
