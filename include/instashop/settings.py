@@ -52,6 +52,8 @@ LIGHT = {"postgres_buffers_mb": 64, "kafka_brokers": 1, "kafka_heap_mb": 192, "s
 """What a light platform has instead of the defaults."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+FirstPort = Annotated[int, Field(ge=1, le=65533)]
+"""Those of two more brokers follow it."""
 
 
 def variable(name: str) -> str:
@@ -104,8 +106,8 @@ class Settings(BaseSettings):
     postgres_buffers_mb: int = Field(
         256, ge=16, description="Shared buffers of the warehouse's Postgres, in MB; the shop's has half of it, Airflow's a quarter."
     )
-    kafka_port: Port = Field(9092, description="First broker; the others follow.")
-    kafka_controller_port: Port = Field(19092, description="First controller; the others follow.")
+    kafka_port: FirstPort = Field(9092, description="First broker; the others follow.")
+    kafka_controller_port: FirstPort = Field(19092, description="First controller; the others follow.")
     kafka_brokers: int = Field(3, ge=1, le=3, description="How many brokers this machine runs.")
     kafka_heap_mb: int = Field(256, ge=128, description="Heap of each broker, in MB.")
     spark_cores: int = Field(2, ge=1, description="Tasks that the Spark job runs at once, each with a Python of its own.")

@@ -65,7 +65,7 @@ def test_a_reset_that_nobody_can_answer_says_how_to_go_on_in_one_line(home):
 
 def test_a_down_in_a_folder_that_is_not_there_makes_none(home, capsys):
     down.down(load())
-    assert capsys.readouterr().out == f"{home} is not there: nothing runs in it.\n"
+    assert capsys.readouterr().out == f"There is no {home}, so nothing is stopped; INSTASHOP_HOME says where a platform is.\n"
     assert not home.exists()
 
 

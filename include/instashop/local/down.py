@@ -25,7 +25,7 @@ def down(settings: Settings) -> None:
     """
     console = Console()
     if not settings.home.exists():
-        console.print(f"{settings.home} is not there: nothing runs in it.", soft_wrap=True)
+        console.print(f"There is no {settings.home}, so nothing is stopped; INSTASHOP_HOME says where a platform is.", soft_wrap=True)
         return
     began = time.monotonic()
     with only_one(settings, "down"):
