@@ -76,6 +76,13 @@ def test_a_terminal_that_knows_few_characters_ends_no_command(tmp_path):
     assert run.stdout.startswith(b"? supervisord\nInstaShop is down"), run.stderr
 
 
+def test_a_ctrl_c_while_python_still_reads_is_no_traceback(tmp_path):
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-m", "instashop", "status"], env=environment, capture_output=True, check=False)
+    assert (run.returncode, run.stderr) == (130, b"")
+
+
 @pytest.fixture
 def empty(tmp_path, monkeypatch):
     monkeypatch.setenv("INSTASHOP_HOME", str(tmp_path))
