@@ -48,6 +48,9 @@ ADDRESSES = {
 _CLUSTERS = {**dict.fromkeys(DSNS, "pg_shop"), "warehouse_dsn": "pg_warehouse", "airflow_dsn": "pg_airflow"}
 """Name of the data folder that each DSN leads to, when this machine runs the server."""
 
+_MADE = ("postgres_password", "feed_password", "redis_password", "airflow_password", "airflow_jwt_secret", "airflow_fernet_key")
+"""Those that the first start makes."""
+
 LIGHT = {"postgres_buffers_mb": 64, "kafka_brokers": 1, "kafka_heap_mb": 192, "spark_cores": 1, "live_trigger_ms": 3000}
 """What a light platform has instead of the defaults."""
 
@@ -230,6 +233,9 @@ class Settings(BaseSettings):
         }
 
     def _check_together(self, other_brokers: bool) -> None:
+        empty = [variable(name) for name in _MADE if name in self.model_fields_set and not getattr(self, name)]
+        if empty:
+            raise ValueError(f"empty: {', '.join(empty)}; an empty password opens nothing, and without these lines each is made at the first start")
         for name in ("shop_feed_dsn", "crm_dsn", "crm_feed_dsn"):  # Producer and books count by the transaction ids of one server.
             if places(name, getattr(self, name)) != places("shop_dsn", self.shop_dsn):
                 raise ValueError(f"INSTASHOP_SHOP_DSN and {variable(name)} name two servers; shop, CRM and their feeds are on one, so set all four")

@@ -60,6 +60,7 @@ def test_the_environment_comes_before_env_and_env_of_the_home_before_the_project
     [
         ({"INSTASHOP_RATE": "fast"}, "INSTASHOP_RATE='fast'"),
         ({"INSTASHOP_REDIS_PORT": "70000"}, "INSTASHOP_REDIS_PORT"),
+        ({"INSTASHOP_FEED_PASSWORD": ""}, "empty: INSTASHOP_FEED_PASSWORD; an empty password opens nothing"),
         ({"INSTASHOP_KAFKA_PORT": "65534"}, "INSTASHOP_KAFKA_PORT='65534': Input should be less than or equal to 65533"),
         ({"INSTASHOP_HOST": "0.0.0.0"}, "INSTASHOP_HOST='0.0.0.0': name one address"),
         ({"INSTASHOP_WAREHOUSE_DSN": "db.acme"}, "INSTASHOP_WAREHOUSE_DSN is not of the form postgresql://"),
