@@ -317,11 +317,9 @@ def _of_a_file(error: OSError) -> str | None:
     path = Path(error.filename)
     for place in (path, *path.parents):  # What lies in a closed folder, or is to be made in one, is whose the folder is.
         with suppress(OSError):
-            return (
-                None
-                if place.lstat().st_uid == os.geteuid()
-                else f"{path} belongs to another user; run this as that user, or set INSTASHOP_HOME to a folder of yours."
-            )
+            if place.lstat().st_uid == os.geteuid():
+                return None
+            return f"{path} belongs to another user; run this as that user, or set INSTASHOP_HOME to a folder of yours."
     return None
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from instashop.local import down, lock, servers
-from instashop.local.failures import NoHome, NotConfirmed
+from instashop.local.failures import DownInterrupted, NoHome, NotConfirmed
 from instashop.local.light import OtherBrokers, settings_of
 from instashop.local.postgres import clusters
 from instashop.local.reset import reset
@@ -67,6 +67,16 @@ def test_a_down_in_a_folder_that_is_not_there_makes_none(home, capsys):
     down.down(load())
     assert capsys.readouterr().out == f"There is no {home}, so nothing is stopped; INSTASHOP_HOME says where a platform is.\n"
     assert not home.exists()
+
+
+def test_a_down_that_is_interrupted_says_what_is_left(home, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(down, "stop_some", interrupted)
+    home.mkdir()
+    with pytest.raises(DownInterrupted, match=r"`\./instashop down` ends the rest"):
+        down.down(load())
 
 
 @pytest.mark.parametrize("asked", ["by the option", "in .env"])

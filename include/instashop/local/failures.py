@@ -52,6 +52,10 @@ class Interrupted(InstaShopError):
     """Interrupted while: {step}. What this start began is stopped again; run it again at any time."""
 
 
+class DownInterrupted(InstaShopError):
+    """Interrupted, so a part of the platform still runs; `./instashop down` ends the rest, `./instashop up` starts all of it again."""
+
+
 class DownloadFailed(InstaShopError):
     """The jars of {name} could not be fetched:
     {lines}

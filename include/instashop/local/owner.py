@@ -45,6 +45,17 @@ def differences(known: dict[str, str], own: dict[str, str]) -> list[str]:
     return [f"{name} is {known[name]}, not {own[name]}" for name in own if name in known and known[name] != own[name]]
 
 
+def others(settings: Settings) -> list[str]:
+    """Return in words where the last start in this home had other settings than these."""
+    file = path(settings)
+    return differences(json.loads(file.read_text(encoding="utf-8")), mark(settings)) if file.exists() else []
+
+
+def few(found: list[str]) -> str:
+    """Return the first of these differences, and how many more there are."""
+    return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+
+
 def claim(settings: Settings) -> None:
     """Remember this start as the home's owner.
 
@@ -52,13 +63,10 @@ def claim(settings: Settings) -> None:
         NoHome: somebody else's data is there. HomeTaken: a platform with another mark runs there. Nothing of either is touched.
     """
     spare(settings)
-    file, own = path(settings), mark(settings)
-    if file.exists() and (programs.alive(settings) or programs.orphans(settings)):
-        found = differences(json.loads(file.read_text(encoding="utf-8")), own)
-        if found:
-            shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
-            raise HomeTaken(home=settings.home, differences=shown, offset=settings.port_offset or 100)
-    programs.write_private(file, json.dumps(own, indent=1))
+    found = others(settings)
+    if found and (programs.alive(settings) or programs.orphans(settings)):
+        raise HomeTaken(home=settings.home, differences=few(found), offset=settings.port_offset or 100)
+    programs.write_private(path(settings), json.dumps(mark(settings), indent=1))
 
 
 def alone(home: Path, port_offset: int) -> dict[str, str]:
