@@ -179,8 +179,10 @@ def fetch_jars() -> None:
     run([str(VENV / "bin" / "python"), "-m", "instashop.local.jars"], "Check network and disk, then run it again; what was downloaded is kept.")
 
 
-def check_disk() -> None:
-    """Refuse to begin an install that cannot end."""
+def check_place() -> None:
+    """Refuse to begin an install that cannot end, or in a folder where no server starts."""
+    if " " in str(ROOT):
+        fail(f"{ROOT} has a space in it, which the servers' start lines do not take; clone the project into a folder without one.")
     free = shutil.disk_usage(ROOT).free / 1e6
     if free < FREE_MB:
         fail(f"Only {free:.0f} MB are free below {ROOT}, the installation needs {FREE_MB} MB; make room, then run it again.")
@@ -209,11 +211,11 @@ def main(command: str) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             fail("Another command installs InstaShop here at this moment; wait until it has ended, then run this one again.")
+        if not STAMP.exists():
+            check_place()
         if missing:
             step(f"Debian packages: {' '.join(missing)}", lambda: install_packages(missing))
         if not is_current(dev):
-            if not STAMP.exists():
-                check_disk()
             step(".venv", make_venv)
             step("uv", install_uv)
             step("Python packages (some minutes the first time)", lambda: install_requirements(dev))
@@ -230,3 +232,5 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.stderr.write("\nerror: interrupted; run it again, it goes on where it was.\n")
         raise SystemExit(130) from None
+    except OSError as error:
+        fail(f"{error.filename or 'A file'}: {error.strerror}. The installation writes into {ROOT}; give it room there, or run this as the user whose it is.")

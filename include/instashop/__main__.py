@@ -1,5 +1,8 @@
 """`python -m instashop`, which the door becomes."""
 
-from instashop.cli import main
+try:
+    from instashop.cli import main
+except KeyboardInterrupt:  # Somebody thought better of it while Python was still reading.
+    raise SystemExit(130) from None
 
 main("./instashop")

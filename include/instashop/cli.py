@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 from uuid import UUID
@@ -76,9 +78,14 @@ def control(
 ) -> None:
     """Stop, start or restart a service, or change the generator's rate, as the DAG control_service does."""
     from instashop.control import supervision
+    from instashop.local import owner
+    from instashop.local.failures import NothingThere
 
+    settings = load()
+    if not owner.is_home(settings):
+        raise NothingThere(home=settings.home)
     typer.echo(f"… {action} of {service}: run_{service} looks every second", err=True)
-    typer.echo(supervision.carry_out(load().run_dir, service, action, rate))
+    typer.echo(supervision.carry_out(settings.run_dir, service, action, rate))
 
 
 @app.command(rich_help_panel=_PLATFORM)
@@ -125,8 +132,8 @@ def bench(
     only: Annotated[list[str] | None, typer.Option(help="Measure only this part: backlog or platform.")] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs over each backlog; the median is shown.")] = 3,
     minutes: Annotated[float, typer.Option(min=0.2, help="How long each steady rate is held.")] = 5,
-    rate: Annotated[list[float] | None, typer.Option(help="Steady rates to try, in order, in events a second.")] = None,
-    page: Annotated[Path, typer.Option(help="Where the page is written.")] = ROOT / "docs" / "performance.md",
+    rate: Annotated[list[float] | None, typer.Option(min=1, max=5000, help="Steady rates to try, in order, in events a second.")] = None,
+    page: Annotated[Path, typer.Option(dir_okay=False, writable=True, help="Where the page is written.")] = ROOT / "docs" / "performance.md",
     beside: Annotated[bool, typer.Option("--beside", help="Measure although a platform runs here; its load is then in the figures.")] = False,
 ) -> None:
     """Measure rates, costs, delays and the start on stacks of its own, and write docs/performance.md."""
@@ -283,12 +290,14 @@ def _serve(name: str, work: object, settings: Settings) -> None:
 
 def main(name: str = "instashop") -> None:
     """Run a command, which calls itself by this name; an error of ours is one message on standard error and exit status 1."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # A terminal that knows no "✓" ends nothing.
     try:
         app(prog_name=name)
     except InstaShopError as error:
         _fail(str(error))
     except Exception as error:
-        told = _of_another_user(error) if isinstance(error, PermissionError) else _of_a_server(error)
+        told = _of_a_file(error) if isinstance(error, OSError) else _of_a_server(error)
         if told is None:
             raise
         _fail(told)
@@ -299,14 +308,18 @@ def _fail(message: str) -> NoReturn:
     raise SystemExit(1) from None
 
 
-def _of_another_user(error: PermissionError) -> str | None:
-    """Return what to say of a file that is another user's; None of one that is our own, or of no file, which is ours to mend."""
-    if not isinstance(error.filename, str):
+def _of_a_file(error: OSError) -> str | None:
+    """Return what to say of a disk that takes nothing, and of a file that is another user's; None of another error, which is ours to mend."""
+    if error.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+        return f"{error.filename or 'a file'} cannot be written ({error.strerror}); make room, or set INSTASHOP_HOME to a folder on another disk."
+    if not isinstance(error, PermissionError) or not isinstance(error.filename, str):
         return None
     path = Path(error.filename)
     for place in (path, *path.parents):  # What lies in a closed folder, or is to be made in one, is whose the folder is.
         with suppress(OSError):
-            return None if place.lstat().st_uid == os.geteuid() else f"{path} belongs to another user; run this as that user."
+            if place.lstat().st_uid == os.geteuid():
+                return None
+            return f"{path} belongs to another user; run this as that user, or set INSTASHOP_HOME to a folder of yours."
     return None
 
 

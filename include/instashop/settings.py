@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -29,10 +30,15 @@ ADDRESSES = {
 _CLUSTERS = {**dict.fromkeys(DSNS, "pg_shop"), "warehouse_dsn": "pg_warehouse", "airflow_dsn": "pg_airflow"}
 """Name of the data folder that each DSN leads to, when this machine runs the server."""
 
+_MADE = ("postgres_password", "feed_password", "redis_password", "airflow_password", "airflow_jwt_secret", "airflow_fernet_key")
+"""Those that the first start makes."""
+
 LIGHT = {"postgres_buffers_mb": 64, "kafka_brokers": 1, "kafka_heap_mb": 192, "spark_cores": 1, "live_trigger_ms": 3000}
 """What a light platform has instead of the defaults."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+FirstPort = Annotated[int, Field(ge=1, le=65533)]
+"""Those of two more brokers follow it."""
 
 
 def variable(name: str) -> str:
@@ -85,8 +91,8 @@ class Settings(BaseSettings):
     postgres_buffers_mb: int = Field(
         256, ge=16, description="Shared buffers of the warehouse's Postgres, in MB; the shop's has half of it, Airflow's a quarter."
     )
-    kafka_port: Port = Field(9092, description="First broker; the others follow.")
-    kafka_controller_port: Port = Field(19092, description="First controller; the others follow.")
+    kafka_port: FirstPort = Field(9092, description="First broker; the others follow.")
+    kafka_controller_port: FirstPort = Field(19092, description="First controller; the others follow.")
     kafka_brokers: int = Field(3, ge=1, le=3, description="How many brokers this machine runs.")
     kafka_heap_mb: int = Field(256, ge=128, description="Heap of each broker, in MB.")
     spark_cores: int = Field(2, ge=1, description="Tasks that the Spark job runs at once, each with a Python of its own.")
@@ -149,7 +155,11 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _whole_path(cls, home: Path) -> Path:
-        return home_of(str(home))
+        whole = home_of(str(home))
+        there = next(path for path in (whole, *whole.parents) if path.exists())
+        if not there.is_dir():
+            raise ValueError(f"{there} is no folder")
+        return whole
 
     @field_validator("host")
     @classmethod
@@ -205,6 +215,9 @@ class Settings(BaseSettings):
         }
 
     def _check_together(self, other_brokers: bool) -> None:
+        empty = [variable(name) for name in _MADE if name in self.model_fields_set and not getattr(self, name)]
+        if empty:
+            raise ValueError(f"empty: {', '.join(empty)}; an empty password opens nothing, and without these lines each is made at the first start")
         for name in ("shop_feed_dsn", "crm_dsn", "crm_feed_dsn"):  # Producer and books count by the transaction ids of one server.
             if places(name, getattr(self, name)) != places("shop_dsn", self.shop_dsn):
                 raise ValueError(f"INSTASHOP_SHOP_DSN and {variable(name)} name two servers; shop, CRM and their feeds are on one, so set all four")
@@ -264,13 +277,18 @@ def read() -> Settings:
     """Return the settings as environment and files have them now.
 
     Raises:
-        WrongSetting: a value is not of its kind or out of its range; the message names each.
+        WrongSetting: a value is not of its kind or out of its range, or a line of `.env` sets what is no setting; the message names each.
     """
-    home = home_of(os.environ.get("INSTASHOP_HOME") or dotenv_values(ROOT / ".env").get("INSTASHOP_HOME") or ".local")
+    home = home_of(os.environ.get("INSTASHOP_HOME") or _lines(ROOT / ".env").get("INSTASHOP_HOME") or ".local")
+    files = (ROOT / ".env", home / ".env")
+    problems = [problem for file in files for problem in _unknown(file)]
     try:
-        return Settings(home=home, _env_file=(home / "secrets.env", ROOT / ".env", home / ".env"))  # type: ignore[call-arg]
+        settings = Settings(home=home, _env_file=(home / "secrets.env", *files))  # type: ignore[call-arg]
     except ValidationError as error:
-        raise WrongSetting(problems="; ".join(_said(problem) for problem in error.errors())) from None
+        problems += [_said(problem) for problem in error.errors()]
+    if problems:
+        raise WrongSetting(problems="; ".join(problems))
+    return settings
 
 
 @cache
@@ -284,10 +302,25 @@ def home_of(given: str) -> Path:
     return ROOT / Path(given).expanduser()
 
 
+def _lines(file: Path) -> dict[str, str | None]:
+    """Return what a `.env` sets; nothing when there is no such file."""
+    try:
+        return dotenv_values(file)
+    except UnicodeDecodeError:
+        raise WrongSetting(problems=f"{file} is no UTF-8 text; save it as such.") from None
+
+
+def _unknown(file: Path) -> list[str]:
+    """Return what is wrong with each line of a `.env` that sets what is no setting, and so would change nothing without a word."""
+    given = {name: name.upper().removeprefix("INSTASHOP_").lower() for name in _lines(file) if name.upper().startswith("INSTASHOP_")}
+    near = {name: get_close_matches(field, Settings.model_fields, 1) for name, field in given.items() if field not in Settings.model_fields}
+    return [f"{name} in {file} is no setting" + (f"; perhaps {variable(match[0])}?" if match else "") for name, match in near.items()]
+
+
 def _said(problem: ErrorDetails) -> str:
     """Return what is wrong with one setting, or with several together; never a password."""
     message = problem["msg"].removeprefix("Value error, ")
     name = "_".join(map(str, problem["loc"]))
     if not name:
         return message
-    return f"{variable(name)}={'…' if 'password' in name else repr(problem['input'])}: {message}"
+    return f"{variable(name)}={'…' if 'password' in name else repr(str(problem['input']))}: {message}"

@@ -1,6 +1,7 @@
 import pytest
 
 from instashop.local import down, lock, servers
+from instashop.local.failures import DownInterrupted, NoHome, NotConfirmed
 from instashop.local.light import OtherBrokers, settings_of
 from instashop.local.postgres import clusters
 from instashop.local.reset import reset
@@ -28,6 +29,7 @@ def test_after_a_reset_a_light_home_is_light_still_and_says_so(home, capsys, mon
     monkeypatch.setattr(down, "stop_some", lambda *_, **__: None)
     settings = settings_of(light=True)
     (home / "data" / "kafka-1").mkdir(parents=True)
+    settings.secrets_file.touch()
     reset(settings, yes=True)
     load.cache_clear()
     assert load().light
@@ -47,6 +49,34 @@ def test_a_reset_leaves_nothing_but_the_lock_that_it_holds_to_its_end(home, monk
     reset(settings, yes=True)
     assert [path for path in home.rglob("*") if path.is_file() or path.parent == home] == [home / "run", lock.path(settings)]
     assert lock.path(settings).stat().st_ino == held
+
+
+def test_a_reset_leaves_a_folder_alone_that_never_was_a_platforms(home):
+    (home / "data").mkdir(parents=True)
+    with pytest.raises(NoHome, match="data"):
+        reset(load(), yes=True)
+    assert list(home.rglob("*")) == [home / "data"]
+
+
+def test_a_reset_that_nobody_can_answer_says_how_to_go_on_in_one_line(home):
+    with pytest.raises(NotConfirmed, match=rf"^This deletes all data in {home}; say so with `./instashop reset --yes`\.$"):
+        reset(load(), yes=False)
+
+
+def test_a_down_in_a_folder_that_is_not_there_makes_none(home, capsys):
+    down.down(load())
+    assert capsys.readouterr().out == f"There is no {home}, so nothing is stopped; INSTASHOP_HOME says where a platform is.\n"
+    assert not home.exists()
+
+
+def test_a_down_that_is_interrupted_says_what_is_left(home, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(down, "stop_some", interrupted)
+    home.mkdir()
+    with pytest.raises(DownInterrupted, match=r"`\./instashop down` ends the rest"):
+        down.down(load())
 
 
 @pytest.mark.parametrize("asked", ["by the option", "in .env"])

@@ -191,3 +191,27 @@ def test_the_door_refuses_a_python_that_is_too_old_with_its_cure(door: Path, tmp
     result = subprocess.run([str(door), "status"], env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "needs Python 3.11, 3.12 or 3.13, but here is Python 3.9.2" in result.stderr
+
+
+@pytest.fixture
+def bare_door(door: Path) -> Path:
+    """The door of a whole checkout that has no environment, in a folder with a space."""
+    folder = door.parent / "a shop"
+    shutil.copytree(ROOT / "deploy" / "local", folder / "deploy" / "local")
+    for name in ("instashop", "requirements.txt", "requirements-dev.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder / name)
+    return folder / "instashop"
+
+
+def test_nothing_is_installed_into_a_folder_with_a_space(bare_door: Path) -> None:
+    run = subprocess.run([str(bare_door), "status"], env={"PATH": os.defpath}, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"error: {bare_door.parent} has a space in it")
+    assert not (bare_door.parent / ".venv").exists()
+
+
+def test_an_installation_that_may_not_write_says_where(bare_door: Path) -> None:
+    (bare_door.parent / ".local").touch()  # As a folder that may not be made.
+    run = subprocess.run([str(bare_door), "status"], env={"PATH": os.defpath}, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"error: {bare_door.parent}/.local: File exists. The installation writes into {bare_door.parent};")

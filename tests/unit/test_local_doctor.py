@@ -7,7 +7,7 @@ from instashop.control import doctor
 from instashop.control.beats import Beat
 from instashop.control.findings import books_finding, live_finding, red_finding, service_finding, silence_seconds
 from instashop.control.lease import Holder
-from instashop.local import health, programs, servers
+from instashop.local import health, owner, programs, servers
 from instashop.local.status import server_rows
 from instashop.settings import Settings
 
@@ -100,3 +100,13 @@ def test_a_server_that_is_tried_again_and_again_is_told(tmp_path: Path, monkeypa
     states["redis"]["statename"] = "BACKOFF"
     assert [(finding.hop, finding.level, finding.text) for finding in doctor._servers(settings, states)] == [("redis", "fault", "is failing at its start.")]
     assert [(row.name, row.state) for row in server_rows(settings) if not row.well] == [("redis", "failing at its start")]
+
+
+def test_settings_that_lead_to_another_platform_are_one_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner.path(Settings(home=tmp_path)).parent.mkdir()
+    owner.claim(Settings(home=tmp_path, redis_port=6400))
+    monkeypatch.setattr(programs, "states", lambda _: {"redis": {"statename": "RUNNING"}})
+    (finding,) = doctor.examine(Settings(home=tmp_path))
+    assert (finding.hop, finding.level) == ("settings", "fault")
+    assert "INSTASHOP_REDIS_PORT is 6400, not 6379" in finding.text
+    assert str(tmp_path / ".env") in finding.cure

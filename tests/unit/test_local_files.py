@@ -18,7 +18,7 @@ import pytest
 from instashop import java
 from instashop.control.files import last_lines
 from instashop.local import airflow_server, brokers, down, health, jars, launch, passwords, postgres, programs, servers, supervisord, up
-from instashop.local.failures import NotReady, SocketFolderTaken
+from instashop.local.failures import NoPlaceForJars, NotReady, SocketFolderTaken
 from instashop.settings import ROOT, Settings, load
 
 
@@ -277,6 +277,13 @@ def test_jars_are_fetched_again_when_another_one_is_asked_for(tmp_path: Path, mo
     monkeypatch.setattr(java, "CACHE", tmp_path)
     one, two = (jars.JarSet("spark", coordinates) for coordinates in ((("org", "a", "1"),), (("org", "a", "1"), ("org", "b", "1"))))
     assert [jars.ensure(each, threading.Event()) for each in (one, one, two, two)] == ["1 jars", None, "2 jars", None]
+
+
+def test_a_user_without_a_home_is_told_that_the_jars_need_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nonexistent").touch()  # As a folder that may not be made.
+    monkeypatch.setattr(java, "CACHE", tmp_path / "nonexistent" / "cache")
+    with pytest.raises(NoPlaceForJars, match=r"cannot be made \(Not a directory\); give this user a home: HOME=/"):
+        jars.ensure(jars.SETS[0], threading.Event())
 
 
 def test_what_a_killed_program_left_is_ended_and_nobody_else(tmp_path: Path) -> None:

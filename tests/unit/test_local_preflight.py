@@ -85,6 +85,13 @@ def test_a_taken_port_is_named_with_its_holder_and_its_setting(tmp_path: Path, n
     assert f"INSTASHOP_{setting.upper()}" in problems[0]
 
 
+def test_a_port_of_roots_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "taken", lambda _host, _port: True)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    (problem,) = preflight.port_problems(Settings(home=tmp_path, dashboard_port=80), {"dashboard"})
+    assert problem.startswith("port 80 of dashboard is below 1024, which only root may use; set INSTASHOP_DASHBOARD_PORT")
+
+
 def test_the_stranger_for_whom_a_server_fails_at_its_start_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "states", lambda _: {"redis": {"statename": "BACKOFF"}})
     with socket.socket() as stranger:

@@ -49,6 +49,11 @@ def test_a_failure_tells_the_waiting_steps_to_give_up(console: Console) -> None:
         run([Step("waits", lambda stop: wait(lambda: "never", stop, 60)), Step("breaks", fail)], console)
 
 
+def test_a_log_has_a_line_for_each_step_however_long(console: Console) -> None:
+    run([Step("class data", lambda _: "left out; /a/long" + "/folder" * 20 + "/class-data.log says why")], console)
+    assert console.file.getvalue().count("\n") == 1  # type: ignore[attr-defined]
+
+
 class _Terminal(io.StringIO):
     """Where writing ends with an error, as on a lost terminal."""
 

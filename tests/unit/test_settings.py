@@ -13,7 +13,7 @@ from instashop import connect
 from instashop import settings as words
 from instashop.errors import WrongSetting
 from instashop.local import airflow_server, brokers, health, launch, owner, postgres, preflight, servers, suite, supervisord, up
-from instashop.local.failures import HomeTaken
+from instashop.local.failures import HomeTaken, NoHome
 from instashop.settings import ADDRESSES, PORTS, Settings, load
 from instashop.transport.prepare import copies
 
@@ -62,6 +62,8 @@ def test_the_environment_comes_before_env_and_env_of_the_home_before_the_project
     [
         ({"INSTASHOP_RATE": "fast"}, "INSTASHOP_RATE='fast'"),
         ({"INSTASHOP_REDIS_PORT": "70000"}, "INSTASHOP_REDIS_PORT"),
+        ({"INSTASHOP_FEED_PASSWORD": ""}, "empty: INSTASHOP_FEED_PASSWORD; an empty password opens nothing"),
+        ({"INSTASHOP_KAFKA_PORT": "65534"}, "INSTASHOP_KAFKA_PORT='65534': Input should be less than or equal to 65533"),
         ({"INSTASHOP_HOST": "0.0.0.0"}, "INSTASHOP_HOST='0.0.0.0': name one address"),
         ({"INSTASHOP_WAREHOUSE_DSN": "db.acme"}, "INSTASHOP_WAREHOUSE_DSN is not of the form postgresql://"),
         ({"INSTASHOP_KAFKA_BOOTSTRAP": "k1,k2"}, "INSTASHOP_KAFKA_BOOTSTRAP is not of the form host:port,host:port"),
@@ -78,6 +80,37 @@ def test_a_wrong_setting_is_named(checkout: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(WrongSetting) as wrong:
         load()
     assert said in str(wrong.value)
+
+
+@pytest.mark.parametrize("home", ["", ".local/"], ids=["of the project", "of the home"])
+def test_a_line_of_env_that_is_no_setting_is_named_with_the_nearest(checkout: Path, home: str) -> None:
+    (checkout / ".local").mkdir()
+    (checkout / home / ".env").write_text("INSTASHOP_DASHBORD_PORT=8502\nINSTASHOP_SEED=ten\nCOMPOSE_PROFILES=light\n")
+    with pytest.raises(
+        WrongSetting, match=r"INSTASHOP_DASHBORD_PORT in \S+/\.env is no setting; perhaps INSTASHOP_DASHBOARD_PORT\?; INSTASHOP_SEED='ten'"
+    ) as wrong:
+        load()
+    assert "COMPOSE" not in str(wrong.value)
+
+
+@pytest.mark.parametrize("text", [b"\xef\xbb\xbfINSTASHOP_SEED=8", b"INSTASHOP_SEED=8\r\n", b'export INSTASHOP_SEED="8" # Eight.', b"instashop_seed = 8 "])
+def test_env_is_read_as_any_editor_writes_it(checkout: Path, text: bytes) -> None:
+    (checkout / ".env").write_bytes(text)
+    assert load().seed == 8
+
+
+def test_an_env_that_is_no_text_is_named(checkout: Path) -> None:
+    (checkout / ".env").write_bytes("INSTASHOP_SEED=8".encode("utf-16"))
+    with pytest.raises(WrongSetting, match=r"/\.env is no UTF-8 text"):
+        load()
+
+
+@pytest.mark.parametrize("home", ["file", "file/below"])
+def test_a_home_that_cannot_be_a_folder_is_named(checkout: Path, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    (checkout / "file").touch()
+    monkeypatch.setenv("INSTASHOP_HOME", home)
+    with pytest.raises(WrongSetting, match=rf"INSTASHOP_HOME='{checkout}/{home}': {checkout}/file is no folder"):
+        load()
 
 
 def test_a_wrong_address_never_shows_its_password(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,6 +269,16 @@ def test_a_stack_of_the_tests_has_none_of_ones_own_settings(make: Callable[..., 
     assert settings.elsewhere == frozenset()
     assert settings.dashboard_port == 8501 + suite.TEST_PORT_OFFSET
     assert (settings.light, settings.rate, settings.seed, settings.kafka_brokers, settings.postgres_buffers_mb) == (False, 10.0, 7, 3, 256)
+
+
+def test_a_start_in_a_folder_with_somebody_elses_data_is_refused(make: Callable[..., Settings]) -> None:
+    settings = make()
+    settings.run_dir.mkdir()
+    (settings.home / "data").mkdir()
+    with pytest.raises(NoHome, match=r"\(data\), which a reset would delete; set INSTASHOP_HOME"):
+        owner.claim(settings)
+    settings.secrets_file.touch()  # Whoever removed what is in `run` has his platform still.
+    owner.claim(settings)
 
 
 def test_a_start_with_other_ports_in_the_home_of_a_running_platform_is_refused(make: Callable[..., Settings]) -> None:

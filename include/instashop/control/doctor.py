@@ -16,7 +16,7 @@ from instashop import connect, sql
 from instashop.control import beats, disk, intents, lease
 from instashop.control.findings import Finding, books_finding, live_finding, red_finding, service_finding, silence_seconds
 from instashop.errors import InstaShopError
-from instashop.local import airflow_server, health, programs, servers, supervisord
+from instashop.local import airflow_server, health, owner, programs, servers, supervisord
 from instashop.local.progress import at_once
 from instashop.metrics import PLATFORM_KEY, PROGRESS_KEY
 from instashop.settings import Settings, variable
@@ -41,11 +41,15 @@ def doctor(settings: Settings) -> bool:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Return what is found, hop by hop in the order of the data's way; a platform that is down is one finding."""
+    """Return what is found, hop by hop in the order of the data's way; a platform that is down, or that other settings lead to, is one finding."""
     here = settings.servers == "here"
     states = programs.states(settings) if here else {}
     if here and not states:
         return [Finding("servers", "fault", f"the platform in {settings.home} does not run.", "`./instashop up` starts it.")]
+    others = [each for each in owner.others(settings) if each.startswith("INSTASHOP_")] if here else []
+    if others:
+        text = f"the platform in {settings.home} was started with others than this command has: {owner.few(others)}."
+        return [Finding("settings", "fault", text, f"set the same, best in {settings.home / '.env'}; to change the platform: `./instashop down`, then `up`.")]
     hops: dict[str, Callable[[Settings], list[Finding]]] = {
         "disk": _disk,
         "servers": (lambda s: _servers(s, states)) if here else _servers_elsewhere,

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from instashop.control import intents, supervision
 from instashop.local import programs, servers
-from instashop.local.failures import StillAlive
+from instashop.local.failures import DownInterrupted, StillAlive
 from instashop.local.lock import only_one
 from instashop.settings import Settings
 
@@ -21,13 +21,19 @@ def down(settings: Settings) -> None:
     """End the platform and return once nothing of it runs any more; data stays.
 
     Raises:
-        StillAlive: something did not end.
+        StillAlive: something did not end. DownInterrupted: the user pressed Ctrl-C.
     """
     console = Console()
+    if not settings.home.exists():
+        console.print(f"There is no {settings.home}, so nothing is stopped; INSTASHOP_HOME says where a platform is.", soft_wrap=True)
+        return
     began = time.monotonic()
-    with only_one(settings, "down"):
-        stop_some(settings, set(servers.table(settings)), whole=True, console=console)
-    console.print(f"InstaShop is down after {time.monotonic() - began:.0f} s; its data is in {settings.home}.", style="bold green")
+    try:
+        with only_one(settings, "down"):
+            stop_some(settings, set(servers.table(settings)), whole=True, console=console)
+    except KeyboardInterrupt:
+        raise DownInterrupted from None
+    console.print(f"InstaShop is down after {time.monotonic() - began:.0f} s; its data is in {settings.home}.", style="bold green", soft_wrap=True)
 
 
 def stop_some(settings: Settings, names: Iterable[str], whole: bool, console: Console | None = None) -> None:

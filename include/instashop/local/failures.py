@@ -20,6 +20,18 @@ class HomeTaken(InstaShopError):
     """
 
 
+class NoHome(InstaShopError):
+    """{home} has folders that no `./instashop up` has made ({found}), which a reset would delete; set INSTASHOP_HOME to a folder of the platform's own."""
+
+
+class NothingThere(InstaShopError):
+    """No platform has been started in {home}; start it with `./instashop up`, or set INSTASHOP_HOME."""
+
+
+class NotConfirmed(InstaShopError):
+    """This deletes all data in {home}; say so with `./instashop reset --yes`."""
+
+
 class RunElsewhere(InstaShopError):
     """`{command}` is for servers that run here, but INSTASHOP_SERVERS says elsewhere; start and stop them where they run (containers: `docker compose up --wait`, `docker compose down`)."""
 
@@ -40,11 +52,19 @@ class Interrupted(InstaShopError):
     """Interrupted while: {step}. What this start began is stopped again; run it again at any time."""
 
 
+class DownInterrupted(InstaShopError):
+    """Interrupted, so a part of the platform still runs; `./instashop down` ends the rest, `./instashop up` starts all of it again."""
+
+
 class DownloadFailed(InstaShopError):
     """The jars of {name} could not be fetched:
     {lines}
     Cure: check that this machine reaches a Maven repository, then run it again; what is there is kept.
     """
+
+
+class NoPlaceForJars(InstaShopError):
+    """{folder}, where the jars are kept for every checkout, cannot be made ({cause}); give this user a home: HOME=/a/folder/of/its/own ./instashop up."""
 
 
 class RehearsalFailed(InstaShopError):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from instashop import java
 from instashop.local import commands
-from instashop.local.failures import DownloadFailed
+from instashop.local.failures import DownloadFailed, NoPlaceForJars
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,15 @@ def ensure(jar_set: JarSet, stop: threading.Event, thorough: bool = False) -> st
     """Have the jars of a set in their place, whole; return what had to be done, or None. With `thorough`, those that are there are read.
 
     Raises:
-        DownloadFailed: Ivy could not get one, or what came is no jar, twice.
+        DownloadFailed: Ivy could not get one, or what came is no jar, twice. NoPlaceForJars: as it says.
     """
     place = java.jars(jar_set.name)
     if _complete(jar_set, place) and not (thorough and broken(place)):
         return None
-    java.CACHE.mkdir(parents=True, exist_ok=True)
+    try:
+        java.CACHE.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NoPlaceForJars(folder=java.CACHE, cause=error.strerror) from None
     with (java.CACHE / f"{jar_set.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _complete(jar_set, place) or broken(place):  # Else somebody else has fetched them meanwhile.

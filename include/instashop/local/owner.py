@@ -7,8 +7,27 @@ from pathlib import Path
 
 from instashop.control.files import write_private
 from instashop.local import programs
-from instashop.local.failures import HomeTaken
+from instashop.local.failures import HomeTaken, NoHome
 from instashop.settings import ADDRESSES, PORTS, ROOT, Settings, variable
+
+FOLDERS = ("data", "airflow", "spark", "logs")
+"""What a platform keeps in its home, and `reset` deletes, beside the passwords that open the data and what is in `run`."""
+
+
+def is_home(settings: Settings) -> bool:
+    """Return whether a start has claimed this folder since its last reset."""
+    return path(settings).exists() or settings.secrets_file.exists()
+
+
+def spare(settings: Settings) -> None:
+    """Return when the folder is a platform's home, or may become one.
+
+    Raises:
+        NoHome: it has folders of our names that no start has made.
+    """
+    found = [name for name in FOLDERS if (settings.home / name).exists()]
+    if found and not is_home(settings):
+        raise NoHome(home=settings.home, found=", ".join(found))
 
 
 def mark(settings: Settings) -> dict[str, str]:
@@ -27,19 +46,28 @@ def differences(known: dict[str, str], own: dict[str, str]) -> list[str]:
     return [f"{name} is {known[name]}, not {own[name]}" for name in own if name in known and known[name] != own[name]]
 
 
+def others(settings: Settings) -> list[str]:
+    """Return in words where the last start in this home had other settings than these."""
+    file = path(settings)
+    return differences(json.loads(file.read_text(encoding="utf-8")), mark(settings)) if file.exists() else []
+
+
+def few(found: list[str]) -> str:
+    """Return the first of these differences, and how many more there are."""
+    return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+
+
 def claim(settings: Settings) -> None:
     """Remember this start as the home's owner.
 
     Raises:
-        HomeTaken: a platform with another mark runs there; nothing of it is touched.
+        NoHome: somebody else's data is there. HomeTaken: a platform with another mark runs there. Nothing of either is touched.
     """
-    file, own = path(settings), mark(settings)
-    if file.exists() and (programs.alive(settings) or programs.orphans(settings)):
-        found = differences(json.loads(file.read_text(encoding="utf-8")), own)
-        if found:
-            shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
-            raise HomeTaken(home=settings.home, differences=shown, offset=settings.port_offset or 100)
-    write_private(file, json.dumps(own, indent=1))
+    spare(settings)
+    found = others(settings)
+    if found and (programs.alive(settings) or programs.orphans(settings)):
+        raise HomeTaken(home=settings.home, differences=few(found), offset=settings.port_offset or 100)
+    write_private(path(settings), json.dumps(mark(settings), indent=1))
 
 
 def alone(home: Path, port_offset: int) -> dict[str, str]:

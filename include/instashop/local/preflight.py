@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -108,9 +109,8 @@ def port_problems(settings: Settings, names: set[str]) -> list[str]:
             if port in seen:
                 problems.append(f"port {port} is wanted by {seen[port]} and by {name}; change INSTASHOP_{setting.upper()}.")
             elif name in names and taken(settings.host, port):
-                problems.append(
-                    f"port {port} of {name} is held by {holder_of(port)}; end it, or set INSTASHOP_{setting.upper()} (or INSTASHOP_PORT_OFFSET, which moves all)."
-                )
+                why = "is below 1024, which only root may use;" if port < 1024 and os.geteuid() else f"is held by {holder_of(port)}; end it, or"
+                problems.append(f"port {port} of {name} {why} set INSTASHOP_{setting.upper()} (or INSTASHOP_PORT_OFFSET, which moves all).")
             seen[port] = name
     return problems
 

@@ -106,7 +106,7 @@ def run(steps: Iterable[Step], console: Console) -> None:
             course.took[name] = time.monotonic() - course.began[name]
             course.said[name] = said or ""
             if not screen:
-                console.print(f"✓ {name}  {course.took[name]:.1f} s  {said or ''}".rstrip(), highlight=False)
+                console.print(f"✓ {name}  {course.took[name]:.1f} s  {said or ''}".rstrip(), highlight=False, soft_wrap=True)
             begin()
     except BaseException as cause:  # Also a closed pipe or a lost terminal, which ends what writes to it.
         stop.set()

@@ -7,26 +7,28 @@ import shutil
 from rich.console import Console
 from rich.prompt import Confirm
 
-from instashop.local import down, lock, servers
+from instashop.local import down, lock, owner, servers
+from instashop.local.failures import NotConfirmed
 from instashop.settings import Settings
-
-FOLDERS = ("data", "airflow", "spark", "logs")
-"""What a reset deletes, with the passwords that open the data and what is in `run`; jars and class data stay."""
 
 
 def reset(settings: Settings, yes: bool) -> None:
-    """End the platform and delete its data, logs and passwords; without `yes` it asks first."""
+    """End the platform and delete its data, logs and passwords, but neither jars nor class data; without `yes` it asks first.
+
+    Raises:
+        NotConfirmed: nobody is there to answer. NoHome: no platform was ever there; nothing is touched.
+    """
     console = Console()
+    owner.spare(settings)
     if not yes:
         if not console.is_terminal:
-            console.print(f"This deletes all data in {settings.home}; say so with `./instashop reset --yes`.")
-            raise SystemExit(1)
+            raise NotConfirmed(home=settings.home)
         if not Confirm.ask(f"Delete all data, logs and passwords in {settings.home}?", default=False):
             console.print("Nothing is changed.")
             raise SystemExit(1)
     with lock.only_one(settings, "reset"):
         down.stop_some(settings, set(servers.table(settings)), whole=True, console=console)
-        for name in FOLDERS:
+        for name in owner.FOLDERS:
             folder = settings.home / name
             if folder.exists():
                 shutil.rmtree(folder)
@@ -38,4 +40,4 @@ def reset(settings: Settings, yes: bool) -> None:
                 path.unlink()
     own = settings.home / ".env"
     kept = f"; {own} stays{', so it stays light' if settings.light else ''}" if own.exists() else ""
-    console.print(f"{settings.home} has no data any more{kept}; `./instashop up` begins anew.", style="bold green")
+    console.print(f"{settings.home} has no data any more{kept}; `./instashop up` begins anew.", style="bold green", soft_wrap=True)

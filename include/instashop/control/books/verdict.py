@@ -111,7 +111,7 @@ class Verdict:
             for ln in self.lines
         ]
         word = "The books balance" if self.balanced else "The books do NOT balance"
-        return "\n".join([*rows, f"{word} below horizon {self.horizon} ({self.seconds:.1f} s, {self.pages} pages compared)."])
+        return "\n".join([*rows, f"{word} below horizon {self.horizon} ({self.seconds:.1f} s, {counted(self.pages, 'page')} compared)."])
 
 
 NOT_ALL = re.compile(r" and (\d+) more")
