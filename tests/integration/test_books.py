@@ -22,6 +22,7 @@ from instashop import connect, sql
 from instashop.control import beats
 from instashop.control.books import accept, verify
 from instashop.control.books.explained import NeverCame
+from instashop.control.books.windows import compare_windows
 from instashop.control.trace import trace
 from instashop.events import item_id, judge_of
 from instashop.local import programs
@@ -297,6 +298,21 @@ def test_an_emptied_redis_is_filled_again_to_the_cent(running):
     wait_until(lambda: redis.get(FILLED_KEY), 60, "Redis filled again")
     assert closed <= set(redis.scan_iter("window:*"))
     assert verify(running).balanced
+
+
+def test_a_redis_that_is_lost_when_the_books_look_at_its_windows_is_waited_for(running, monkeypatch):
+    looks = []
+
+    def lost_at_first(*given):
+        if not looks:
+            connect.redis(running).flushdb()
+        looks.append(compare_windows(*given))
+        return looks[-1]
+
+    monkeypatch.setattr("instashop.control.books.round.compare_windows", lost_at_first)
+    verdict = verify(running)
+    assert [line.ok for line in looks] == [False, True]
+    assert verdict.balanced, verdict.describe()
 
 
 def test_a_batch_waits_for_a_redis_that_is_away_and_the_spark_job_goes_on(running):

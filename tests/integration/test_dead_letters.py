@@ -32,11 +32,14 @@ def letters(dwh) -> Iterator[str]:
     texts = [b"{", b"[", b"(", bodies.raw(good), bodies.raw(good)]
     begin = datetime.now(UTC) - timedelta(hours=1)
     for number, body in enumerate(texts):
-        row = {"topic": "searches", "partition": 0, "offset": FAR + number, "reason": REASON, "detail": "of a test", "body": body}
-        known = {"event_id": good["event_id"] if number > 2 else None, "published_at": begin, "arrived_at": begin + timedelta(seconds=number)}
-        insert(dwh, "dead_letters", row | known)
+        _bury(dwh, FAR + number, body, good["event_id"] if number > 2 else None, begin, begin + timedelta(seconds=number))
     yield good["event_id"]
     dwh.execute('DELETE FROM dead_letters WHERE reason = %s AND "offset" >= %s', [REASON, FAR])
+
+
+def _bury(dwh, offset: int, body: bytes, event_id: str | None, published_at: datetime, arrived_at: datetime) -> None:
+    row = {"topic": "searches", "partition": 0, "offset": offset, "reason": REASON, "detail": "of a test", "body": body}
+    insert(dwh, "dead_letters", row | {"event_id": event_id, "published_at": published_at, "arrived_at": arrived_at})
 
 
 def test_a_replay_goes_on_beyond_what_stays_refused_and_publishes_an_event_once(stack, dwh, letters, monkeypatch):
@@ -50,6 +53,38 @@ def test_a_replay_goes_on_beyond_what_stays_refused_and_publishes_an_event_once(
     assert again.known == 1
     drain(stack)
     assert dwh.execute("SELECT count(*) FROM realtime_events WHERE event_id = %s", [letters]).fetchone() == (1,)
+
+
+@pytest.fixture
+def buried(dwh) -> Iterator[None]:
+    """What a test buries goes with it."""
+    yield
+    dwh.execute('DELETE FROM dead_letters WHERE reason = %s AND "offset" >= %s', [REASON, FAR])
+
+
+def _left_by_a_killed_replay(stack, dwh, offset: int) -> dict[str, Any]:
+    """Let a replay publish a letter of an hour ago and end before it marks it; return its event."""
+    event, then = bodies.search(), datetime.now(UTC) - timedelta(hours=1)
+    _bury(dwh, offset, bodies.raw(event), event["event_id"], then, then)
+    assert dead_letters.replay(stack, reason=REASON).published == [f"searches/0/{offset}"]
+    dwh.execute("UPDATE dead_letters SET replayed_at = NULL WHERE topic = 'searches' AND \"offset\" = %s", [offset])
+    return event
+
+
+@pytest.mark.usefixtures("buried")
+@pytest.mark.parametrize(("offset", "hours"), [(FAR + 10, 2), (FAR + 20, 0.5)], ids=["older", "younger"])
+def test_after_a_replay_that_was_killed_before_its_mark_no_other_letter_of_the_event_is_published(stack, dwh, offset, hours):
+    event, then = _left_by_a_killed_replay(stack, dwh, offset), datetime.now(UTC) - timedelta(hours=hours)
+    _bury(dwh, offset + 1, bodies.raw(event), event["event_id"], then, then)
+    again = dead_letters.replay(stack, reason=REASON)
+    assert (again.published, again.known) == ([], 1)
+
+
+@pytest.mark.usefixtures("buried")
+def test_what_is_refused_again_after_a_replay_that_was_killed_before_its_mark_is_replayed(stack, dwh):
+    event, now = _left_by_a_killed_replay(stack, dwh, FAR + 30), datetime.now(UTC)
+    _bury(dwh, FAR + 31, bodies.raw(event), event["event_id"], now, now)
+    assert dead_letters.replay(stack, reason=REASON).published == [f"searches/0/{FAR + 31}"]
 
 
 def test_a_replay_takes_no_more_bytes_at_once_than_the_client_holds(stack, dwh, letters, monkeypatch):

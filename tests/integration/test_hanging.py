@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
-from kafka import TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.protocol.producer.produce import ProduceRequest
 from kafka.record.memory_records import MemoryRecordsBuilder
 
@@ -117,6 +117,31 @@ def test_a_transaction_at_work_is_left_alone(stack, topic):
         own.commit_transaction(30)
         other.commit_transaction(30)
         assert sorted(_readable(stack, topic)) == [b"other", b"own"]
+
+
+@pytest.mark.parametrize("asked", ["describe_transactions", "describe_producers"])
+def test_a_transaction_that_begins_meanwhile_is_left_alone(stack, topic, monkeypatch, asked):
+    """As when two enrichers take the work from each other."""
+    name = f"hanging-{uuid4()}"
+    with writing(stack, name) as own, writing(stack, f"other-{uuid4()}") as other:
+        other.produce(topic, b"other", partition=0)
+        other.flush()
+        own.produce(topic, b"before", partition=0)
+        own.commit_transaction(30)
+        ask = getattr(KafkaAdminClient, asked)
+
+        def then_begin(*given):
+            answer = ask(*given)
+            own.begin_transaction()
+            own.produce(topic, b"taken back", partition=0)
+            own.flush()
+            return answer
+
+        monkeypatch.setattr(KafkaAdminClient, asked, then_begin)
+        hanging.finish(stack, name, [topic])
+        own.abort_transaction(30)
+        other.commit_transaction(30)
+        assert sorted(_readable(stack, topic)) == [b"before", b"other"]
 
 
 def test_offsets_that_a_transaction_holds_are_seen(stack, topic):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from instashop import connect
-from instashop.control.books import accept, pages
+from instashop.control.books import accept, pages, verify
 from instashop.control.books.pages import Page, page_end
 from instashop.control.books.round import _Books, _open
 from instashop.control.books.verdict import Line, Verdict
@@ -188,6 +189,19 @@ def test_a_shop_whose_transaction_ids_went_back_is_a_red_line(books):
     (line,) = verdict.lines
     assert not line.ok
     assert "its transaction ids went back" in line.detail
+
+
+def test_a_round_that_has_waited_for_another_gives_every_stage_its_time(stack, monkeypatch):
+    given = []
+    monkeypatch.setattr(_Books, "look_again", lambda *_: None)
+    monkeypatch.setattr(_Books, "compare_new", lambda _books, _verdict, deadline: given.append(deadline - time.monotonic()) or {"kafka": "not asked"})
+    with connect.warehouse(stack, "test", autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('instashop books'))")
+        release = threading.Timer(2, other.execute, ["SELECT pg_advisory_unlock_all()"])
+        release.start()
+        verify(stack, wait_seconds=10)
+        release.join()
+    assert given[0] > 9
 
 
 @pytest.mark.parametrize(("lost", "error"), [("instashop", ShopUnreachable), ("crm_db", ShopUnreachable), ("dwh", WarehouseUnreachable)])

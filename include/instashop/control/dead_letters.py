@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -148,15 +148,12 @@ def replay(settings: Settings, reason: str | None = None, topic: str | None = No
 def _replay(settings: Settings, reason: str | None, topic: str | None) -> Replay:
     done, repair = Replay(), _Repair(settings)
     taken: set[UUID] = set()
-    publisher: _Publisher | None = None
     with connect.warehouse(settings, "dead-letters", autocommit=True) as dwh:
         turn.take(dwh, "instashop replay", LOCK_SECONDS, ReplayBusy)
+        publisher = _Publisher(settings, dwh)
         for page in _open(dwh, reason, topic):
-            publisher, good = publisher or _Publisher(settings), []
+            good = []
             for place_topic, number, offset, why, key, letter, _arrived_at, known in page:
-                if f"{place_topic}/{number}/{offset}" in publisher.published:  # By a replay that was killed before it could mark it.
-                    good.append((place_topic, number, offset, key, letter))
-                    continue
                 body = repair.named(letter) if why == Reason.UNKNOWN_PRODUCT else letter
                 verdict = judge_of(place_topic, BY_NAME[place_topic].event_type)(body, time.time() * 1000)
                 if not isinstance(verdict, Event):
@@ -167,7 +164,7 @@ def _replay(settings: Settings, reason: str | None, topic: str | None) -> Replay
                     good.append((place_topic, number, offset, key, body))
                     taken.add(verdict.event_id)
             if good:
-                publisher.publish(dwh, good, done)
+                publisher.publish(good, done)
     return done
 
 
@@ -204,32 +201,40 @@ class _Repair:
 
 
 class _Publisher:
-    """Publishes letters again, each with a note in topic `cursors`; whoever had its id before publishes nothing any more."""
+    """Publishes letters again, each with a note in topic `cursors`; whoever had its id before publishes nothing any more, and what that one had no time to mark is marked."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._producer = hanging.writer(settings, "instashop-replay", [CURSORS, *BY_NAME])
-        self.published = _published_before(settings)
-        """Where the letters are, as topic/partition/offset, that a replay has published."""
+    def __init__(self, settings: Settings, dwh: psycopg.Connection) -> None:
+        self._producer, self._dwh = hanging.writer(settings, "instashop-replay", [CURSORS, *BY_NAME]), dwh
+        _mark(dwh, _published_before(settings))
 
-    def publish(self, dwh: psycopg.Connection, letters: list[tuple[str, int, int, bytes | None, bytes]], done: Replay) -> None:
-        """Publish those that no replay has published, and mark all of them with the moment before: a letter that arrives later may be of this replay."""
-        found = dwh.execute("SELECT clock_timestamp()").fetchone()
+    def publish(self, letters: list[tuple[str, int, int, bytes | None, bytes]], done: Replay) -> None:
+        """Publish letters, and mark them with the moment before: a letter that arrives later may be of this replay."""
+        found = self._dwh.execute("SELECT clock_timestamp()").fetchone()
         assert found is not None
         self._producer.begin_transaction()
         for topic, number, offset, key, body in letters:
             place = f"{topic}/{number}/{offset}"
-            if place not in self.published:
-                publish(self._producer, topic, body, f"replay/{place}" if BY_NAME[topic].compacted else key)  # A later version has the key by now, and stays.
-                publish(self._producer, CURSORS, b"{}", f"replay/{place}")
-                done.published.append(place)
+            publish(self._producer, topic, body, f"replay/{place}" if BY_NAME[topic].compacted else key)  # A later version has the key by now, and stays.
+            publish(self._producer, CURSORS, b"{}", f"replay/{place}")
+            done.published.append(place)
         self._producer.commit_transaction(30)
-        with dwh.transaction():
-            for topic, number, offset, _key, _body in letters:
-                dwh.execute(sql.statement("dead_letters/mark"), {"topic": topic, "partition": number, "offset": offset, "at": found[0]})  # type: ignore[arg-type]
+        _mark(self._dwh, [(topic, number, offset, found[0]) for topic, number, offset, _key, _body in letters])
 
 
-def _published_before(settings: Settings) -> set[str]:
-    """Return the places of the letters that a replay has published, also one that was killed before it could note it."""
+def _mark(dwh: psycopg.Connection, letters: list[tuple[str, int, int, datetime]]) -> None:
+    """Note of letters at these places that they were published again at these moments, unless that is noted."""
+    topics, numbers, offsets, moments = map(list, zip(*letters, strict=True)) if letters else ([], [], [], [])
+    with dwh.transaction():  # So what Postgres still does for a killed one is undone.
+        dwh.execute(sql.statement("dead_letters/mark"), {"topics": topics, "partitions": numbers, "offsets": offsets, "moments": moments})  # type: ignore[arg-type]
+
+
+def _published_before(settings: Settings) -> list[tuple[str, int, int, datetime]]:
+    """Return the places of the letters that replays have published, and when; also of one that was killed before it could mark them."""
+    before = []
     with published(settings, "instashop-replay", [CURSORS]) as notes:  # The producer's transaction may hold it.
-        keys = [(message.key() or b"").decode() for message in notes]
-    return {key.removeprefix("replay/") for key in keys if key.startswith("replay/")}
+        for note in notes:
+            writer, *place = (note.key() or b"").decode().split("/")
+            if writer == "replay":
+                topic, number, offset = place
+                before.append((topic, int(number), int(offset), datetime.fromtimestamp(note.timestamp()[1] / 1000, UTC)))
+    return before

@@ -62,10 +62,11 @@ def finish(settings: Settings, transactional_id: str, topics: Sequence[str]) -> 
 
 
 def _finish(settings: Settings, admin: KafkaAdminClient, transactional_id: str, held: list[TopicPartition]) -> None:
+    at_work = admin.describe_producers(held)  # First: what another of this id begins from here on is not among them.
     known = admin.describe_transactions([transactional_id])[transactional_id]
     hanging = {
         place: producer
-        for place, found in admin.describe_producers(held).items()
+        for place, found in at_work.items()
         for producer in found.active_producers
         if producer.current_transaction_start_offset >= 0 and producer.producer_id == known.producer_id and place not in known.topic_partitions
     }

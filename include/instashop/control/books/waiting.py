@@ -93,9 +93,10 @@ def wait_for_readers(settings: Settings, last: Offsets, dwh: psycopg.Connection,
 
 
 def _unfilled(redis: Redis, progress: dict[str, Any]) -> str:
-    """Tell when a Redis that has lost its windows, or came back with old ones, is still being filled."""
-    filled = not progress or redis.get(FILLED_KEY) == filled_mark(redis, progress["checkpoint_ms"])
-    return "" if filled else "Redis is being filled again"
+    """Tell when a Redis that has lost its windows, or came back with old ones, is still being filled, or its loss was not seen yet."""
+    if not progress:
+        return "Redis knows of no batch"
+    return "" if redis.get(FILLED_KEY) == filled_mark(redis, progress["checkpoint_ms"]) else "Redis is being filled again"
 
 
 def _unpublished(settings: Settings, page: Page, shops: Shops) -> str:
