@@ -127,6 +127,13 @@ def test_a_folder_with_a_space_is_a_problem_with_a_cure() -> None:
     assert preflight.space_problem(Path("/srv/shop"), "") is None
 
 
+def test_a_home_whose_path_kafka_would_misread_is_a_problem_with_a_cure(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "förstå")
+    settings.run_dir.mkdir(parents=True)
+    with pytest.raises(NotReady, match="förstå has letters beyond ASCII, which Kafka's configuration does not take; set INSTASHOP_HOME"):
+        preflight.check(settings, set())
+
+
 def test_two_servers_that_want_one_port_are_named(tmp_path: Path) -> None:
     problems = preflight.port_problems(Settings(home=tmp_path, redis_port=18501, dashboard_port=18501), set())
     assert problems == ["port 18501 is wanted by redis and by dashboard; change INSTASHOP_DASHBOARD_PORT."]

@@ -127,6 +127,13 @@ def space_problem(folder: Path, cure: str) -> str | None:
     return f"{folder} has a space in it, which the servers' start lines do not take; {cure}." if re.search(r"\s", str(folder)) else None
 
 
+def letters_problem(home: Path) -> str | None:
+    """Return what is wrong with a home whose path Kafka would read as another one, or None: Java takes such a file for Latin-1."""
+    return (
+        None if str(home).isascii() else f"{home} has letters beyond ASCII, which Kafka's configuration does not take; set INSTASHOP_HOME to a folder without."
+    )
+
+
 def folder_problem(settings: Settings) -> str | None:
     """Return what is wrong with the folder of the data, or None."""
     try:
@@ -172,6 +179,7 @@ def check(settings: Settings, names: set[str]) -> None:
     missing = binary_problems(names)
     problems = [python_problem(sys.version_info[:3]), *missing, java_problem(java.command())]
     problems += [space_problem(settings.home, "set INSTASHOP_HOME to a folder without one"), space_problem(ROOT, "clone the project into a folder without one")]
+    problems.append(letters_problem(settings.home))
     problems.append(folder_problem(settings) if not missing and postgres.clusters(settings) else None)
     if settings.home.exists():
         is_new = not any((settings.home / "data").glob("*"))
