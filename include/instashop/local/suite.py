@@ -40,7 +40,7 @@ def test() -> int:
 
 
 def _data_servers(settings: Settings) -> None:
-    ensure_class_data(settings, Console(stderr=True))
+    ensure_class_data(Console(stderr=True))
     start_servers(settings, servers.DATA)
 
 

@@ -67,7 +67,7 @@ def start_servers(settings: Settings, names: Iterable[str] | None, console: Cons
         settings = passwords.ensure(settings)
         preflight.check(settings, wanted)
         if everything:
-            ensure_class_data(settings, console)
+            ensure_class_data(console)
         before = {name for name, info in programs.states(settings).items() if info["statename"] in programs.UP}
         try:
             run(_steps(settings, wanted, everything, before), console)
@@ -115,15 +115,15 @@ def _platform_steps(settings: Settings) -> list[Step]:
     ]
 
 
-def ensure_class_data(settings: Settings, console: Console) -> None:
+def ensure_class_data(console: Console) -> None:
     """Have Java's class data, which is made once; without it everything runs, and only starts more slowly."""
     if not java.all_class_data():
-        run([Step("class data of Java", partial(_rehearse, settings))], console)
+        run([Step("class data of Java", _rehearse)], console)
 
 
-def _rehearse(settings: Settings, stop: threading.Event) -> str:
+def _rehearse(stop: threading.Event) -> str:
     status, output = commands.run([sys.executable, "-m", "instashop.local.rehearsal"], stop, REHEARSAL_PATIENCE_SECONDS)
-    log = supervisord.log_path(settings, "class-data")
+    log = java.CLASS_DATA / "rehearsal.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(output, encoding="utf-8")
     return "made, once" if status == 0 else f"left out, so every start takes longer; {log} says why"

@@ -43,7 +43,7 @@ def bench(parts: tuple[str, ...], runs: int, minutes: float, rates: list[float],
     def say(text: str) -> None:
         console.print(f"  {text}")
 
-    ensure_class_data(settings, console)  # Made once in a checkout, so no part of a start.
+    ensure_class_data(console)  # Made once in a checkout, so no part of a start.
     load_before = os.getloadavg()[0]
     if "backlog" in parts:
         _backlogs(figures, runs, console, say)
