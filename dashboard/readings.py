@@ -27,7 +27,7 @@ from instashop.control import beats
 from instashop.control.beats import Beat
 from instashop.control.books import Line
 from instashop.control.trace import Stop, stops
-from instashop.errors import InstaShopError, RedisUnreachable
+from instashop.errors import InstaShopError, RedisUnreachable, first_line
 from instashop.metrics import FILLED_KEY, PLATFORM_KEY, PROGRESS_KEY, WINDOW_SECONDS, WRITTEN_FIELD, window_key, window_of
 from instashop.settings import Settings
 from instashop.transport.refill import filled_mark
@@ -82,8 +82,7 @@ class Reader:
         try:
             self._snapshot = read_redis(self._redis, self._snapshot, self._clock())
         except RedisError as error:
-            cause = str(error).strip().splitlines()[0] or type(error).__name__
-            trouble = str(RedisUnreachable(address=self._settings.where("redis_url"), cause=cause))
+            trouble = str(RedisUnreachable(address=self._settings.where("redis_url"), cause=first_line(error)))
             self._snapshot = replace(self._snapshot, trouble=trouble, beats={**self._snapshot.beats, **read_beat_files(self._settings)})
         self.looked_at = self._clock()
 

@@ -22,7 +22,7 @@ from redis import RedisError
 from instashop import connect, live, sql
 from instashop.control import lease
 from instashop.control.beats import BeatWriter
-from instashop.errors import InstaShopError
+from instashop.errors import InstaShopError, first_line
 from instashop.events import Event, Refusal, judge_of
 from instashop.metrics import FIELDS, LABELS, NUMBERS, PROGRESS_KEY, WINDOW_SECONDS
 from instashop.settings import Settings, load
@@ -221,7 +221,7 @@ def main() -> int:
         failed = query.exception()
         if failed is not None and not stop.is_set():  # A batch that waits for Redis fails when a stop is asked for.
             log.error("the query ended: %s", failed)
-            pulse.beat("stopping", str(failed).splitlines()[0][:300], now=True)
+            pulse.beat("stopping", first_line(failed)[:300], now=True)
             return 1
         _finish(query)
         writer.leave()

@@ -18,7 +18,7 @@ from uuid import UUID
 import typer
 
 from instashop.cli_dead_letters import letters
-from instashop.errors import InstaShopError
+from instashop.errors import InstaShopError, first_line
 from instashop.settings import ROOT, Settings, load
 
 app = typer.Typer(
@@ -331,7 +331,7 @@ def _of_a_server(error: Exception) -> str | None:
 
     if not isinstance(error, (psycopg.Error, KafkaException, RedisError)):
         return None
-    words = (str(error).strip() or type(error).__name__).splitlines()[0]
+    words = first_line(error)
     if isinstance(error, (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)):
         return f"{words}; a database is not prepared for this code: `./instashop prepare`."
     return f"{words}; `./instashop doctor` names the part that is broken, and its cure."

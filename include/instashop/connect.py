@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from redis import Redis
 
-from instashop.errors import InstaShopError, ShopUnreachable, WarehouseUnreachable
+from instashop.errors import InstaShopError, ShopUnreachable, WarehouseUnreachable, first_line
 from instashop.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _postgres(settings: Settings, setting: str, unreachable: type[InstaShopError
             **options,
         )
     except psycopg.OperationalError as error:
-        raise unreachable(address=address(dsn), cause=str(error).strip().splitlines()[0]) from error
+        raise unreachable(address=address(dsn), cause=first_line(error)) from error
 
 
 def shop(settings: Settings, name: str, **options: Any) -> psycopg.Connection:

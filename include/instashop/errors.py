@@ -9,6 +9,11 @@ class InstaShopError(Exception):
         super().__init__((type(self).__doc__ or "").format(**facts))
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its name when it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 class ShopUnreachable(InstaShopError):
     """The shop's Postgres at {address} does not answer ({cause}); start it with `./instashop up` or set INSTASHOP_SHOP_DSN."""
 

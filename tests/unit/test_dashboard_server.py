@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
+from redis import RedisError
 
 from dashboard import api, rows
 from dashboard.app import build
@@ -50,6 +51,16 @@ def test_the_first_page_that_is_asked_for_has_its_styles_whichever_it_is(browser
     page = browser.get("/platform").text
     assert "/assets/style" in page
     assert "/assets/ages" in page
+
+
+def test_an_error_of_redis_without_a_word_does_not_end_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(*_: Any) -> Snapshot:
+        raise RedisError
+
+    monkeypatch.setattr("dashboard.readings.read_redis", silent)
+    reader = Reader(NOWHERE)
+    reader.look()
+    assert "does not answer (RedisError)" in reader.snapshot.trouble
 
 
 def test_health_is_bad_until_the_reader_has_looked(browser: TestClient, reader: Reader) -> None:

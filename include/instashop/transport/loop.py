@@ -24,7 +24,7 @@ from redis import RedisError
 from instashop import connect
 from instashop.control import lease
 from instashop.control.beats import Beat, BeatWriter, State
-from instashop.errors import CursorAhead, CursorMissing, CursorOfAnotherShop, InstaShopError, OffsetsAhead, OffsetsMissing, RowsAhead
+from instashop.errors import CursorAhead, CursorMissing, CursorOfAnotherShop, InstaShopError, OffsetsAhead, OffsetsMissing, RowsAhead, first_line
 from instashop.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ def _session(work: Work, stop: threading.Event, pulse: Pulse, carried: Callable[
 
 
 def _wait(error: Exception, pulse: Pulse, stop: threading.Event, seconds: float) -> None:
-    message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    message = first_line(error)
     log.warning("%s; trying again in %.1f s", message, seconds)
     pulse.beat("waiting", message, now=True)
     stop.wait(seconds)

@@ -23,7 +23,7 @@ from instashop.control.books.reading import Client, PageReader, forgotten
 from instashop.control.books.verdict import Line, Verdict, named
 from instashop.control.books.waiting import read_page, wait_for_readers
 from instashop.control.books.windows import compare_windows
-from instashop.errors import InstaShopError, KafkaUnreachable, RedisUnreachable, ShopUnreachable, WarehouseUnreachable
+from instashop.errors import InstaShopError, KafkaUnreachable, RedisUnreachable, ShopUnreachable, WarehouseUnreachable, first_line
 from instashop.settings import Settings
 from instashop.streams import BY_NAME
 
@@ -181,7 +181,7 @@ def _naming(*servers: tuple[psycopg.Connection, str, type[InstaShopError]]) -> I
     except psycopg.OperationalError as error:
         for connection, dsn, unreachable in servers:
             if not _answers(connection):
-                raise unreachable(address=connect.address(dsn), cause=str(error).strip().splitlines()[0]) from error
+                raise unreachable(address=connect.address(dsn), cause=first_line(error)) from error
         raise
 
 
