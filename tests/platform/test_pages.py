@@ -410,6 +410,8 @@ def test_no_page_scrolls_sideways_and_no_head_leaves_its_card_at_any_width(page:
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function("width => document.documentElement.clientWidth === width", arg=width)
         page.wait_for_function("document.documentElement.scrollWidth <= document.documentElement.clientWidth")  # Charts follow a moment later.
+        larger = "document.querySelectorAll('.step-value a').forEach(value => value.textContent = '€1,130,364.81')"
+        assert page.evaluate(f"{larger} || document.documentElement.scrollWidth") == width, f"A larger shop's amounts leave the page at {width} px."
         out = "[...document.querySelectorAll('.card-head > *')].filter(part => part.getBoundingClientRect().right > part.closest('.card').getBoundingClientRect().right)"
         assert page.evaluate(f"{out}.map(part => part.textContent)") == [], f"Out of its card at {width} px."
         nav = page.locator(".nav")
