@@ -21,7 +21,7 @@ OPEN_SECONDS = 10
 COMMIT_SECONDS = 8
 """How long a commit may take before a new session finds out what became of it. A broker that has died is replaced within this; after
 `OPEN_SECONDS` the transaction could only be rolled back."""
-_RECONNECT_MS = 500
+_RECONNECT = {"reconnect.backoff.ms": 500, "reconnect.backoff.max.ms": 500}
 """Between two tries to connect, from the first one on: the client's own ten seconds would outlast the election of another leader, and a client
 that has lost all brokers begins anew with its shortest pause, and with a line in the log, again and again."""
 AT_ONCE_MS = 20
@@ -157,8 +157,7 @@ def kafka_producer(settings: Settings, transactional_id: str, **options: Any) ->
             **kafka_options(settings),
             "transactional.id": transactional_id,
             "transaction.timeout.ms": OPEN_SECONDS * 1000,
-            "reconnect.backoff.ms": _RECONNECT_MS,
-            "reconnect.backoff.max.ms": _RECONNECT_MS,
+            **_RECONNECT,
             "linger.ms": 2,
             "compression.type": "lz4",
             "queue.buffering.max.messages": 200_000,
@@ -180,8 +179,7 @@ def kafka_consumer(settings: Settings, group: str, **options: Any) -> Consumer:
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
             "session.timeout.ms": 10_000,
-            "reconnect.backoff.ms": _RECONNECT_MS,
-            "reconnect.backoff.max.ms": _RECONNECT_MS,
+            **_RECONNECT,
             "fetch.wait.max.ms": AT_ONCE_MS,
             "queued.max.messages.kbytes": 8_192,
             "fetch.message.max.bytes": 1_048_576,
