@@ -321,6 +321,10 @@ def test_a_postgres_whose_pid_is_somebody_elses_by_now_starts_again(settings: Se
                 file.write_text(f"{pid}\n{cluster.data}\n1764400000\n")
                 assert not postgres.initialise(cluster, settings)
                 assert file.exists() is stays
+            for text in ("", "\0" * 80):  # As a power cut leaves it.
+                file.write_text(text)
+                assert not postgres.initialise(cluster, settings)
+                assert not file.exists()
         finally:
             server.kill()
             other.kill()

@@ -200,11 +200,11 @@ def initialise(cluster: Cluster, settings: Settings) -> bool:
 
 
 def _forget_the_dead(data: Path) -> None:
-    """Remove the pid file of a server that is gone if somebody else has its pid by now, as after a power cut: Postgres takes any process of its own user for that server."""
+    """Remove the pid file of a server that is gone if somebody else has its pid by now, or a power cut has emptied it: Postgres would take the one for that server, and refuse the other."""
     file = data / "postmaster.pid"
     try:
-        pid = int(file.read_text(encoding="ascii").partition("\n")[0])
-        if not os.path.samefile(f"/proc/{abs(pid)}/cwd", data):  # Below zero it is of single-user mode.
+        pid = file.read_text(encoding="ascii").partition("\n")[0].strip("-\0")  # With a minus it is of single-user mode.
+        if not pid or not os.path.samefile(f"/proc/{pid}/cwd", data):
             file.unlink()
     except (FileNotFoundError, PermissionError):
         return  # There is none, or its pid is nobody's or another user's, which Postgres itself takes for gone.
